@@ -1,0 +1,115 @@
+//! The two traits of the seam, and the contract between them and the reactor.
+
+use std::io;
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::{Interest, Io, Key, Ready};
+
+/// What the reactor asks of any event loop.
+///
+/// Implement this one for a loop that owns the thread and calls back (a GUI, libuv, tokio): it collects
+/// [`Ready`] observations and hands them to the reactor's `turn`. Implement [`Wait`] as well for a loop
+/// that may be blocked in: the reactor can then `run` on it.
+///
+/// # Contract
+///
+/// What the reactor relies on, and nothing more. The conformance suite of `websocket-testkit` checks each
+/// point; a new dispatcher is done when that suite passes.
+///
+/// 1. **Data, not calls.** A dispatcher returns [`Ready`] values. It never calls the reactor, so there is no re-entry.
+/// 2. **Readiness is a hint.** Edge-triggered, level-triggered and re-armed one-shot loops all serve; spurious
+///    observations are harmless. What must not happen is silence: after the reactor has read or written to
+///    `WouldBlock`, a stream that becomes ready again is reported again. A stream that is ready when it is
+///    registered or re-registered is reported by a later wait.
+/// 3. **Keys are the identity**, never descriptors. An observation for a key that was deregistered in the same batch
+///    may still be delivered; the reactor ignores it. A dispatcher never reports a stream under another's key.
+/// 4. **Registering a live key fails** with `AlreadyExists` and changes nothing. **Re-registering an unknown or stale key
+///    fails** with `NotFound`. [`KeyTable`](crate::KeyTable) does both. Any other error fails that one stream only.
+/// 5. **`deregister` takes the stream by value**, and drops it only after its own bookkeeping is gone; otherwise a loop that
+///    removes late would remove a descriptor number that the kernel has already given to another socket. Afterwards the same
+///    key slot may be used again at once. Deregistering a stale key only drops the stream.
+/// 6. **Changes may come at any time between two waits**, also for the key that has just been reported, and may take effect as
+///    late as the next wait.
+/// 7. **One deadline.** [`Wait::wait`] returns at the deadline or a little later, never (but for spurious returns, which are
+///    allowed and harmless) busily before it: a host with a coarse clock rounds **up**. A deadline that has passed means: look,
+///    do not sleep. No deadline means: sleep until something happens.
+/// 8. **Waking.** The [`Waker`] works from every thread and from inside callbacks. A wake that comes before the wait makes that wait
+///    return at once; it is never lost. Many wakes may end one wait together. A wake brings no `Ready` of its own.
+/// 9. **No busy waiting.** Without readiness, wake or deadline the loop makes no system call but the one that it sleeps in.
+/// 10. **Interruption.** A wait that a signal interrupts returns `Ok(())`, with what it has.
+/// 11. **Its own clock.** Deadlines are on the clock of [`now`](Self::now), which does not go backwards.
+pub trait Dispatcher {
+    /// Starts watching `io` for `interest` under `key`.
+    ///
+    /// # Errors
+    /// `AlreadyExists` for a live key, `Unsupported` for a stream that this loop cannot watch, else what the system says.
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()>;
+
+    /// Changes what `key` is watched for. Edge-triggered loops report again what is ready now.
+    ///
+    /// # Errors
+    /// `NotFound` for a stale key, else what the system says.
+    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()>;
+
+    /// Stops watching `key`, then drops `io`, which closes it.
+    fn deregister(&mut self, key: Key, io: Io);
+
+    /// A handle that ends the current or next wait from any thread.
+    fn waker(&self) -> Waker;
+
+    /// The time on the dispatcher's clock: the system's monotonic clock, or a virtual one in tests.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// Whether a short read from a socket means that it has run dry.
+    ///
+    /// `true` is a promise: bytes or an end of stream that arrive after the short read are reported, and an end that had already
+    /// arrived was reported with [`Ready::read_closed`]. It spares one system call a wake-up. Level-triggered loops and
+    /// edge-triggered epoll can promise it; the default is not to.
+    fn short_read_drains(&self) -> bool {
+        false
+    }
+}
+
+/// A loop that the reactor may block in.
+pub trait Wait: Dispatcher {
+    /// Sleeps until a stream is ready, a wake, or `deadline`, and appends what was seen to `ready`.
+    ///
+    /// # Errors
+    /// Only when the loop itself is broken; an interruption by a signal is no error. After an error the reactor stops.
+    fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()>;
+}
+
+impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        (**self).register(key, io, interest)
+    }
+
+    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        (**self).reregister(key, io, interest)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        (**self).deregister(key, io);
+    }
+
+    fn waker(&self) -> Waker {
+        (**self).waker()
+    }
+
+    fn now(&self) -> Instant {
+        (**self).now()
+    }
+
+    fn short_read_drains(&self) -> bool {
+        (**self).short_read_drains()
+    }
+}
+
+impl<D: Wait + ?Sized> Wait for Box<D> {
+    fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        (**self).wait(deadline, ready)
+    }
+}

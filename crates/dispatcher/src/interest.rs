@@ -1,0 +1,58 @@
+//! What to watch a stream for, and what was seen on it.
+
+use crate::Key;
+
+/// What the reactor wants to hear of on one stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a socket can be watched for nothing else")]
+pub enum Interest {
+    /// Bytes to read, the end of the stream, or an error.
+    Read,
+    /// Room to write, a connect that ended, or an error.
+    Write,
+    /// Both.
+    ReadWrite,
+}
+
+impl Interest {
+    /// Whether reading is included.
+    pub const fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::ReadWrite)
+    }
+
+    /// Whether writing is included.
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::Write | Self::ReadWrite)
+    }
+}
+
+/// One observation: the stream `key` may be ready.
+///
+/// All fields but the key are hints. An error or a hang-up is reported as both readable and writable:
+/// the system call that follows tells what it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Ready {
+    /// Whose readiness this is.
+    pub key: Key,
+    /// A read may succeed, end or fail.
+    pub readable: bool,
+    /// A write may succeed or fail, or a connect has ended.
+    pub writable: bool,
+    /// The peer has shut its side down, so end-of-stream lies behind the bytes that are left.
+    pub read_closed: bool,
+}
+
+impl Ready {
+    /// `key` may be ready to read, to write, or both.
+    pub const fn new(key: Key, readable: bool, writable: bool) -> Self {
+        Self { key, readable, writable, read_closed: false }
+    }
+
+    /// The same, with the hint that the peer has shut down its side.
+    #[must_use]
+    pub const fn with_read_closed(mut self, read_closed: bool) -> Self {
+        self.read_closed = read_closed;
+        self
+    }
+}
