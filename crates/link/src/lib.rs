@@ -1,1 +1,14 @@
+//! How a WebSocket client gets its byte stream: names, sockets and their options.
+//!
+//! Everything that touches the network on the way to an open stream is a part that can be replaced: [`Resolver`] turns names
+//! into addresses, [`Connector`] turns an address into a non-blocking [`Io`](websocket_dispatcher::Io). A simulation replaces both and the
+//! code above never knows.
 #![forbid(unsafe_code)]
+
+mod connector;
+mod resolver;
+mod socket_options;
+
+pub use crate::connector::{Connector, TcpConnector};
+pub use crate::resolver::{Answer, Query, Resolver, SystemResolver};
+pub use crate::socket_options::{KeepAlive, SocketOptions};

@@ -1,0 +1,231 @@
+//! The command-line contract: what a client is asked on its command line and answers as one line of JSON.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// One connection, on which the server sends as fast as the client reads.
+    Receive,
+    /// Many connections, one message in flight on each.
+    Echo,
+    /// Many connections on which nothing happens.
+    Idle,
+}
+
+impl Workload {
+    /// Every workload, in the order in which they are run.
+    pub const ALL: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
+
+    /// The name on the command line and in the results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receive => "receive",
+            Self::Echo => "echo",
+            Self::Idle => "idle",
+        }
+    }
+
+    /// The workload of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|workload| workload.name() == name)
+    }
+}
+
+/// One run of one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// What is measured.
+    pub workload: Workload,
+    /// Where the load server listens.
+    pub addr: SocketAddr,
+    /// Bytes of payload a message.
+    pub payload: usize,
+    /// Messages (in `echo`: round trips over all connections) in the measured part.
+    pub messages: u64,
+    /// Messages before the measured part; in `idle`, connections that are opened before it.
+    pub warm_up: u64,
+    /// Connections that are open at once.
+    pub connections: usize,
+}
+
+impl Task {
+    /// Reads a client's command line, without the name of the program.
+    ///
+    /// # Errors
+    /// An unknown workload or flag, a missing or malformed value.
+    pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self> {
+        use lexopt::prelude::*;
+
+        let mut parser = lexopt::Parser::from_args(arguments);
+        let (mut workload, mut addr) = (None, None);
+        let (mut payload, mut messages, mut warm_up, mut connections) = (32, 1, 0, 1);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("addr") => addr = Some(parser.value()?.parse()?),
+                Long("payload") => payload = parser.value()?.parse()?,
+                Long("messages") => messages = parser.value()?.parse()?,
+                Long("warm-up") => warm_up = parser.value()?.parse()?,
+                Long("connections") => connections = parser.value()?.parse()?,
+                Value(name) if workload.is_none() => {
+                    let name = name.string()?;
+                    workload = Some(Workload::by_name(&name).ok_or_else(|| unknown("workload", &name, &names()))?);
+                }
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        let workload = workload.ok_or_else(|| format!("name a workload: {}", names().join(", ")))?;
+        let addr = addr.ok_or("--addr is missing")?;
+        Ok(Self { workload, addr, payload, messages, warm_up, connections })
+    }
+
+    /// The command line that [`Task::parse`] reads.
+    pub fn arguments(&self) -> Vec<String> {
+        let flags = [
+            ("--addr", self.addr.to_string()),
+            ("--payload", self.payload.to_string()),
+            ("--messages", self.messages.to_string()),
+            ("--warm-up", self.warm_up.to_string()),
+            ("--connections", self.connections.to_string()),
+        ];
+        let name = self.workload.name().to_owned();
+        std::iter::once(name).chain(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value])).collect()
+    }
+
+    /// The request target that makes the load server play its part.
+    pub fn target(&self) -> String {
+        match self.workload {
+            Workload::Receive => {
+                format!("/receive?payload={}&messages={}", self.payload, self.warm_up + self.messages)
+            }
+            Workload::Echo | Workload::Idle => format!("/{}", self.workload.name()),
+        }
+    }
+
+    /// The URL of the load server, [`Task::target`] included.
+    pub fn url(&self) -> String {
+        format!("ws://{}{}", self.addr, self.target())
+    }
+}
+
+/// What a client measured: its one line of output.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Messages in the measured part.
+    pub messages: u64,
+    /// Bytes of payload in the measured part.
+    pub bytes: u64,
+    /// User and system time of the process over the measured part.
+    pub cpu_ns: u64,
+    /// Elapsed time of the measured part.
+    pub wall_ns: u64,
+    /// `idle`: what the resident memory of the process grew by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rss_bytes: Option<u64>,
+    /// Heap allocations in the measured part, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<u64>,
+    /// `echo`: median round trip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p50_ns: Option<u64>,
+    /// `echo`: the round trip that one in a hundred exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_ns: Option<u64>,
+}
+
+/// The whole of a client's `main`: reads the command line, runs, prints the report.
+pub fn client_main(run: impl FnOnce(&Task) -> Result<Report>) -> ExitCode {
+    let outcome = Task::parse(std::env::args_os().skip(1)).and_then(|task| run(&task));
+    match outcome.and_then(|report| Ok(serde_json::to_string(&report)?)) {
+        Ok(line) => {
+            println!("{line}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Text of `length` bytes that looks like a feed of JSON records. ASCII only, as most feeds are.
+pub fn payload(length: usize) -> String {
+    const RECORD: &str = r#"{"symbol":"ABC-XYZ","side":"buy","price":"43210.50","size":"0.0125"},"#;
+    RECORD.chars().cycle().take(length).collect()
+}
+
+/// The message for a name that is on no list.
+pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
+    format!("unknown {kind} '{name}'; known are: {}", known.join(", "))
+}
+
+fn names() -> Vec<&'static str> {
+    Workload::ALL.map(Workload::name).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Task> {
+        Task::parse(line.split(' ').map(OsString::from))
+    }
+
+    fn task() -> Task {
+        Task {
+            workload: Workload::Receive,
+            addr: SocketAddr::from(([127, 0, 0, 1], 9)),
+            payload: 256,
+            messages: 1000,
+            warm_up: 10,
+            connections: 1,
+        }
+    }
+
+    #[test]
+    fn a_task_survives_its_command_line() {
+        for workload in Workload::ALL {
+            let task = Task { workload, ..task() };
+            assert_eq!(Task::parse(task.arguments().into_iter().map(OsString::from)).unwrap(), task);
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_missing_is_named() {
+        let message = |line| parse(line).unwrap_err().to_string();
+        assert_eq!(message("recieve --addr 127.0.0.1:9"), "unknown workload 'recieve'; known are: receive, echo, idle");
+        assert_eq!(message("--addr 127.0.0.1:9"), "name a workload: receive, echo, idle");
+        assert_eq!(message("echo"), "--addr is missing");
+        assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));
+        assert!(message("echo --addr 127.0.0.1:9 --messages many").contains("many"));
+        assert!(message("echo --addr 127.0.0.1:9 idle").contains("idle"));
+    }
+
+    #[test]
+    fn the_target_asks_for_the_warm_up_too() {
+        assert_eq!(task().url(), "ws://127.0.0.1:9/receive?payload=256&messages=1010");
+        assert_eq!(Task { workload: Workload::Idle, ..task() }.target(), "/idle");
+    }
+
+    #[test]
+    fn a_report_needs_no_more_than_its_four_figures() {
+        let line = r#"{"messages":1,"bytes":2,"cpu_ns":3,"wall_ns":4}"#;
+        let report: Report = serde_json::from_str(line).unwrap();
+        assert_eq!(report, Report { messages: 1, bytes: 2, cpu_ns: 3, wall_ns: 4, ..Report::default() });
+        assert_eq!(serde_json::to_string(&report).unwrap(), line);
+    }
+
+    #[test]
+    fn a_payload_has_its_length_and_is_ascii() {
+        for length in [0, 1, 32, 1000] {
+            assert_eq!(payload(length).len(), length);
+            assert!(payload(length).is_ascii());
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Meters for the measured part of a run. The warm-up is nobody's.
+
+use std::time::Instant;
+
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+use crate::contract::{Report, Task};
+use crate::{Result, system};
+
+/// Processor time, elapsed time and allocations since its start.
+#[derive(Debug)]
+pub struct Meter {
+    wall: Instant,
+    cpu_ns: u64,
+    allocations: Option<u64>,
+}
+
+impl Meter {
+    /// Starts to measure.
+    ///
+    /// # Errors
+    /// The system does not tell the processor time.
+    pub fn start() -> Result<Self> {
+        let allocations = allocations();
+        Ok(Self { wall: Instant::now(), allocations, cpu_ns: cpu_ns()? })
+    }
+
+    /// The report of what happened since the start.
+    ///
+    /// # Errors
+    /// The system does not tell the processor time.
+    pub fn stop(&self, messages: u64, bytes: u64) -> Result<Report> {
+        let cpu_ns = cpu_ns()? - self.cpu_ns;
+        let wall_ns = self.wall.elapsed().as_nanos() as u64;
+        let allocations = allocations().zip(self.allocations).map(|(now, before)| now - before);
+        Ok(Report { messages, bytes, cpu_ns, wall_ns, allocations, ..Report::default() })
+    }
+}
+
+/// Counts messages; measures from the last message of the warm-up to the last message of all.
+#[derive(Debug)]
+pub struct Tally {
+    messages: u64,
+    bytes: u64,
+    mark: u64,
+    measured: u64,
+    meter: Option<Meter>,
+    outcome: Option<Result<Report>>,
+}
+
+impl Tally {
+    /// For as many messages as the task names.
+    ///
+    /// # Errors
+    /// The system does not tell the processor time.
+    pub fn new(task: &Task) -> Result<Self> {
+        let (mark, meter) = match task.warm_up {
+            0 => (task.messages, Some(Meter::start()?)),
+            warm_up => (warm_up, None),
+        };
+        Ok(Self { messages: 0, bytes: 0, mark, measured: task.messages, meter, outcome: None })
+    }
+
+    /// Counts one message; true when it was the last.
+    #[inline]
+    pub fn count(&mut self, payload: usize) -> bool {
+        self.messages += 1;
+        self.bytes += payload as u64;
+        self.messages == self.mark && self.pass_mark()
+    }
+
+    /// Whether the warm-up is over and the last message has not come.
+    pub fn is_measuring(&self) -> bool {
+        self.meter.is_some()
+    }
+
+    /// The report.
+    ///
+    /// # Errors
+    /// The messages ended too early, or the system does not tell the processor time.
+    pub fn into_report(self) -> Result<Report> {
+        self.outcome.unwrap_or_else(|| Err(format!("ended early, after {} messages", self.messages).into()))
+    }
+
+    #[cold]
+    fn pass_mark(&mut self) -> bool {
+        if let Some(meter) = self.meter.take() {
+            self.outcome = Some(meter.stop(self.messages, self.bytes));
+            return true;
+        }
+        (self.messages, self.bytes, self.mark) = (0, 0, self.measured);
+        match Meter::start() {
+            Ok(meter) => self.meter = Some(meter),
+            Err(error) => self.outcome = Some(Err(error)),
+        }
+        self.outcome.is_some()
+    }
+}
+
+/// The round trips of `echo`: one message in flight on every connection, the next sent as soon as one is back.
+#[derive(Debug)]
+pub struct RoundTrips {
+    tally: Tally,
+    sent: Vec<Instant>,
+    latencies: Vec<u32>,
+}
+
+impl RoundTrips {
+    /// For the connections and messages that the task names. Every connection's first message is sent now.
+    ///
+    /// # Errors
+    /// The system does not tell the processor time.
+    pub fn new(task: &Task) -> Result<Self> {
+        // Written to beforehand: a first touch of the pages would be part of the measured time.
+        let mut latencies = vec![u32::MAX; usize::try_from(task.messages)?];
+        latencies.clear();
+        Ok(Self { tally: Tally::new(task)?, sent: vec![Instant::now(); task.connections], latencies })
+    }
+
+    /// Takes the answer on a connection, whose next message is sent now; true when it was the last of all.
+    #[inline]
+    pub fn count(&mut self, connection: usize, payload: usize) -> bool {
+        let now = Instant::now();
+        let sent = std::mem::replace(&mut self.sent[connection], now);
+        if self.tally.is_measuring() {
+            let latency = now.duration_since(sent).as_nanos();
+            self.latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));
+        }
+        self.tally.count(payload)
+    }
+
+    /// The report.
+    ///
+    /// # Errors
+    /// The messages ended too early, or the system does not tell the processor time.
+    pub fn into_report(mut self) -> Result<Report> {
+        let report = self.tally.into_report()?;
+        self.latencies.sort_unstable();
+        let percentile = |percent| percentile(&self.latencies, percent).map(u64::from);
+        Ok(Report { latency_p50_ns: percentile(50), latency_p99_ns: percentile(99), ..report })
+    }
+}
+
+/// Opens the warm-up's connections, then those that are measured; the report tells by how much the memory grew.
+///
+/// # Errors
+/// A connection cannot be opened, or the system does not tell what is measured.
+pub fn measure_idle<C>(task: &Task, mut open: impl FnMut() -> Result<C>) -> Result<Report> {
+    system::raise_descriptor_limit(task.connections)?;
+    let mut connections = Vec::with_capacity(task.connections);
+    while (connections.len() as u64) < task.warm_up {
+        connections.push(open()?);
+    }
+    let before = system::resident_bytes()?;
+    let meter = Meter::start()?;
+    while connections.len() < task.connections {
+        connections.push(open()?);
+    }
+    let report = meter.stop(0, 0)?;
+    let grown = system::resident_bytes()?.saturating_sub(before);
+    Ok(Report { rss_bytes: Some(grown), ..report })
+}
+
+/// The nearest-rank percentile of sorted values.
+fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).copied()
+}
+
+fn cpu_ns() -> Result<u64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let total = usage.user_time() + usage.system_time();
+    Ok(u64::try_from(total.num_nanoseconds())?)
+}
+
+#[cfg(feature = "count-allocations")]
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
+
+#[cfg(feature = "count-allocations")]
+fn allocations() -> Option<u64> {
+    let stats = ALLOCATOR.stats();
+    Some((stats.allocations + stats.reallocations) as u64)
+}
+
+#[cfg(not(feature = "count-allocations"))]
+fn allocations() -> Option<u64> {
+    None
+}
