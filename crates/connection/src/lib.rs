@@ -1,1 +1,37 @@
+//! A WebSocket client connection as a state machine without I/O.
+//!
+//! [`Connection`] turns bytes into borrowed [`Event`]s and commands into bytes (RFC 6455). It has no socket, no clock and no source of
+//! entropy: time and entropy come in with [`Env`], bytes through [`Input`], and one [`deadline`](Connection::deadline) goes out. A frame
+//! that arrived whole is delivered as a slice of the caller's buffer; memory for anything else comes from a pool in [`Env`] that all
+//! connections of a caller share, so an idle connection holds none.
 #![forbid(unsafe_code)]
+
+mod close;
+mod config;
+mod connection;
+mod env;
+mod error;
+mod event;
+mod frame;
+mod mask;
+mod ping;
+mod receive;
+#[cfg(test)]
+mod tests;
+mod transmit;
+mod upgrade;
+mod utf8;
+
+pub use crate::close::CloseFrame;
+pub use crate::config::{Config, ConfigError, Liveness};
+pub use crate::connection::Connection;
+pub use crate::env::{Entropy, Env, SeededEntropy};
+pub use crate::error::{Error, ProtocolError, SendError, Timeout};
+pub use crate::event::{Event, Fragment, Kind, Message};
+pub use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+pub use crate::ping::Rtt;
+pub use crate::receive::Input;
+pub use crate::transmit::{MaskKey, Side, State, Tx};
+pub use crate::upgrade::{Request, RequestError, Response, UpgradeError};
+pub use http;
+pub use tungstenite::protocol::frame::coding::CloseCode;

@@ -1,0 +1,362 @@
+//! The state machine: every transition between the states of RFC 6455 is in this file.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::receive::{Rx, Step};
+use crate::upgrade::Upgrade;
+use crate::{
+    CloseFrame, Config, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, ProtocolError, Request,
+    RequestError, Rtt, Side, State, Timeout, Tx, close, utf8,
+};
+
+/// The client's end of one WebSocket connection, without socket, clock or thread.
+///
+/// The caller owns a byte stream and drives the connection in a loop:
+///
+/// 1. Bytes came: [`receive`](Self::receive) until it returns `None`, handling each event; what is left of the input stays in the
+///    caller's buffer while more bytes are at hand, else it goes to [`absorb`](Self::absorb).
+/// 2. The stream ended: [`end_of_stream`](Self::end_of_stream).
+/// 3. [`deadline`](Self::deadline) has passed: [`handle_timeout`](Self::handle_timeout). Early calls do nothing.
+/// 4. After each of these and after sending through [`tx`](Self::tx): write [`output`](Self::output) and report it with
+///    [`wrote`](Self::wrote).
+/// 5. [`state`](Self::state) is [`State::Closed`]: drop the stream.
+///
+/// A failure is kept and returned again by every later [`receive`](Self::receive). After a breach of the protocol the close frame with
+/// its code is queued, and whatever still comes is discarded until the server closes the stream or `close_timeout` passes.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Instant;
+/// use websocket_connection::{Config, Connection, Env, Request, SeededEntropy, State};
+///
+/// let mut env = Env::new(Instant::now(), SeededEntropy::new([7; 32])); // a seed of the system's, outside of examples
+/// let connection = Connection::new(Arc::new(Config::default()), &Request::new("/chat"), &mut env)?;
+/// assert_eq!(connection.state(), State::Connecting);
+/// assert!(connection.output().starts_with(b"GET /chat HTTP/1.1\r\n"));
+/// # Ok::<(), websocket_connection::RequestError>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Arc<Config>,
+    /// Until the connection is open.
+    upgrade: Option<Box<Upgrade>>,
+    rx: Rx,
+    tx: Tx,
+    started: Instant,
+    /// Bytes received so far.
+    received: u64,
+    close_frame: Option<Box<CloseFrame>>,
+    error: Option<Box<Error>>,
+}
+
+impl Connection {
+    /// Starts the opening handshake: the request is queued as output. `config` should have passed [`Config::check`].
+    ///
+    /// # Errors
+    /// A request that cannot be sent.
+    pub fn new(config: Arc<Config>, request: &Request, env: &mut Env) -> Result<Self, RequestError> {
+        let (upgrade, bytes) = Upgrade::start(request, env)?;
+        let tx = Tx::new(bytes, &config);
+        Ok(Self {
+            config,
+            upgrade: Some(Box::new(upgrade)),
+            rx: Rx::new(),
+            tx,
+            started: env.now,
+            received: 0,
+            close_frame: None,
+            error: None,
+        })
+    }
+
+    /// Where the connection stands.
+    #[inline]
+    pub const fn state(&self) -> State {
+        self.tx.state
+    }
+
+    /// The sending half.
+    pub const fn tx(&mut self) -> &mut Tx {
+        &mut self.tx
+    }
+
+    /// The failure that ended the connection, if one did.
+    pub fn error(&self) -> Option<&Error> {
+        self.error.as_deref()
+    }
+
+    /// The server's close frame, if one came.
+    pub fn close_frame(&self) -> Option<&CloseFrame> {
+        self.close_frame.as_deref()
+    }
+
+    /// The side that began the closing handshake, if it has begun.
+    pub fn closing_side(&self) -> Option<Side> {
+        self.tx.closing.map(|(side, _)| side)
+    }
+
+    /// Round-trip times of pings so far.
+    pub const fn rtt(&self) -> Rtt {
+        self.tx.pings.rtt
+    }
+
+    /// Bytes that wait to be written.
+    pub const fn queued_bytes(&self) -> usize {
+        self.tx.queued_bytes()
+    }
+
+    /// The bytes to write next.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.tx.bytes()
+    }
+
+    /// The first `len` bytes of [`output`](Self::output) were written.
+    pub fn wrote(&mut self, len: usize, env: &mut Env) {
+        self.tx.wrote(len, self.received, &self.config, env);
+    }
+
+    /// The next event in `input`, and the sending half to answer it with; `None` when what is left of the input is no whole frame.
+    ///
+    /// # Errors
+    /// The failure that ended the connection; the rest of the input is used up.
+    #[inline]
+    pub fn receive<'e, 'b: 'e>(
+        &'e mut self,
+        input: &mut Input<'b>,
+        env: &mut Env,
+    ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
+        let before = input.used();
+        let step = match self.step(input, env) {
+            Ok(step) => step,
+            Err(error) => {
+                input.discard();
+                return Err(error);
+            }
+        };
+        self.received += (input.used() - before) as u64;
+        let event = match step {
+            None => return Ok(None),
+            Some(Received::Event(event)) => event,
+            Some(Received::Step(Step::Message { kind, place })) => {
+                let payload = self.rx.at(input, place);
+                Event::Message(match kind {
+                    Kind::Binary => Message::Binary(payload),
+                    Kind::Text if !self.config.validate_utf8 => Message::UncheckedText(payload),
+                    Kind::Text => match utf8::check(payload) {
+                        Some(text) => Message::Text(text),
+                        None => {
+                            input.discard();
+                            let error = Error::from(ProtocolError::InvalidUtf8);
+                            fail(&mut self.tx, &mut self.error, &error, env);
+                            return Err(error);
+                        }
+                    },
+                })
+            }
+            Some(Received::Step(Step::Fragment { kind, place, first, last })) => {
+                Event::Fragment(Fragment { kind, payload: self.rx.at(input, place), first, last })
+            }
+            Some(Received::Step(Step::Control { opcode, place })) => {
+                let payload = self.rx.at(input, place);
+                if opcode == Opcode::Pong {
+                    Event::Pong { payload, rtt: self.tx.pings.pong(payload, env.now) }
+                } else {
+                    self.tx.answer_ping(payload, env);
+                    Event::Ping(payload)
+                }
+            }
+        };
+        Ok(Some((event, &mut self.tx)))
+    }
+
+    /// Takes what [`receive`](Self::receive) left of the input, since no more bytes are at hand now. Text in it is checked as far as it
+    /// goes, so bad bytes are found before their frame is complete.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn absorb(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<(), Error> {
+        self.check_error(input)?;
+        self.received += input.rest().len() as u64;
+        match self.tx.state {
+            State::Connecting | State::Closed => Ok(()),
+            State::Closing if self.close_frame.is_some() => Ok(()),
+            State::Open | State::Closing => {
+                let absorbed = self.rx.absorb(input, &self.config, env);
+                absorbed.map_err(|error| self.fail(error.into(), input, env))
+            }
+        }
+    }
+
+    /// Room for the rest of a large payload that has been absorbed in part: reading there saves a copy. Report the bytes with
+    /// [`filled`](Self::filled), then call [`receive`](Self::receive). `None` when there is no such payload.
+    pub fn spare(&mut self, env: &mut Env) -> Option<&mut [u8]> {
+        if self.error.is_some() { None } else { self.rx.spare(env) }
+    }
+
+    /// `len` bytes were read into [`spare`](Self::spare).
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn filled(&mut self, len: usize, env: &mut Env) -> Result<(), Error> {
+        self.received += len as u64;
+        let filled = self.rx.filled(len, &self.config);
+        filled.map_err(|error| self.fail(error.into(), &mut Input::new(&[]), env))
+    }
+
+    /// The stream has ended. The connection is closed afterwards.
+    ///
+    /// # Errors
+    /// An end before the closing handshake was begun, or before the upgrade was complete.
+    pub fn end_of_stream(&mut self, env: &mut Env) -> Result<(), Error> {
+        let error = match self.tx.state {
+            State::Connecting => self.upgrade.as_mut().map(|upgrade| upgrade.end_of_stream().into()),
+            State::Open => Some(Error::EndOfStream),
+            State::Closing | State::Closed => None,
+        };
+        self.finish(error, env)
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match (self.tx.state, self.tx.closing) {
+            (State::Connecting, _) => Some(self.started + self.config.upgrade_timeout),
+            (State::Open, _) => self.tx.pings.deadline(),
+            (State::Closing, Some((_, since))) => Some(since + self.config.close_timeout),
+            (State::Closing | State::Closed, _) => None,
+        }
+    }
+
+    /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when a deadline has ended the connection.
+    pub fn handle_timeout(&mut self, env: &mut Env) -> Result<(), Error> {
+        if self.deadline().is_none_or(|deadline| env.now < deadline) {
+            return Ok(());
+        }
+        match self.tx.state {
+            State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
+            State::Open if self.tx.pings.is_dead(&self.config, self.received, env.now) => {
+                self.finish(Some(Error::Timeout(Timeout::Pong)), env)
+            }
+            State::Open => {
+                if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
+                    self.tx.queue_ping(payload, true, env);
+                }
+                Ok(())
+            }
+            // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
+            State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
+            State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
+            State::Closed => Ok(()),
+        }
+    }
+
+    fn step(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
+        if self.tx.state != State::Open {
+            self.check_error(input)?;
+            if self.tx.state == State::Connecting {
+                return self.receive_response(input, env);
+            }
+            if self.tx.state == State::Closed || self.close_frame.is_some() {
+                input.discard();
+                return Ok(None);
+            }
+        }
+        match self.rx.step(input, &self.config, env) {
+            Ok(Some(Step::Control { opcode: Opcode::Close, place })) => {
+                let frame = CloseFrame::parse(self.rx.at(input, place));
+                match frame {
+                    Ok(frame) => Ok(Some(Received::Event(self.receive_close(frame, env)))),
+                    Err(error) => Err(self.fail(error.into(), input, env)),
+                }
+            }
+            Ok(step) => Ok(step.map(Received::Step)),
+            Err(error) => Err(self.fail(error.into(), input, env)),
+        }
+    }
+
+    /// Connecting -> Open, or -> Closed.
+    fn receive_response(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
+        let Some(upgrade) = &mut self.upgrade else { return Ok(None) };
+        match upgrade.receive(input.rest(), &self.config) {
+            Ok((used, response)) => {
+                input.skip(used);
+                Ok(response.map(|response| {
+                    self.upgrade = None;
+                    self.tx.state = State::Open;
+                    self.tx.pings.start(&self.config, env.now);
+                    Received::Event(Event::Open(response))
+                }))
+            }
+            Err(error) => {
+                let error = Error::from(error);
+                self.finish(Some(error.clone()), env)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Open -> Closing, with the answer that is due (RFC 6455 section 5.5.1); Closing stays, the handshake is complete.
+    fn receive_close(&mut self, frame: CloseFrame, env: &mut Env) -> Event<'static> {
+        if self.tx.state == State::Open {
+            // A code that was allowed to come is allowed to go back.
+            let payload = close::payload(frame.code, "").unwrap_or_default();
+            self.tx.send_close(Side::Server, &payload, env);
+        }
+        self.close_frame = Some(Box::new(frame.clone()));
+        Event::Close(frame)
+    }
+
+    /// Open -> Closing with the close code of `error`; in Closing the close frame is out already.
+    fn fail(&mut self, error: Error, input: &mut Input<'_>, env: &mut Env) -> Error {
+        input.discard();
+        fail(&mut self.tx, &mut self.error, &error, env);
+        self.rx.clear(env);
+        error
+    }
+
+    /// Any state -> Closed.
+    fn finish(&mut self, error: Option<Error>, env: &mut Env) -> Result<(), Error> {
+        self.tx.state = State::Closed;
+        self.tx.pings.stop();
+        self.tx.clear(env);
+        self.rx.clear(env);
+        self.upgrade = None;
+        match error {
+            Some(error) if self.error.is_none() => {
+                self.error = Some(Box::new(error.clone()));
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_error(&self, input: &mut Input<'_>) -> Result<(), Error> {
+        match &self.error {
+            Some(error) => {
+                input.discard();
+                Err((**error).clone())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// What one step of the state machine found.
+enum Received {
+    Event(Event<'static>),
+    Step(Step),
+}
+
+/// Keeps `error` and tells the server its close code, unless a close frame is out already.
+fn fail(tx: &mut Tx, kept: &mut Option<Box<Error>>, error: &Error, env: &mut Env) {
+    if let (State::Open, Error::Protocol(breach)) = (tx.state, error) {
+        let payload = close::payload(Some(breach.close_code()), &breach.to_string()).unwrap_or_default();
+        tx.send_close(Side::Client, &payload, env);
+    }
+    *kept = Some(Box::new(error.clone()));
+}

@@ -1,0 +1,246 @@
+//! The frame header (RFC 6455 section 5.2).
+
+use crate::{Config, ProtocolError};
+
+/// Longest payload of a control frame (RFC 6455 section 5.5).
+pub const MAX_CONTROL_PAYLOAD: usize = 125;
+
+/// Longest header that a server may send: two bytes, a 64-bit length and, where accepted, a mask.
+pub(crate) const MAX_HEADER: usize = 14;
+
+const FIN: u8 = 0x80;
+const RSV: u8 = 0x70;
+const MASKED: u8 = 0x80;
+const LEN_16: u8 = 126;
+const LEN_64: u8 = 127;
+
+/// What a frame carries (RFC 6455 section 11.8).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "the registry of RFC 6455 section 11.8; the rest is refused")]
+#[repr(u8)]
+pub enum Opcode {
+    /// A later fragment of a message.
+    Continuation = 0,
+    /// UTF-8 text, or its first fragment.
+    Text = 1,
+    /// Bytes, or their first fragment.
+    Binary = 2,
+    /// The closing handshake.
+    Close = 8,
+    /// A ping.
+    Ping = 9,
+    /// A pong.
+    Pong = 10,
+}
+
+impl Opcode {
+    /// Whether this is a close, ping or pong.
+    pub const fn is_control(self) -> bool {
+        self as u8 & 8 != 0
+    }
+}
+
+impl TryFrom<u8> for Opcode {
+    type Error = ProtocolError;
+
+    fn try_from(bits: u8) -> Result<Self, ProtocolError> {
+        Ok(match bits {
+            0 => Self::Continuation,
+            1 => Self::Text,
+            2 => Self::Binary,
+            8 => Self::Close,
+            9 => Self::Ping,
+            10 => Self::Pong,
+            _ => return Err(ProtocolError::UnknownOpcode(bits)),
+        })
+    }
+}
+
+/// A frame header from the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Header {
+    pub(crate) fin: bool,
+    pub(crate) opcode: Opcode,
+    pub(crate) mask: Option<[u8; 4]>,
+    /// Bytes of payload.
+    pub(crate) len: u64,
+    /// Bytes of the header itself.
+    pub(crate) size: usize,
+}
+
+impl Header {
+    /// Parses the header at the front of `bytes`; `None` while it is incomplete.
+    ///
+    /// Whatever is wrong is reported as soon as the byte that makes it so is there.
+    pub(crate) fn parse(bytes: &[u8], config: &Config) -> Result<Option<Self>, ProtocolError> {
+        let Some(&first) = bytes.first() else { return Ok(None) };
+        if first & RSV != 0 {
+            return Err(ProtocolError::ReservedBits((first & RSV) >> 4));
+        }
+        let opcode = Opcode::try_from(first & 0x0f)?;
+        let fin = first & FIN != 0;
+        if opcode.is_control() && !fin {
+            return Err(ProtocolError::FragmentedControl(opcode));
+        }
+
+        let Some(&second) = bytes.get(1) else { return Ok(None) };
+        let masked = second & MASKED != 0;
+        if masked && !config.accept_masked_frames {
+            return Err(ProtocolError::MaskedFrame);
+        }
+        let short = second & !MASKED;
+        if opcode.is_control() && short as usize > MAX_CONTROL_PAYLOAD {
+            return Err(ProtocolError::ControlTooLong(opcode));
+        }
+
+        let (len, mut size) = match short {
+            LEN_16 => match bytes.get(2..4).and_then(|bytes| bytes.try_into().ok()) {
+                Some(bytes) => (u64::from(u16::from_be_bytes(bytes)), 4),
+                None => return Ok(None),
+            },
+            LEN_64 => match bytes.get(2..10).and_then(|bytes| bytes.try_into().ok()) {
+                Some(bytes) => (u64::from_be_bytes(bytes), 10),
+                None => return Ok(None),
+            },
+            _ => (u64::from(short), 2),
+        };
+        if len >> 63 != 0 {
+            return Err(ProtocolError::LengthTopBit);
+        }
+        let minimal = match short {
+            LEN_16 => len >= u64::from(LEN_16),
+            LEN_64 => len > u64::from(u16::MAX),
+            _ => true,
+        };
+        if !minimal && !config.accept_non_minimal_lengths {
+            return Err(ProtocolError::NonMinimalLength(len));
+        }
+        if len > config.max_frame_size {
+            return Err(ProtocolError::FrameTooBig { len, limit: config.max_frame_size });
+        }
+
+        let mask = if masked {
+            let Some(mask) = bytes.get(size..size + 4).and_then(|bytes| bytes.try_into().ok()) else {
+                return Ok(None);
+            };
+            size += 4;
+            Some(mask)
+        } else {
+            None
+        };
+        Ok(Some(Self { fin, opcode, mask, len, size }))
+    }
+}
+
+/// Appends the header of a client's frame, which is always masked (RFC 6455 section 5.3).
+pub(crate) fn append_header(out: &mut Vec<u8>, fin: bool, opcode: Opcode, len: usize, mask: [u8; 4]) {
+    let mut header = [0; MAX_HEADER];
+    header[0] = if fin { FIN } else { 0 } | opcode as u8;
+    let size = if len < LEN_16 as usize {
+        header[1] = MASKED | len as u8;
+        2
+    } else if let Ok(len) = u16::try_from(len) {
+        header[1] = MASKED | LEN_16;
+        header[2..4].copy_from_slice(&len.to_be_bytes());
+        4
+    } else {
+        header[1] = MASKED | LEN_64;
+        header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+        10
+    };
+    header[size..size + 4].copy_from_slice(&mask);
+    out.extend_from_slice(&header[..size + 4]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(bytes: &[u8]) -> Result<Option<Header>, ProtocolError> {
+        Header::parse(bytes, &Config::default())
+    }
+
+    #[test]
+    fn b060_lengths_use_the_shortest_form_at_exactly_126_and_65536() {
+        for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (1 << 33, 10)] {
+            let mut out = Vec::new();
+            append_header(&mut out, true, Opcode::Binary, len, [1, 2, 3, 4]);
+            assert_eq!(out.len(), size + 4, "{len}");
+            assert_eq!(out[size..], [1, 2, 3, 4]);
+
+            let mut config = Config::default();
+            config.accept_masked_frames = true;
+            config.max_frame_size = u64::MAX;
+            let header = Header::parse(&out, &config).unwrap().unwrap();
+            assert_eq!((header.len, header.size, header.mask), (len as u64, size + 4, Some([1, 2, 3, 4])));
+            for cut in 0..out.len() {
+                assert_eq!(Header::parse(&out[..cut], &config), Ok(None), "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn b060_a_length_with_its_top_bit_set_is_refused() {
+        let mut bytes = vec![0x82, 127];
+        bytes.extend_from_slice(&(1_u64 << 63).to_be_bytes());
+        assert_eq!(parse(&bytes), Err(ProtocolError::LengthTopBit));
+    }
+
+    #[test]
+    fn b080_any_reserved_bit_is_refused_at_its_byte() {
+        for (first, bits) in [(0xc1, 4), (0xa1, 2), (0x91, 1), (0xf1, 7)] {
+            assert_eq!(parse(&[first]), Err(ProtocolError::ReservedBits(bits)));
+        }
+    }
+
+    #[test]
+    fn b081_unknown_opcodes_are_refused_at_their_byte() {
+        for opcode in [3, 4, 5, 6, 7, 11, 12, 13, 14, 15] {
+            assert_eq!(parse(&[0x80 | opcode]), Err(ProtocolError::UnknownOpcode(opcode)));
+        }
+    }
+
+    #[test]
+    fn b082_b083_fragmented_control_frames_are_refused() {
+        for (first, opcode) in [(8, Opcode::Close), (9, Opcode::Ping), (10, Opcode::Pong)] {
+            assert_eq!(parse(&[first]), Err(ProtocolError::FragmentedControl(opcode)));
+        }
+    }
+
+    #[test]
+    fn b084_control_frames_above_125_bytes_are_refused() {
+        for (first, opcode) in [(0x88, Opcode::Close), (0x89, Opcode::Ping), (0x8a, Opcode::Pong)] {
+            assert!(parse(&[first, 125]).unwrap().is_some());
+            assert_eq!(parse(&[first, 126]), Err(ProtocolError::ControlTooLong(opcode)));
+        }
+    }
+
+    #[test]
+    fn b086_masked_frames_are_refused_unless_accepted() {
+        assert_eq!(parse(&[0x81, 0x80]), Err(ProtocolError::MaskedFrame));
+        let mut config = Config::default();
+        config.accept_masked_frames = true;
+        let header = Header::parse(&[0x81, 0x81, 9, 8, 7, 6], &config).unwrap().unwrap();
+        assert_eq!((header.mask, header.size), (Some([9, 8, 7, 6]), 6));
+    }
+
+    #[test]
+    fn b087_non_minimal_lengths_are_refused_unless_accepted() {
+        let short = [0x82, 126, 0, 125];
+        let mut long = vec![0x82, 127];
+        long.extend_from_slice(&65_535_u64.to_be_bytes());
+        assert_eq!(parse(&short), Err(ProtocolError::NonMinimalLength(125)));
+        assert_eq!(parse(&long), Err(ProtocolError::NonMinimalLength(65_535)));
+        let mut config = Config::default();
+        config.accept_non_minimal_lengths = true;
+        assert_eq!(Header::parse(&short, &config).unwrap().unwrap().len, 125);
+        assert_eq!(Header::parse(&long, &config).unwrap().unwrap().len, 65_535);
+    }
+
+    #[test]
+    fn b076_a_frame_beyond_the_limit_is_refused_at_its_header() {
+        let mut bytes = vec![0x82, 127];
+        bytes.extend_from_slice(&(1_u64 << 40).to_be_bytes());
+        assert_eq!(parse(&bytes), Err(ProtocolError::FrameTooBig { len: 1 << 40, limit: 64 << 20 }));
+    }
+}

@@ -1,0 +1,130 @@
+//! Pings that wait for their pongs, and keep-alive (RFC 6455 sections 5.5.2 and 5.5.3).
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::{Config, Liveness};
+
+/// Pings remembered while their pongs are due; an older one is forgotten.
+const MAX_OUTSTANDING: usize = 16;
+
+#[derive(Debug)]
+struct Outstanding {
+    payload: Box<[u8]>,
+    /// Where its frame ends in the stream of outgoing bytes.
+    end: u64,
+    /// When its last byte was written.
+    written: Option<Instant>,
+    keep_alive: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PongDue {
+    at: Instant,
+    /// Bytes received when the ping was written; more than that is a sign of life.
+    received: u64,
+}
+
+/// Round-trip times of pings.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Rtt {
+    /// The latest.
+    pub last: Option<Duration>,
+    /// Smoothed over about eight pings, as TCP does (RFC 6298 section 2).
+    pub smoothed: Option<Duration>,
+}
+
+/// Which pings are out, when the next is due and by when the last must be answered.
+#[derive(Debug, Default)]
+pub(crate) struct Pings {
+    outstanding: VecDeque<Outstanding>,
+    next_keep_alive: Option<Instant>,
+    pong_due: Option<PongDue>,
+    counter: u64,
+    pub(crate) rtt: Rtt,
+}
+
+impl Pings {
+    /// The connection is open: keep-alive starts, one interval from `now`.
+    pub(crate) fn start(&mut self, config: &Config, now: Instant) {
+        if !config.ping_interval.is_zero() {
+            self.next_keep_alive = Some(now + config.ping_interval);
+        }
+    }
+
+    /// The connection closes: nothing is due any more.
+    pub(crate) fn stop(&mut self) {
+        self.next_keep_alive = None;
+        self.pong_due = None;
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        [self.next_keep_alive, self.pong_due.map(|due| due.at)].into_iter().flatten().min()
+    }
+
+    /// The payload of the keep-alive ping that is due now, if one is. The next is an interval away.
+    pub(crate) fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
+        let due = self.next_keep_alive.filter(|due| *due <= now)?;
+        // After a long sleep the pings that were missed are not made up for.
+        let next = due + config.ping_interval;
+        self.next_keep_alive = Some(if next > now { next } else { now + config.ping_interval });
+        Some(match &config.ping_payload {
+            Some(payload) => payload.clone(),
+            None => {
+                self.counter += 1;
+                Box::new(self.counter.to_be_bytes())
+            }
+        })
+    }
+
+    /// A ping was queued; its frame ends at `end` in the stream of outgoing bytes.
+    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
+        if self.outstanding.len() == MAX_OUTSTANDING {
+            self.outstanding.pop_front();
+        }
+        self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
+    }
+
+    /// All outgoing bytes up to `position` were written, `received` bytes had come by then. A keep-alive ping among those
+    /// written arms its deadline.
+    pub(crate) fn written(&mut self, position: u64, received: u64, config: &Config, now: Instant) {
+        for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
+        {
+            ping.written = Some(now);
+            if let (true, Some(timeout), None) = (ping.keep_alive, config.ping_timeout, self.pong_due) {
+                self.pong_due = Some(PongDue { at: now + timeout, received });
+            }
+        }
+    }
+
+    /// A pong came. The round-trip time, if it answers a ping of ours; earlier pings need no answer any more.
+    pub(crate) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
+        let index =
+            self.outstanding.iter().rposition(|ping| ping.written.is_some() && *ping.payload == *payload)?;
+        let mut rtt = None;
+        for ping in self.outstanding.drain(..=index) {
+            rtt = ping.written;
+            if ping.keep_alive {
+                self.pong_due = None;
+            }
+        }
+        if self.outstanding.is_empty() {
+            self.outstanding = VecDeque::new();
+        }
+        let rtt = now.saturating_duration_since(rtt?);
+        self.rtt.last = Some(rtt);
+        self.rtt.smoothed = Some(self.rtt.smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
+        Some(rtt)
+    }
+
+    /// Whether the peer has been silent for too long after a ping; `received` bytes have come so far.
+    pub(crate) fn is_dead(&mut self, config: &Config, received: u64, now: Instant) -> bool {
+        let Some(due) = self.pong_due.filter(|due| due.at <= now) else { return false };
+        let alive = config.liveness == Liveness::AnyData && received > due.received;
+        if alive {
+            self.pong_due = None;
+        }
+        !alive
+    }
+}

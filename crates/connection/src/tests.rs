@@ -1,0 +1,20 @@
+//! The state machine as a whole: vectors at every split, virtual time.
+use std::time::Instant;
+
+use crate::{Entropy, Env};
+
+/// Counts up: good enough where nobody attacks, and the same in every run.
+#[derive(Default)]
+pub(crate) struct CountingEntropy(u32);
+
+impl Entropy for CountingEntropy {
+    fn next_u32(&mut self) -> u32 {
+        self.0 += 1;
+        self.0.wrapping_mul(0x9e37_79b9)
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+pub(crate) fn env(entropy: impl Entropy + 'static) -> Env {
+    Env::new(Instant::now(), entropy)
+}

@@ -1,0 +1,289 @@
+//! The sending half: frames are encoded and masked straight into one buffer of outgoing bytes.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::frame::{MAX_HEADER, append_header};
+use crate::ping::Pings;
+use crate::{CloseCode, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, SendError, close, mask};
+
+/// Where a connection stands, in the words of RFC 6455 section 4.1 and 7.1.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "the four states of RFC 6455")]
+pub enum State {
+    /// The opening handshake is under way.
+    Connecting,
+    /// Messages flow.
+    Open,
+    /// A close frame was sent or received; the rest of the closing handshake is under way.
+    Closing,
+    /// Nothing more will come or go: drop the stream.
+    Closed,
+}
+
+/// Which end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a connection has two ends")]
+pub enum Side {
+    /// This end.
+    Client,
+    /// The peer.
+    Server,
+}
+
+/// A source of mask keys that takes the place of the default one.
+pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
+
+/// The sending half of a [`Connection`](crate::Connection): open even while an event is borrowed from the receiving half.
+///
+/// Nothing here does I/O: frames wait as bytes until the caller writes them.
+pub struct Tx {
+    pub(crate) state: State,
+    /// Outgoing bytes from `start` on; what was written before is dropped from time to time.
+    out: Vec<u8>,
+    start: usize,
+    /// Bytes written since the connection began.
+    written: u64,
+    limit: usize,
+    fragmented: bool,
+    /// The side whose close frame came first, and when the closing handshake began.
+    pub(crate) closing: Option<(Side, Instant)>,
+    /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
+    owed_pong: Option<Box<[u8]>>,
+    pub(crate) pings: Pings,
+    mask_key: Option<MaskKey>,
+}
+
+impl Tx {
+    pub(crate) fn new(request: Vec<u8>, config: &Config) -> Self {
+        Self {
+            state: State::Connecting,
+            out: request,
+            start: 0,
+            written: 0,
+            limit: config.max_queued_bytes,
+            fragmented: false,
+            closing: None,
+            owed_pong: None,
+            pings: Pings::default(),
+            mask_key: None,
+        }
+    }
+
+    /// Where the connection stands.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Bytes that wait to be written.
+    pub const fn queued_bytes(&self) -> usize {
+        self.out.len() - self.start
+    }
+
+    /// Takes mask keys from `mask_key` instead of [`Env`]: for tests, or for a source of the user's own.
+    pub fn set_mask_key(&mut self, mask_key: Option<MaskKey>) {
+        self.mask_key = mask_key;
+    }
+
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn send_text(&mut self, text: &str, env: &mut Env) -> Result<(), SendError> {
+        self.message(Opcode::Text, text.as_bytes(), env)
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn send_binary(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), SendError> {
+        self.message(Opcode::Binary, bytes, env)
+    }
+
+    /// Sends `payload` as a frame of its own with `opcode`.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued. A text payload must be UTF-8, a continuation goes through
+    /// [`send_fragment`](Self::send_fragment), a close frame through [`close`](Self::close).
+    pub fn send(&mut self, payload: &[u8], opcode: Opcode, env: &mut Env) -> Result<(), SendError> {
+        match opcode {
+            Opcode::Text => {
+                self.send_text(std::str::from_utf8(payload).map_err(|_| SendError::NotUtf8)?, env)
+            }
+            Opcode::Binary => self.send_binary(payload, env),
+            Opcode::Ping => self.ping(payload, env),
+            Opcode::Pong => self.pong(payload, env),
+            Opcode::Close => Err(SendError::CloseIsNotSent),
+            Opcode::Continuation => Err(SendError::NothingToContinue),
+        }
+    }
+
+    /// Sends one fragment of a message (RFC 6455 section 5.4): the first with its `kind`, the others with `None`, the last with
+    /// `fin`. Only control frames may be sent in between. That the fragments of a text are UTF-8 together is up to the caller.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn send_fragment(
+        &mut self,
+        kind: Option<Kind>,
+        payload: &[u8],
+        fin: bool,
+        env: &mut Env,
+    ) -> Result<(), SendError> {
+        let opcode = match (kind, self.fragmented) {
+            (Some(_), true) => return Err(SendError::InsideFragmented),
+            (None, false) => return Err(SendError::NothingToContinue),
+            (Some(Kind::Text), false) => Opcode::Text,
+            (Some(Kind::Binary), false) => Opcode::Binary,
+            (None, true) => Opcode::Continuation,
+        };
+        self.admit(payload.len())?;
+        self.frame(fin, opcode, payload, env);
+        self.fragmented = !fin;
+        Ok(())
+    }
+
+    /// Sends a ping with `payload`, at most 125 bytes.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn ping(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
+        self.admit_control(payload)?;
+        self.queue_ping(payload.into(), false, env);
+        Ok(())
+    }
+
+    /// Sends a pong that no ping asked for (RFC 6455 section 5.5.3), at most 125 bytes. Pings are answered without it.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn pong(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
+        self.admit_control(payload)?;
+        self.frame(true, Opcode::Pong, payload, env);
+        Ok(())
+    }
+
+    /// Starts the closing handshake. The connection goes on receiving until the server's close frame comes; later messages are
+    /// refused. A connection that is closing or closed stays as it is.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent, or a connection that is not open yet.
+    pub fn close(&mut self, code: Option<CloseCode>, reason: &str, env: &mut Env) -> Result<(), SendError> {
+        let payload = close::payload(code, reason)?;
+        match self.state {
+            State::Connecting => Err(SendError::NotOpen(self.state)),
+            State::Open => {
+                self.send_close(Side::Client, &payload, env);
+                Ok(())
+            }
+            State::Closing | State::Closed => Ok(()),
+        }
+    }
+
+    /// Sends the only close frame of this connection; `by` is the side that began.
+    pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], env: &mut Env) {
+        self.frame(true, Opcode::Close, payload, env);
+        self.state = State::Closing;
+        self.closing = Some((by, env.now));
+        self.owed_pong = None;
+        self.pings.stop();
+    }
+
+    /// Answers a ping; the latest one later when too much is queued.
+    pub(crate) fn answer_ping(&mut self, payload: &[u8], env: &mut Env) {
+        if self.state != State::Open {
+            return;
+        }
+        if self.admit(payload.len()).is_ok() {
+            self.frame(true, Opcode::Pong, payload, env);
+        } else {
+            self.owed_pong = Some(payload.into());
+        }
+    }
+
+    pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, keep_alive: bool, env: &mut Env) {
+        self.frame(true, Opcode::Ping, &payload, env);
+        let end = self.written + self.queued_bytes() as u64;
+        self.pings.queued(payload, end, keep_alive);
+    }
+
+    /// The bytes to write next.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.out[self.start..]
+    }
+
+    /// The first `len` of [`bytes`](Self::bytes) were written; `received` bytes had come by then.
+    pub(crate) fn wrote(&mut self, len: usize, received: u64, config: &Config, env: &mut Env) {
+        self.start = (self.start + len).min(self.out.len());
+        self.written += len as u64;
+        self.pings.written(self.written, received, config, env.now);
+        if self.start == self.out.len() {
+            env.output.give(std::mem::take(&mut self.out));
+            self.start = 0;
+        }
+        if let Some(payload) = self.owed_pong.take() {
+            self.answer_ping(&payload, env);
+        }
+    }
+
+    /// Gives all memory back; nothing more is written.
+    pub(crate) fn clear(&mut self, env: &mut Env) {
+        env.output.give(std::mem::take(&mut self.out));
+        self.start = 0;
+        self.owed_pong = None;
+    }
+
+    fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
+        if self.fragmented {
+            return Err(SendError::InsideFragmented);
+        }
+        self.admit(payload.len())?;
+        self.frame(true, opcode, payload, env);
+        Ok(())
+    }
+
+    fn admit(&self, len: usize) -> Result<(), SendError> {
+        if self.state != State::Open {
+            return Err(SendError::NotOpen(self.state));
+        }
+        let queued = self.queued_bytes();
+        let len = len.saturating_add(MAX_HEADER);
+        if queued.saturating_add(len) > self.limit {
+            return Err(SendError::QueueFull { queued, len, limit: self.limit });
+        }
+        Ok(())
+    }
+
+    fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
+        if payload.len() > MAX_CONTROL_PAYLOAD {
+            return Err(SendError::ControlTooLong { len: payload.len() });
+        }
+        self.admit(payload.len())
+    }
+
+    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8], env: &mut Env) {
+        if self.out.capacity() == 0 {
+            self.out = env.output.take();
+            self.out.clear();
+        } else if self.start > self.out.len() / 2 {
+            self.out.drain(..self.start);
+            self.start = 0;
+        }
+        let key = match &mut self.mask_key {
+            Some(mask_key) => mask_key(),
+            None => env.next_u32().to_ne_bytes(),
+        };
+        append_header(&mut self.out, fin, opcode, payload.len(), key);
+        mask::append(&mut self.out, payload, key);
+    }
+}
+
+impl fmt::Debug for Tx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tx")
+            .field("state", &self.state)
+            .field("queued_bytes", &self.queued_bytes())
+            .finish_non_exhaustive()
+    }
+}
