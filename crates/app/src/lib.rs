@@ -1,1 +1,58 @@
+//! WebSocket clients with callbacks, many on one thread, on any event loop.
+//!
+//! [`WebSocketApp`] is a URL, options and callbacks, as users of Python's `websocket.WebSocketApp` know it. One app alone blocks in
+//! [`run_forever`](WebSocketApp::run_forever); many share a [`Reactor`] with [`run_on`](WebSocketApp::run_on). The reactor runs on any
+//! [`Dispatcher`](websocket_dispatcher::Dispatcher), mio's poll by default.
+//!
+//! ```no_run
+//! use websocket_app::{RunOptions, WebSocketApp};
+//!
+//! let outcome = WebSocketApp::new("ws://127.0.0.1:9001/chat")
+//!     .on_open(|app, _open| app.send_text("hello"))
+//!     .on_message(|app, message| {
+//!         println!("{message:?}");
+//!         app.close()
+//!     })
+//!     .on_error(|_, error| eprintln!("{error}"))
+//!     .run_forever(&RunOptions::default())?;
+//! println!("{outcome:?}");
+//! # Ok::<(), websocket_app::Error>(())
+//! ```
+//!
+//! - Callbacks get a [`Context`]: send, close, timers, other apps of the same reactor.
+//! - Other threads hold a [`Sender`].
+//! - A type that implements [`Handler`] takes the place of closures.
 #![forbid(unsafe_code)]
+
+mod callbacks;
+mod context;
+mod error;
+mod handler;
+mod headers;
+mod inbox;
+mod options;
+mod outcome;
+mod plan;
+mod reactor;
+mod sender;
+mod target;
+mod web_socket_app;
+
+pub use crate::callbacks::IntoCallbackResult;
+pub use crate::context::Context;
+pub use crate::error::{BoxError, Error, Timeout};
+pub use crate::handler::{CallbackResult, Handler, Open};
+pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
+pub use crate::inbox::ReactorHandle;
+pub use crate::options::RunOptions;
+pub use crate::outcome::{Closed, Outcome};
+pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
+pub use crate::sender::{OwnedMessage, Refused, Sender};
+pub use crate::target::UrlError;
+pub use crate::web_socket_app::WebSocketApp;
+pub use websocket_connection::{
+    CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError, RequestError,
+    Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
+};
+pub use websocket_dispatcher as dispatcher;
+pub use websocket_link as link;

@@ -16,6 +16,14 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
+    /// Whether a close frame of ours may carry `code` and `reason`.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent.
+    pub fn check(code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+        payload(code, reason).map(drop)
+    }
+
     /// Parses the payload of a server's close frame.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ProtocolError> {
         let (code, reason) = match payload {

@@ -44,8 +44,6 @@ pub struct Connection {
     rx: Rx,
     tx: Tx,
     started: Instant,
-    /// Bytes received so far.
-    received: u64,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
@@ -64,7 +62,6 @@ impl Connection {
             rx: Rx::new(),
             tx,
             started: env.now,
-            received: 0,
             close_frame: None,
             error: None,
         })
@@ -98,7 +95,7 @@ impl Connection {
 
     /// Round-trip times of pings so far.
     pub const fn rtt(&self) -> Rtt {
-        self.tx.pings.rtt
+        self.tx.rtt()
     }
 
     /// Bytes that wait to be written.
@@ -109,12 +106,12 @@ impl Connection {
     /// The bytes to write next.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.tx.bytes()
+        self.tx.output()
     }
 
     /// The first `len` bytes of [`output`](Self::output) were written.
     pub fn wrote(&mut self, len: usize, env: &mut Env) {
-        self.tx.wrote(len, self.received, &self.config, env);
+        self.tx.wrote(len, env);
     }
 
     /// The next event in `input`, and the sending half to answer it with; `None` when what is left of the input is no whole frame.
@@ -135,7 +132,7 @@ impl Connection {
                 return Err(error);
             }
         };
-        self.received += (input.used() - before) as u64;
+        self.tx.pings.received += (input.used() - before) as u64;
         let event = match step {
             None => return Ok(None),
             Some(Received::Event(event)) => event,
@@ -178,7 +175,7 @@ impl Connection {
     /// As [`receive`](Self::receive).
     pub fn absorb(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<(), Error> {
         self.check_error(input)?;
-        self.received += input.rest().len() as u64;
+        self.tx.pings.received += input.rest().len() as u64;
         match self.tx.state {
             State::Connecting | State::Closed => Ok(()),
             State::Closing if self.close_frame.is_some() => Ok(()),
@@ -200,7 +197,7 @@ impl Connection {
     /// # Errors
     /// As [`receive`](Self::receive).
     pub fn filled(&mut self, len: usize, env: &mut Env) -> Result<(), Error> {
-        self.received += len as u64;
+        self.tx.pings.received += len as u64;
         let filled = self.rx.filled(len, &self.config);
         filled.map_err(|error| self.fail(error.into(), &mut Input::new(&[]), env))
     }
@@ -216,6 +213,18 @@ impl Connection {
             State::Closing | State::Closed => None,
         };
         self.finish(error, env)
+    }
+
+    /// Memory that is held for bytes on their way.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.rx.held_bytes() + self.tx.held_bytes()
+    }
+
+    /// Drops the connection as it is: no closing handshake. Memory goes back to `env`.
+    pub fn close(&mut self, env: &mut Env) {
+        // Nothing failed: the caller does not want it any more.
+        let _wanted = self.finish(None, env);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
@@ -239,7 +248,7 @@ impl Connection {
         }
         match self.tx.state {
             State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
-            State::Open if self.tx.pings.is_dead(&self.config, self.received, env.now) => {
+            State::Open if self.tx.pings.is_dead(&self.config, env.now) => {
                 self.finish(Some(Error::Timeout(Timeout::Pong)), env)
             }
             State::Open => {

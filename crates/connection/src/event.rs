@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CloseFrame, Response};
+use crate::{CloseFrame, Opcode, Response};
 
 /// Text or binary.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -12,6 +12,15 @@ pub enum Kind {
     Text,
     /// Bytes.
     Binary,
+}
+
+impl From<Kind> for Opcode {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
+    }
 }
 
 /// A whole message, borrowed from the receive buffer or from the buffer it was reassembled in.

@@ -13,6 +13,9 @@ mod env;
 mod error;
 mod event;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod mask;
 mod ping;
 mod receive;

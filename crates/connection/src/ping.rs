@@ -38,6 +38,9 @@ pub struct Rtt {
 /// Which pings are out, when the next is due and by when the last must be answered.
 #[derive(Debug, Default)]
 pub(crate) struct Pings {
+    timeout: Option<Duration>,
+    /// Bytes received so far.
+    pub(crate) received: u64,
     outstanding: VecDeque<Outstanding>,
     next_keep_alive: Option<Instant>,
     pong_due: Option<PongDue>,
@@ -46,6 +49,10 @@ pub(crate) struct Pings {
 }
 
 impl Pings {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self { timeout: config.ping_timeout, ..Self::default() }
+    }
+
     /// The connection is open: keep-alive starts, one interval from `now`.
     pub(crate) fn start(&mut self, config: &Config, now: Instant) {
         if !config.ping_interval.is_zero() {
@@ -86,14 +93,13 @@ impl Pings {
         self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
     }
 
-    /// All outgoing bytes up to `position` were written, `received` bytes had come by then. A keep-alive ping among those
-    /// written arms its deadline.
-    pub(crate) fn written(&mut self, position: u64, received: u64, config: &Config, now: Instant) {
+    /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
+    pub(crate) fn written(&mut self, position: u64, now: Instant) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
-            if let (true, Some(timeout), None) = (ping.keep_alive, config.ping_timeout, self.pong_due) {
-                self.pong_due = Some(PongDue { at: now + timeout, received });
+            if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
+                self.pong_due = Some(PongDue { at: now + timeout, received: self.received });
             }
         }
     }
@@ -118,10 +124,10 @@ impl Pings {
         Some(rtt)
     }
 
-    /// Whether the peer has been silent for too long after a ping; `received` bytes have come so far.
-    pub(crate) fn is_dead(&mut self, config: &Config, received: u64, now: Instant) -> bool {
+    /// Whether the peer has been silent for too long after a ping.
+    pub(crate) fn is_dead(&mut self, config: &Config, now: Instant) -> bool {
         let Some(due) = self.pong_due.filter(|due| due.at <= now) else { return false };
-        let alive = config.liveness == Liveness::AnyData && received > due.received;
+        let alive = config.liveness == Liveness::AnyData && self.received > due.received;
         if alive {
             self.pong_due = None;
         }

@@ -421,6 +421,11 @@ impl Rx {
         self.filled = 0;
     }
 
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.carry.capacity() + self.assembly.capacity()
+    }
+
     /// Gives all memory back; the connection receives nothing more.
     pub(crate) fn clear(&mut self, env: &mut Env) {
         self.release(env);

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::frame::{MAX_HEADER, append_header};
 use crate::ping::Pings;
-use crate::{CloseCode, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, SendError, close, mask};
+use crate::{CloseCode, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, close, mask};
 
 /// Where a connection stands, in the words of RFC 6455 section 4.1 and 7.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -65,7 +65,7 @@ impl Tx {
             fragmented: false,
             closing: None,
             owed_pong: None,
-            pings: Pings::default(),
+            pings: Pings::new(config),
             mask_key: None,
         }
     }
@@ -80,9 +80,19 @@ impl Tx {
         self.out.len() - self.start
     }
 
+    /// Round-trip times of pings so far.
+    pub const fn rtt(&self) -> Rtt {
+        self.pings.rtt
+    }
+
     /// Takes mask keys from `mask_key` instead of [`Env`]: for tests, or for a source of the user's own.
     pub fn set_mask_key(&mut self, mask_key: Option<MaskKey>) {
         self.mask_key = mask_key;
+    }
+
+    /// Takes the source that [`set_mask_key`](Self::set_mask_key) set back out.
+    pub fn take_mask_key(&mut self) -> Option<MaskKey> {
+        self.mask_key.take()
     }
 
     /// Sends a text message.
@@ -209,15 +219,16 @@ impl Tx {
     }
 
     /// The bytes to write next.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
         &self.out[self.start..]
     }
 
-    /// The first `len` of [`bytes`](Self::bytes) were written; `received` bytes had come by then.
-    pub(crate) fn wrote(&mut self, len: usize, received: u64, config: &Config, env: &mut Env) {
+    /// The first `len` bytes of [`output`](Self::output) were written.
+    pub fn wrote(&mut self, len: usize, env: &mut Env) {
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
-        self.pings.written(self.written, received, config, env.now);
+        self.pings.written(self.written, env.now);
         if self.start == self.out.len() {
             env.output.give(std::mem::take(&mut self.out));
             self.start = 0;
@@ -232,6 +243,11 @@ impl Tx {
         env.output.give(std::mem::take(&mut self.out));
         self.start = 0;
         self.owed_pong = None;
+    }
+
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn held_bytes(&self) -> usize {
+        self.out.capacity()
     }
 
     fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {

@@ -12,3 +12,4 @@ mod socket_options;
 pub use crate::connector::{Connector, TcpConnector};
 pub use crate::resolver::{Answer, Query, Resolver, SystemResolver};
 pub use crate::socket_options::{KeepAlive, SocketOptions};
+pub use socket2;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Socket, TcpKeepalive};
@@ -25,7 +25,7 @@ impl Default for KeepAlive {
     }
 }
 
-type Custom = Rc<dyn Fn(&Socket) -> io::Result<()>>;
+type Custom = Arc<dyn Fn(&Socket) -> io::Result<()> + Send + Sync>;
 
 /// What is set on a TCP socket before it connects.
 ///
@@ -69,8 +69,8 @@ impl SocketOptions {
 
     /// Adds a closure that sets whatever else is wanted; an error from it ends the connection attempt.
     #[must_use]
-    pub fn with(mut self, set: impl Fn(&Socket) -> io::Result<()> + 'static) -> Self {
-        self.custom.push(Rc::new(set));
+    pub fn with(mut self, set: impl Fn(&Socket) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.custom.push(Arc::new(set));
         self
     }
 

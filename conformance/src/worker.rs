@@ -1,0 +1,64 @@
+//! The client on a thread of its own, so that one that hangs ends the run instead of holding it.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use crate::client;
+use crate::failure::Failure;
+
+/// Longer than the suite lets any of its cases take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+enum Job {
+    Fetch(String),
+    Echo(String),
+}
+
+/// A client that takes one job after the other. The inner results of its methods are what the client said.
+pub(crate) struct Worker {
+    jobs: Sender<Job>,
+    answers: Receiver<Result<String, String>>,
+}
+
+impl Worker {
+    pub(crate) fn start(dispatcher: &'static str) -> Self {
+        let (jobs, to_do) = channel();
+        let (done, answers) = channel();
+        thread::spawn(move || {
+            let mut client = client::new(dispatcher);
+            for job in to_do {
+                let answer = match job {
+                    Job::Fetch(url) => client.fetch(&url),
+                    Job::Echo(url) => client.echo(&url).map(|()| String::new()),
+                };
+                if done.send(answer.map_err(|error| error.to_string())).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { jobs, answers }
+    }
+
+    pub(crate) fn fetch(&self, url: String) -> Result<Result<String, String>, Failure> {
+        self.have_done(Job::Fetch(url))
+    }
+
+    pub(crate) fn echo(&self, url: String) -> Result<Result<(), String>, Failure> {
+        Ok(self.have_done(Job::Echo(url))?.map(drop))
+    }
+
+    fn have_done(&self, job: Job) -> Result<Result<String, String>, Failure> {
+        let url = match &job {
+            Job::Fetch(url) | Job::Echo(url) => url.clone(),
+        };
+        // A worker that is gone also leaves no answer, which is told below.
+        let _ = self.jobs.send(job);
+        self.answers.recv_timeout(PATIENCE).map_err(|error| {
+            Failure::Broken(match error {
+                RecvTimeoutError::Timeout => format!("the client hangs at {url}"),
+                RecvTimeoutError::Disconnected => format!("the client panicked at {url}"),
+            })
+        })
+    }
+}

@@ -1,0 +1,96 @@
+//! Closures as a [`Handler`].
+
+use std::time::Duration;
+
+use websocket_connection::{Fragment, Message, Opcode};
+
+use crate::{BoxError, CallbackResult, Closed, Context, Error, Handler, Open};
+
+/// What a closure may return: nothing, or a `Result` whose error goes to `on_error`.
+pub trait IntoCallbackResult {
+    /// The result as the reactor takes it.
+    #[allow(clippy::missing_errors_doc, reason = "the error is the closure's")]
+    fn into_callback_result(self) -> CallbackResult;
+}
+
+impl IntoCallbackResult for () {
+    fn into_callback_result(self) -> CallbackResult {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> IntoCallbackResult for Result<(), E> {
+    fn into_callback_result(self) -> CallbackResult {
+        self.map_err(Into::into)
+    }
+}
+
+type Closure<T> = Option<Box<T>>;
+
+/// The closures of a `WebSocketApp`.
+#[derive(Default)]
+pub(crate) struct Callbacks {
+    pub(crate) open: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
+    pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
+    pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> CallbackResult>,
+    pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
+    pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
+    pub(crate) pong: Closure<dyn FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> CallbackResult>,
+    pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
+    pub(crate) error: Closure<dyn FnMut(&mut Context<'_>, &Error) -> CallbackResult>,
+    pub(crate) close: Closure<dyn FnMut(&mut Context<'_>, &Closed<'_>) -> CallbackResult>,
+}
+
+impl Handler for Callbacks {
+    fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
+        self.open.as_mut().map_or(Ok(()), |call| call(app, open))
+    }
+
+    fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+        self.message.as_mut().map_or(Ok(()), |call| call(app, message))
+    }
+
+    fn on_data(
+        &mut self,
+        app: &mut Context<'_>,
+        payload: &[u8],
+        opcode: Opcode,
+        fin: bool,
+    ) -> CallbackResult {
+        self.data.as_mut().map_or(Ok(()), |call| call(app, payload, opcode, fin))
+    }
+
+    fn on_cont_message(&mut self, app: &mut Context<'_>, fragment: Fragment<'_>) -> CallbackResult {
+        self.cont_message.as_mut().map_or(Ok(()), |call| call(app, fragment))
+    }
+
+    fn wants_fragments(&self) -> bool {
+        self.cont_message.is_some()
+    }
+
+    fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
+        self.ping.as_mut().map_or(Ok(()), |call| call(app, payload))
+    }
+
+    fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
+        self.pong.as_mut().map_or(Ok(()), |call| call(app, payload, rtt))
+    }
+
+    fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        self.drain.as_mut().map_or(Ok(()), |call| call(app))
+    }
+
+    fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
+        match &mut self.error {
+            Some(call) => call(app, error),
+            None => {
+                log::warn!(target: "websocket::app", "{}: {error}", app.id());
+                Ok(())
+            }
+        }
+    }
+
+    fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
+        self.close.as_mut().map_or(Ok(()), |call| call(app, closed))
+    }
+}

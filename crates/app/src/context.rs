@@ -1,0 +1,243 @@
+//! What a callback can do.
+
+use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
+
+use websocket_connection::{CloseCode, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_dispatcher::Io;
+
+use crate::reactor::{AppId, Apps, Control, TimerId};
+use crate::sender::{CloseRequest, Sender, Shared};
+use crate::{CallbackResult, IntoCallbackResult};
+
+/// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
+///
+/// Nothing here blocks. What is sent is encoded at once and leaves in one write when the reactor's turn ends.
+pub struct Context<'a> {
+    pub(crate) apps: &'a mut Apps,
+    pub(crate) id: AppId,
+    pub(crate) control: &'a mut Control,
+    pub(crate) live: Option<Live<'a>>,
+}
+
+/// The connection of an app that has one.
+pub(crate) struct Live<'a> {
+    pub(crate) tx: &'a mut Tx,
+    pub(crate) io: &'a mut Io,
+}
+
+impl Context<'_> {
+    /// Sends a text message.
+    ///
+    /// # Errors
+    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was queued.
+    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_text(text, &mut apps.env))
+    }
+
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_binary(bytes, &mut apps.env))
+    }
+
+    /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text); close frames and continuations are refused: see [`close`](Self::close) and
+    /// [`send_fragment`](Self::send_fragment).
+    pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, &mut apps.env))
+    }
+
+    /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with `fin`.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text), or a fragment out of place.
+    pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, &mut apps.env))
+    }
+
+    /// Sends a ping, at most 125 bytes; `on_pong` gets the round-trip time.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text), or a payload that is too long.
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.ping(payload, &mut apps.env))
+    }
+
+    /// Closes with code 1000, as [`close_with`](Self::close_with).
+    pub fn close(&mut self) {
+        self.request_close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() });
+    }
+
+    /// Starts the closing handshake; never blocks. Messages go on arriving until the server answers or `close_timeout` passes, then
+    /// `on_close` comes. Before the connection is open the attempt is ended instead. Closing twice is harmless.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent; nothing has changed.
+    pub fn close_with(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        check_close(Some(code), reason)?;
+        self.request_close(CloseRequest { code: Some(code), reason: reason.to_owned() });
+        Ok(())
+    }
+
+    pub(crate) fn request_close(&mut self, request: CloseRequest) {
+        if let Some(live) = &mut self.live
+            && live.tx.state() != State::Connecting
+        {
+            // Code and reason were checked when the request was made.
+            let _checked = live.tx.close(request.code, &request.reason, &mut self.apps.env);
+            self.control.mark_dirty(self.apps, self.id);
+        } else {
+            self.control.close_before_open = true;
+            self.apps.attend(self.id);
+        }
+    }
+
+    /// Ends this app at once and silently: no closing handshake, no further callback.
+    pub fn remove(&mut self) {
+        self.apps.remove(self.id);
+    }
+
+    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the turn.
+    ///
+    /// # Errors
+    /// When the connection breaks; `on_error` and `on_close` follow.
+    pub fn flush(&mut self) -> io::Result<()> {
+        let Some(Live { tx, io }) = &mut self.live else { return Ok(()) };
+        write_all(tx, io, &mut self.apps.env).map(drop)
+    }
+
+    /// The state of the connection, in the words of RFC 6455.
+    pub fn state(&self) -> State {
+        match &self.live {
+            Some(live) => live.tx.state(),
+            None if self.control.ended => State::Closed,
+            None => State::Connecting,
+        }
+    }
+
+    /// Whether the connection is open: messages can be sent.
+    pub fn is_open(&self) -> bool {
+        self.state() == State::Open
+    }
+
+    /// Whether the app is still at work: `false` from `on_close` on.
+    pub fn is_running(&self) -> bool {
+        !self.control.ended
+    }
+
+    /// Bytes that were sent here and are not written yet.
+    pub fn queued_bytes(&self) -> usize {
+        self.live.as_ref().map_or(0, |live| live.tx.queued_bytes())
+    }
+
+    /// Round-trip times of pings so far.
+    pub fn rtt(&self) -> Rtt {
+        self.live.as_ref().map(|live| live.tx.rtt()).unwrap_or_default()
+    }
+
+    /// This app's name on its reactor.
+    pub const fn id(&self) -> AppId {
+        self.id
+    }
+
+    /// The time at which this turn of the reactor began, on the dispatcher's clock.
+    pub const fn now(&self) -> Instant {
+        self.apps.env.now
+    }
+
+    /// A handle on this app for other threads.
+    pub fn sender(&mut self) -> Sender {
+        let shared = self.control.shared.get_or_insert_with(|| {
+            let shared = Shared::new();
+            shared.attach(self.apps.inbox.clone(), self.id, self.control.limit);
+            shared
+        });
+        if let Some(live) = &self.live {
+            shared.set_open(live.tx.state() == State::Open);
+            shared.set_output(live.tx.queued_bytes());
+        }
+        Sender(shared.clone())
+    }
+
+    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the app.
+    pub fn set_timeout<R: IntoCallbackResult>(
+        &mut self,
+        after: Duration,
+        callback: impl FnOnce(&mut Context<'_>) -> R + 'static,
+    ) -> TimerId {
+        let mut callback = Some(callback);
+        let call = move |app: &mut Context<'_>| -> CallbackResult {
+            callback.take().map_or(Ok(()), |callback| callback(app).into_callback_result())
+        };
+        self.control.timers.add(self.id, self.apps, after, None, Box::new(call))
+    }
+
+    /// Calls `callback` again and again, `every` this long; what was missed is not made up for. An error from it goes to `on_error`.
+    /// The timer ends with the app. Zero means once a turn.
+    pub fn set_interval<R: IntoCallbackResult>(
+        &mut self,
+        every: Duration,
+        mut callback: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> TimerId {
+        let call = move |app: &mut Context<'_>| callback(app).into_callback_result();
+        self.control.timers.add(self.id, self.apps, every, Some(every), Box::new(call))
+    }
+
+    /// Cancels a timer of this app, also from inside its own callback. Whether it was still to come.
+    pub fn cancel(&mut self, timer: TimerId) -> bool {
+        self.control.timers.cancel(timer, self.apps)
+    }
+
+    /// The other apps of this reactor: add, remove, send to a peer, stop.
+    pub const fn apps(&mut self) -> &mut Apps {
+        self.apps
+    }
+
+    #[inline]
+    fn transmit(
+        &mut self,
+        send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
+    ) -> Result<(), SendError> {
+        let Some(live) = &mut self.live else {
+            let state = if self.control.ended { State::Closed } else { State::Connecting };
+            return Err(SendError::NotOpen(state));
+        };
+        let sent = send(live.tx, self.apps);
+        match &sent {
+            Ok(()) => self.control.mark_dirty(self.apps, self.id),
+            Err(SendError::QueueFull { .. }) => self.control.blocked = true,
+            Err(_) => {}
+        }
+        sent
+    }
+}
+
+/// Writes until nothing is left or the stream takes no more; `true` when nothing is left.
+pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut websocket_connection::Env) -> io::Result<bool> {
+    while tx.queued_bytes() > 0 {
+        match io.write(tx.output()) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => tx.wrote(len, env),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a close frame may carry this code and reason.
+pub(crate) fn check_close(code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
+    websocket_connection::CloseFrame::check(code, reason)
+}
+
+impl std::fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! Everything that can go wrong with an app.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeError};
+
+use crate::{HeaderError, UrlError};
+
+/// An error of the user's own.
+pub type BoxError = Box<dyn std::error::Error>;
+
+/// What went wrong, sorted by whose fault it is.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL cannot be used. Found before any I/O.
+    Url(UrlError),
+    /// A header cannot be sent. Found before any I/O, or before an attempt when a function made it.
+    Header(HeaderError),
+    /// The upgrade request cannot be sent. Found before any I/O.
+    Request(RequestError),
+    /// Options contradict each other. Found before any I/O.
+    Options(ConfigError),
+    /// The host name was not resolved.
+    Resolve {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        source: io::Error,
+    },
+    /// No address of the server could be connected to.
+    Connect {
+        /// The last address that was tried; `None` when the host name has none.
+        address: Option<SocketAddr>,
+        /// What the system said about it.
+        source: io::Error,
+    },
+    /// The server did not complete the opening handshake.
+    Upgrade(UpgradeError),
+    /// The server broke the WebSocket protocol; it was told so with the fitting close code.
+    Protocol(ProtocolError),
+    /// A deadline passed.
+    Timeout(Timeout),
+    /// The connection broke: reading or writing failed.
+    Io(io::Error),
+    /// The server closed the stream without a closing handshake (1006 in other APIs).
+    EndOfStream,
+    /// A callback returned an error. The connection goes on.
+    Callback(BoxError),
+    /// A callback panicked. The app was closed; its neighbours were not harmed.
+    CallbackPanicked(String),
+    /// The event loop itself failed.
+    Dispatcher(io::Error),
+}
+
+/// The deadline that passed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Timeout {
+    /// `resolve_timeout`
+    Resolve,
+    /// `connect_timeout`
+    Connect,
+    /// `upgrade_timeout`
+    Upgrade,
+    /// `ping_timeout`
+    Pong,
+    /// `close_timeout`
+    Close,
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "the host name was not resolved within resolve_timeout",
+            Self::Connect => "the server did not accept the connection within connect_timeout",
+            Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
+            Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
+            Self::Close => "the server did not complete the closing handshake within close_timeout",
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => write!(f, "{error}"),
+            Self::Header(error) => write!(f, "{error}"),
+            Self::Request(error) => write!(f, "{error}"),
+            Self::Options(error) => write!(f, "{error}"),
+            Self::Resolve { host, source } => write!(f, "host {host:?} was not resolved: {source}"),
+            Self::Connect { address: Some(address), source } => {
+                write!(f, "connecting to {address} failed: {source}")
+            }
+            Self::Connect { address: None, source } => write!(f, "connecting failed: {source}"),
+            Self::Upgrade(error) => write!(f, "the opening handshake failed: {error}"),
+            Self::Protocol(error) => write!(f, "the server broke the WebSocket protocol: {error}"),
+            Self::Timeout(timeout) => write!(f, "{timeout}"),
+            Self::Io(error) => write!(f, "the connection broke: {error}"),
+            Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
+            Self::Callback(error) => write!(f, "a callback returned an error: {error}"),
+            Self::CallbackPanicked(message) => write!(f, "a callback panicked: {message}"),
+            Self::Dispatcher(error) => write!(f, "the event loop failed: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Url(error) => Some(error),
+            Self::Header(error) => Some(error),
+            Self::Request(error) => Some(error),
+            Self::Options(error) => Some(error),
+            Self::Upgrade(error) => Some(error),
+            Self::Protocol(error) => Some(error),
+            Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
+            Self::Io(error) | Self::Dispatcher(error) => Some(error),
+            Self::Callback(error) => Some(&**error),
+            Self::Timeout(_) | Self::EndOfStream | Self::CallbackPanicked(_) => None,
+        }
+    }
+}
+
+impl From<websocket_connection::Error> for Error {
+    fn from(error: websocket_connection::Error) -> Self {
+        use websocket_connection::{Error as Connection, Timeout as ConnectionTimeout};
+        match error {
+            Connection::Protocol(error) => Self::Protocol(error),
+            Connection::Upgrade(error) => Self::Upgrade(error),
+            Connection::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
+            Connection::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            Connection::Timeout(_) => Self::Timeout(Timeout::Close),
+            _ => Self::EndOfStream,
+        }
+    }
+}
+
+impl From<UrlError> for Error {
+    fn from(error: UrlError) -> Self {
+        Self::Url(error)
+    }
+}
+
+impl From<HeaderError> for Error {
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
+    }
+}
+
+impl From<RequestError> for Error {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::Options(error)
+    }
+}

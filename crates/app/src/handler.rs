@@ -1,0 +1,117 @@
+//! The events of one app.
+
+use std::any::Any;
+use std::time::Duration;
+
+use websocket_connection::{Fragment, Message, Opcode, Response};
+
+use crate::{BoxError, Closed, Context, Error};
+
+/// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection goes on.
+pub type CallbackResult = Result<(), BoxError>;
+
+/// What `on_open` is told.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Open<'a> {
+    /// The server's response: status, headers, the selected subprotocol.
+    pub response: &'a Response,
+    /// Which attempt of this run succeeded; the first is 1.
+    pub attempt: u32,
+}
+
+/// Reacts to the events of one app. Every method has a default that does nothing.
+///
+/// This is the primitive that the closures of [`WebSocketApp`](crate::WebSocketApp) sit on: implement it for a type that keeps its
+/// own state. All methods run on the reactor's thread, one at a time, and must not block it.
+///
+/// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it never opened.
+///
+/// ```
+/// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
+///
+/// #[derive(Default)]
+/// struct Counter {
+///     messages: u64,
+/// }
+///
+/// impl Handler for Counter {
+///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+///         self.messages += 1;
+///         Ok(app.send_text(&format!("{} bytes, message {}", message.len(), self.messages))?)
+///     }
+/// }
+///
+/// let app = WebSocketApp::with_handler("ws://127.0.0.1:9001/", Counter::default());
+/// # let _ = app;
+/// ```
+#[expect(unused_variables, reason = "the names document the parameters")]
+pub trait Handler: Any {
+    /// The connection is open.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// A whole message. Before it comes [`on_data`](Self::on_data).
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and whether the message ends
+    /// with it.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_data(
+        &mut self,
+        app: &mut Context<'_>,
+        payload: &[u8],
+        opcode: Opcode,
+        fin: bool,
+    ) -> CallbackResult {
+        Ok(())
+    }
+
+    /// One fragment of a fragmented message, as it comes, in place of [`on_message`](Self::on_message) with the whole. Only when
+    /// [`wants_fragments`](Self::wants_fragments).
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_cont_message(&mut self, app: &mut Context<'_>, fragment: Fragment<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Whether fragments of fragmented messages are delivered singly. Asked once, when the app is added.
+    fn wants_fragments(&self) -> bool {
+        false
+    }
+
+    /// A ping; its pong is on the way already.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
+        Ok(())
+    }
+
+    /// A pong, with the round-trip time if it answers a ping of ours.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// All outgoing bytes were written after the socket had refused to take more, or after a message had been refused for that.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Something failed: the connection, or a callback. A close frame is no failure. An error returned from here is only logged.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
+        log::warn!(target: "websocket::app", "{}: {error}", app.id());
+        Ok(())
+    }
+
+    /// The connection attempt is over.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
+        Ok(())
+    }
+}

@@ -1,0 +1,95 @@
+//! What other threads ask of a reactor: a queue and a wake-up.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use crate::{AppId, Apps, Error, RunOptions, WebSocketApp};
+
+/// One thing to do on the loop.
+pub(crate) enum Job {
+    /// The app's sender has queued commands.
+    Commands(AppId),
+    /// The resolver has answered the query of this number.
+    Resolved {
+        app: AppId,
+        query: u64,
+        addresses: io::Result<Vec<SocketAddr>>,
+    },
+    Run(Box<dyn FnOnce(&mut Apps) + Send>),
+}
+
+/// The queue of one reactor. Jobs are pushed first, then the loop is woken; it clears the flag before it takes the queue.
+pub(crate) struct Inbox {
+    jobs: Mutex<Vec<Job>>,
+    announced: AtomicBool,
+    waker: Waker,
+}
+
+impl Inbox {
+    pub(crate) fn new(waker: Waker) -> Arc<Self> {
+        Arc::new(Self { jobs: Mutex::default(), announced: AtomicBool::new(false), waker })
+    }
+
+    pub(crate) fn push(&self, job: Job) {
+        self.lock().push(job);
+        if !self.announced.swap(true, Ordering::AcqRel) {
+            self.waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.announced.load(Ordering::Acquire)
+    }
+
+    /// Moves all jobs to the end of `jobs`.
+    pub(crate) fn take(&self, jobs: &mut Vec<Job>) {
+        self.announced.store(false, Ordering::Release);
+        jobs.append(&mut self.lock());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Job>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reactor as other threads see it: they queue work and wake it.
+///
+/// It outlives its reactor; then what it is given is dropped.
+#[derive(Clone)]
+pub struct ReactorHandle(pub(crate) Arc<Inbox>);
+
+impl ReactorHandle {
+    /// Runs `work` on the reactor's thread, in one of its next turns.
+    pub fn run(&self, work: impl FnOnce(&mut Apps) + Send + 'static) {
+        self.0.push(Job::Run(Box::new(work)));
+    }
+
+    /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is refused, `refused` is
+    /// called there with the reason.
+    pub fn add(
+        &self,
+        options: RunOptions,
+        make: impl FnOnce() -> WebSocketApp + Send + 'static,
+        refused: impl FnOnce(Error) + Send + 'static,
+    ) {
+        self.run(move |apps| {
+            if let Err(error) = apps.add(make(), &options) {
+                refused(error);
+            }
+        });
+    }
+
+    /// Stops the reactor, as [`Apps::stop`].
+    pub fn stop(&self) {
+        self.run(Apps::stop);
+    }
+}
+
+impl std::fmt::Debug for ReactorHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ReactorHandle")
+    }
+}

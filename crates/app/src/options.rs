@@ -1,0 +1,217 @@
+//! The options of `run_forever` and `run_on`.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use websocket_connection::{Config, Liveness};
+use websocket_link::SocketOptions;
+use websocket_link::socket2::Socket;
+
+/// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on the app.
+///
+/// Every option has a default that is safe to leave; every setter takes `self` and returns it.
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_app::RunOptions;
+///
+/// let options = RunOptions::new().ping_interval(Duration::from_secs(20)).ping_timeout(Duration::from_secs(10));
+/// # let _ = options;
+/// ```
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// Shared with every app that runs with these options.
+    pub(crate) config: Arc<Config>,
+    pub(crate) way: Arc<Way>,
+}
+
+/// What concerns the way to the server.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    pub(crate) resolve_timeout: Duration,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) socket: SocketOptions,
+    pub(crate) host: Option<String>,
+    pub(crate) suppress_host: bool,
+    pub(crate) origin: Option<String>,
+    pub(crate) suppress_origin: bool,
+    pub(crate) require_subprotocol: bool,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            config: Arc::default(),
+            way: Arc::new(Way {
+                resolve_timeout: Duration::from_secs(10),
+                connect_timeout: Duration::from_secs(10),
+                socket: SocketOptions::default(),
+                host: None,
+                suppress_host: false,
+                origin: None,
+                suppress_origin: false,
+                require_subprotocol: true,
+            }),
+        }
+    }
+}
+
+impl RunOptions {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sends a keep-alive ping this often; zero means never. Default zero.
+    #[must_use]
+    pub fn ping_interval(self, interval: Duration) -> Self {
+        self.with(|config| config.ping_interval = interval)
+    }
+
+    /// Ends a connection whose server gives no sign of life for this long after a keep-alive ping was written. Must be below
+    /// [`ping_interval`](Self::ping_interval), which it needs. Default: no end.
+    #[must_use]
+    pub fn ping_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.ping_timeout = Some(timeout))
+    }
+
+    /// The payload of keep-alive pings, at most 125 bytes. Default: a counter, so that each pong finds its ping.
+    #[must_use]
+    pub fn ping_payload(self, payload: impl Into<Vec<u8>>) -> Self {
+        let payload = payload.into().into_boxed_slice();
+        self.with(|config| config.ping_payload = Some(payload))
+    }
+
+    /// What counts as a sign of life. Default [`Liveness::AnyData`].
+    #[must_use]
+    pub fn liveness(self, liveness: Liveness) -> Self {
+        self.with(|config| config.liveness = liveness)
+    }
+
+    /// Delivers text unchecked, as [`Message::UncheckedText`](crate::Message::UncheckedText). Default `false`.
+    #[must_use]
+    pub fn skip_utf8_validation(self, skip: bool) -> Self {
+        self.with(|config| config.validate_utf8 = !skip)
+    }
+
+    /// Time for resolving the host name. Default 10 s.
+    #[must_use]
+    pub fn resolve_timeout(self, timeout: Duration) -> Self {
+        self.on_way(|way| way.resolve_timeout = timeout)
+    }
+
+    /// Time for connecting, over all addresses of the host. Default 10 s.
+    #[must_use]
+    pub fn connect_timeout(self, timeout: Duration) -> Self {
+        self.on_way(|way| way.connect_timeout = timeout)
+    }
+
+    /// Time for the whole opening handshake, counted from the connected stream. Default 10 s.
+    #[must_use]
+    pub fn upgrade_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.upgrade_timeout = timeout)
+    }
+
+    /// Time for the closing handshake, after which the stream is dropped. Default 3 s.
+    #[must_use]
+    pub fn close_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.close_timeout = timeout)
+    }
+
+    /// Largest payload of one received frame, in bytes. Default 64 MiB.
+    #[must_use]
+    pub fn max_frame_size(self, bytes: u64) -> Self {
+        self.with(|config| config.max_frame_size = bytes)
+    }
+
+    /// Largest received message over all its fragments, in bytes. Default 64 MiB.
+    #[must_use]
+    pub fn max_message_size(self, bytes: u64) -> Self {
+        self.with(|config| config.max_message_size = bytes)
+    }
+
+    /// Most fragments of one received message. Default 65 536.
+    #[must_use]
+    pub fn max_fragments(self, fragments: u32) -> Self {
+        self.with(|config| config.max_fragments = fragments)
+    }
+
+    /// Most bytes that may wait to be written; a message that would exceed it is refused and handed back. Default 64 MiB.
+    #[must_use]
+    pub fn max_queued_bytes(self, bytes: usize) -> Self {
+        self.with(|config| config.max_queued_bytes = bytes)
+    }
+
+    /// Most bytes of the response's headers. Default 64 KiB.
+    #[must_use]
+    pub fn max_header_bytes(self, bytes: usize) -> Self {
+        self.with(|config| config.max_header_bytes = bytes)
+    }
+
+    /// Accepts masked frames from the server, which RFC 6455 section 5.1 forbids. Default `false`.
+    #[must_use]
+    pub fn accept_masked_frames(self, accept: bool) -> Self {
+        self.with(|config| config.accept_masked_frames = accept)
+    }
+
+    /// Accepts frame lengths in more bytes than needed, which RFC 6455 section 5.2 forbids. Default `false`.
+    #[must_use]
+    pub fn accept_non_minimal_lengths(self, accept: bool) -> Self {
+        self.with(|config| config.accept_non_minimal_lengths = accept)
+    }
+
+    /// Value of the `Host` header in place of the URL's.
+    #[must_use]
+    pub fn host(self, host: impl Into<String>) -> Self {
+        let host = host.into();
+        self.on_way(|way| way.host = Some(host))
+    }
+
+    /// Sends no `Host` header, even when [`host`](Self::host) is set. Default `false`.
+    #[must_use]
+    pub fn suppress_host(self, suppress: bool) -> Self {
+        self.on_way(|way| way.suppress_host = suppress)
+    }
+
+    /// Value of the `Origin` header in place of `http://host`.
+    #[must_use]
+    pub fn origin(self, origin: impl Into<String>) -> Self {
+        let origin = origin.into();
+        self.on_way(|way| way.origin = Some(origin))
+    }
+
+    /// Sends no `Origin` header. Default `false`.
+    #[must_use]
+    pub fn suppress_origin(self, suppress: bool) -> Self {
+        self.on_way(|way| way.suppress_origin = suppress)
+    }
+
+    /// Whether a server that selects none of the offered subprotocols is refused. Default `true`.
+    #[must_use]
+    pub fn require_subprotocol(self, require: bool) -> Self {
+        self.on_way(|way| way.require_subprotocol = require)
+    }
+
+    /// Adds a closure that sets options on the TCP socket before it connects, after the defaults of [`SocketOptions`].
+    #[must_use]
+    pub fn sockopt(self, set: impl Fn(&Socket) -> io::Result<()> + Send + Sync + 'static) -> Self {
+        self.on_way(|way| way.socket = std::mem::take(&mut way.socket).with(set))
+    }
+
+    /// All options of the TCP socket at once.
+    #[must_use]
+    pub fn socket_options(self, options: SocketOptions) -> Self {
+        self.on_way(|way| way.socket = options)
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Config)) -> Self {
+        set(Arc::make_mut(&mut self.config));
+        self
+    }
+
+    fn on_way(mut self, set: impl FnOnce(&mut Way)) -> Self {
+        set(Arc::make_mut(&mut self.way));
+        self
+    }
+}

@@ -1,0 +1,51 @@
+//! How a connection ended.
+
+use websocket_connection::{CloseCode, Side};
+
+use crate::Error;
+use crate::sender::OwnedMessage;
+
+/// How a run ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// One side closed, as it should.
+    Clean {
+        /// The code of the server's close frame; `None` when it had none, or when the server closed the stream without one after
+        /// our close.
+        code: Option<CloseCode>,
+        /// The reason in it.
+        reason: String,
+        /// The side that began.
+        by: Side,
+    },
+    /// The connection failed, or was never made.
+    Lost(Error),
+    /// The reactor was stopped.
+    Stopped,
+}
+
+impl Outcome {
+    /// What `run_forever` returns in Python: whether an error ended the run.
+    pub const fn is_error(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+}
+
+/// What `on_close` is told: how the connection ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Closed<'a> {
+    /// The code of the server's close frame; `None` without a frame or without a code in it (1005 and 1006 in other APIs).
+    pub code: Option<CloseCode>,
+    /// The reason in it; empty when there is none.
+    pub reason: &'a str,
+    /// The side whose close frame came first; `None` when the connection was lost or never made.
+    pub by: Option<Side>,
+    /// Whether both sides' close frames went through (RFC 6455 section 7.1.4).
+    pub clean: bool,
+    /// The failure that ended the connection.
+    pub error: Option<&'a Error>,
+    /// Messages that a [`Sender`](crate::Sender) had accepted and that were never put on the wire.
+    pub unsent: &'a [OwnedMessage],
+}

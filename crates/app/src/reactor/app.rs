@@ -1,0 +1,170 @@
+//! One app on its reactor: where its attempt stands.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use websocket_connection::{Connection, Request};
+use websocket_dispatcher::{Interest, Io, Key};
+
+use super::schedule::AppTimers;
+use super::{AppId, Apps};
+use crate::context::Live;
+use crate::plan::Plan;
+use crate::sender::{OwnedMessage, Shared};
+use crate::{CallbackResult, Context, Error, Handler, Outcome};
+
+/// One app.
+pub(crate) struct App {
+    pub(super) handler: Box<dyn Handler>,
+    pub(super) control: Control,
+    pub(super) stage: Stage,
+    pub(super) plan: Box<Plan>,
+    /// Somebody waits for the outcome.
+    pub(super) keep_outcome: bool,
+    /// The failure that has been reported and will end, or has ended, the attempt.
+    pub(super) failure: Option<Error>,
+    /// How the attempt ended, once it has.
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// What callbacks may change while their connection is borrowed.
+#[derive(Default)]
+pub(crate) struct Control {
+    /// Made when the first sender is.
+    pub(crate) shared: Option<Arc<Shared>>,
+    pub(crate) limit: usize,
+    pub(crate) timers: AppTimers,
+    /// Messages of senders that the full output could not take yet.
+    pub(super) backlog: VecDeque<OwnedMessage>,
+    /// A close was asked for while there was no connection to close.
+    pub(crate) close_before_open: bool,
+    /// The socket took no more, or a message was refused, since the output was last empty.
+    pub(crate) blocked: bool,
+    /// The output has grown since it was last written.
+    pub(super) dirty: bool,
+    /// The attempt is over.
+    pub(crate) ended: bool,
+    /// The app's earliest entry in the schedule.
+    pub(super) armed: Option<Instant>,
+}
+
+impl Control {
+    /// The output is to be written at the end of the turn.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, apps: &mut Apps, id: AppId) {
+        if !self.dirty {
+            self.dirty = true;
+            apps.dirty.push(id);
+        }
+    }
+}
+
+/// How far the attempt has come.
+pub(super) enum Stage {
+    /// Added; the next turn begins.
+    New,
+    /// The host's name is being resolved.
+    Resolving { query: u64, deadline: Instant, request: Box<Request> },
+    /// A stream is connecting; `rest` are the addresses to try after it.
+    Connecting(Box<Connecting>),
+    /// There is a stream with a connection on it.
+    Live(Box<LiveStage>),
+    /// Over.
+    Ended,
+}
+
+pub(super) struct Connecting {
+    pub(super) key: Key,
+    pub(super) io: Io,
+    pub(super) address: Option<SocketAddr>,
+    pub(super) rest: VecDeque<SocketAddr>,
+    pub(super) deadline: Instant,
+    pub(super) request: Box<Request>,
+}
+
+pub(super) struct LiveStage {
+    pub(super) key: Key,
+    pub(super) io: Io,
+    pub(super) interest: Interest,
+    pub(super) connection: Connection,
+    /// The end of the stream has been announced, so a short read is not the last.
+    pub(super) read_closed: bool,
+}
+
+impl App {
+    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>) -> Box<Self> {
+        let control = Control { limit: plan.options.config.max_queued_bytes, ..Control::default() };
+        Box::new(Self {
+            handler,
+            control,
+            stage: Stage::New,
+            plan,
+            keep_outcome: false,
+            failure: None,
+            outcome: None,
+        })
+    }
+
+    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>) {
+        (self.handler, self.plan)
+    }
+
+    /// When this app must be looked at, whatever happens.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::New | Stage::Ended => None,
+            Stage::Resolving { deadline, .. } => Some(*deadline),
+            Stage::Connecting(connecting) => Some(connecting.deadline),
+            Stage::Live(live) => live.connection.deadline(),
+        }
+    }
+
+    /// The handler, and the context to call it with.
+    pub(super) fn split<'a>(
+        &'a mut self,
+        id: AppId,
+        apps: &'a mut Apps,
+    ) -> (&'a mut dyn Handler, Context<'a>) {
+        let live = match &mut self.stage {
+            Stage::Live(live) => Some(Live { tx: live.connection.tx(), io: &mut live.io }),
+            _ => None,
+        };
+        (&mut *self.handler, Context { apps, id, control: &mut self.control, live })
+    }
+
+    /// Calls the handler; an error that it returns goes to its `on_error`.
+    pub(super) fn call(
+        &mut self,
+        id: AppId,
+        apps: &mut Apps,
+        call: impl FnOnce(&mut dyn Handler, &mut Context<'_>) -> CallbackResult,
+    ) {
+        let (handler, mut context) = self.split(id, apps);
+        let result = call(handler, &mut context);
+        check(handler, &mut context, result);
+    }
+
+    /// Tells the handler of a failure. The first one that concerns the connection is kept.
+    pub(super) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
+        let (handler, mut context) = self.split(id, apps);
+        tell(handler, &mut context, &error);
+        self.failure.get_or_insert(error);
+    }
+}
+
+/// Passes the error of a callback to `on_error`.
+#[inline]
+pub(super) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result: CallbackResult) {
+    if let Err(error) = result {
+        tell(handler, context, &Error::Callback(error));
+    }
+}
+
+#[cold]
+fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+    if let Err(error) = handler.on_error(context, error) {
+        log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
+    }
+}

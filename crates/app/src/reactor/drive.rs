@@ -1,0 +1,310 @@
+//! One piece of work on one app, with the app out of its slot and panics caught.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use websocket_connection::{CloseCode, SendError, State};
+use websocket_dispatcher::{Dispatcher, Interest, Ready};
+
+use super::app::{App, Stage, check};
+use super::schedule::{Due, Entry};
+use super::{AppId, Apps, PanicPolicy};
+use crate::context::write_all;
+use crate::inbox::Job;
+use crate::sender::{Command, OwnedMessage};
+use crate::{Error, Outcome, Timeout};
+
+/// What there is to do about one app.
+pub(super) enum Work {
+    Ready(Ready),
+    /// Reading stopped early.
+    Read,
+    Write,
+    Due(Entry),
+    /// The app was added, or a close was asked for.
+    Look,
+    Commands,
+    Resolved(u64, std::io::Result<Vec<std::net::SocketAddr>>),
+    Stop,
+}
+
+/// The parts of a reactor while it takes a turn.
+pub(super) struct Driver<'a> {
+    pub(super) dispatcher: &'a mut dyn Dispatcher,
+    pub(super) apps: &'a mut Apps,
+    pub(super) buffer: &'a mut Vec<u8>,
+}
+
+impl Driver<'_> {
+    pub(super) fn job(&mut self, job: Job) {
+        match job {
+            Job::Commands(id) => self.attend(id, Work::Commands),
+            Job::Resolved { app, query, addresses } => self.attend(app, Work::Resolved(query, addresses)),
+            Job::Run(work) => {
+                let ran = catch_unwind(AssertUnwindSafe(|| work(self.apps)));
+                if let Err(panic) = ran {
+                    log::error!(target: "websocket::app", "work from another thread panicked: {}", text(&*panic));
+                    self.propagate(panic);
+                }
+            }
+        }
+    }
+
+    /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
+    pub(super) fn attend(&mut self, id: AppId, work: Work) {
+        let Some(mut app) = self.apps.take(id) else { return };
+        self.apps.interrupted = false;
+        let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        if let Some(panic) = &caught {
+            let message = text(&**panic);
+            if catch_unwind(AssertUnwindSafe(|| self.panicked(&mut app, id, message))).is_err() {
+                log::error!(target: "websocket::app", "{id}: a callback panicked after another");
+                self.close_stream(&mut app);
+                app.control.ended = true;
+            }
+        }
+        self.settle(app, id);
+        if let Some(panic) = caught {
+            self.propagate(panic);
+        }
+    }
+
+    /// Drops a removed app.
+    pub(super) fn discard(&mut self, id: AppId) {
+        if let Some(mut app) = self.apps.take_removed(id) {
+            self.release(&mut app);
+        }
+    }
+
+    fn work(&mut self, app: &mut App, id: AppId, work: Work) {
+        match work {
+            Work::Ready(ready) => match &mut app.stage {
+                Stage::Connecting(connecting) if connecting.key == ready.key => self.connecting(app, id),
+                Stage::Live(live) if live.key == ready.key => {
+                    live.read_closed |= ready.read_closed;
+                    if ready.writable {
+                        self.write(app, id);
+                    }
+                    if ready.readable {
+                        self.read(app, id);
+                    }
+                }
+                _ => {}
+            },
+            Work::Read => self.read(app, id),
+            Work::Write => self.write(app, id),
+            Work::Due(entry) => self.due(app, id, entry),
+            Work::Look => {
+                if app.control.close_before_open {
+                    self.end(app, id, None);
+                } else if matches!(app.stage, Stage::New) {
+                    self.start(app, id);
+                }
+            }
+            Work::Commands => self.commands(app, id),
+            Work::Resolved(query, addresses) => self.resolved(app, id, query, addresses),
+            Work::Stop => self.stop(app, id),
+        }
+        if let Stage::Live(live) = &app.stage
+            && live.connection.state() == State::Closed
+        {
+            self.end(app, id, None);
+        }
+    }
+
+    fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
+        let timer = match entry.due {
+            Due::Timer(timer) => timer,
+            Due::Deadline => {
+                app.control.armed = None;
+                return self.deadline(app, id);
+            }
+        };
+        let Some(mut call) = app.control.timers.fire(timer) else { return };
+        let (handler, mut context) = app.split(id, self.apps);
+        let result = call(&mut context);
+        check(handler, &mut context, result);
+        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+    }
+
+    fn deadline(&mut self, app: &mut App, id: AppId) {
+        if app.deadline().is_none_or(|deadline| deadline > self.apps.env.now) {
+            return;
+        }
+        match &mut app.stage {
+            Stage::Resolving { .. } => self.end(app, id, Some(Error::Timeout(Timeout::Resolve))),
+            Stage::Connecting(_) => self.end(app, id, Some(Error::Timeout(Timeout::Connect))),
+            Stage::Live(live) => {
+                let outcome = live.connection.handle_timeout(&mut self.apps.env);
+                if live.connection.queued_bytes() > 0 {
+                    app.control.mark_dirty(self.apps, id);
+                }
+                if let Err(error) = outcome {
+                    app.report(id, self.apps, error.into());
+                }
+            }
+            Stage::New | Stage::Ended => {}
+        }
+    }
+
+    /// Does what senders asked for, in their order.
+    fn commands(&mut self, app: &mut App, id: AppId) {
+        let Some(shared) = app.control.shared.clone() else { return };
+        for command in shared.take() {
+            if app.control.ended || self.apps.interrupted {
+                if let Command::Send(message) = command {
+                    app.control.backlog.push_back(message);
+                }
+                continue;
+            }
+            match command {
+                Command::Send(message) => app.control.backlog.push_back(message),
+                Command::Close(request) => {
+                    self.send_backlog(app, id);
+                    app.split(id, self.apps).1.request_close(request);
+                    if app.control.close_before_open {
+                        self.end(app, id, None);
+                    }
+                }
+                Command::Remove => {
+                    self.apps.remove(id);
+                }
+                Command::Run(work) => {
+                    self.send_backlog(app, id);
+                    app.call(id, self.apps, |_, context| work(context));
+                }
+            }
+        }
+        self.send_backlog(app, id);
+    }
+
+    /// Encodes the messages of senders, until the output is full.
+    fn send_backlog(&mut self, app: &mut App, id: AppId) {
+        let (control, stage) = (&mut app.control, &mut app.stage);
+        let Stage::Live(live) = stage else { return };
+        while let Some(message) = control.backlog.front() {
+            let tx = live.connection.tx();
+            let env = &mut self.apps.env;
+            let sent = match message {
+                OwnedMessage::Text(text) => tx.send_text(text, env),
+                OwnedMessage::Binary(bytes) => tx.send_binary(bytes, env),
+                OwnedMessage::Ping(payload) => tx.ping(payload, env),
+            };
+            match sent {
+                Ok(()) => {
+                    let len = message.as_bytes().len();
+                    if let Some(shared) = &control.shared {
+                        shared.release(len);
+                    }
+                    control.backlog.pop_front();
+                    control.mark_dirty(self.apps, id);
+                }
+                Err(SendError::QueueFull { .. }) => {
+                    control.blocked = true;
+                    return;
+                }
+                // A fragmented message is being sent, or the connection closes: on_close hands the rest back.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Writes what was sent, and watches for room for the rest.
+    pub(super) fn write(&mut self, app: &mut App, id: AppId) {
+        let Stage::Live(live) = &mut app.stage else { return };
+        app.control.dirty = false;
+        let written = write_all(live.connection.tx(), &mut live.io, &mut self.apps.env);
+        let interest = match written {
+            Ok(true) => Interest::Read,
+            Ok(false) => {
+                app.control.blocked = true;
+                Interest::ReadWrite
+            }
+            Err(error) => return self.write_failed(app, id, error),
+        };
+        if interest != live.interest {
+            live.interest = interest;
+            if let Err(error) = self.dispatcher.reregister(live.key, &mut live.io, interest) {
+                return self.end(app, id, Some(Error::Io(error)));
+            }
+        }
+        if interest == Interest::Read && std::mem::take(&mut app.control.blocked) {
+            self.send_backlog(app, id);
+            app.call(id, self.apps, |handler, context| handler.on_drain(context));
+        }
+    }
+
+    /// The server may have said why before it stopped listening: what it said is read first.
+    fn write_failed(&mut self, app: &mut App, id: AppId, error: std::io::Error) {
+        self.read(app, id);
+        match &app.stage {
+            Stage::Live(live) if live.connection.state() == State::Closed => {}
+            Stage::Live(live) if live.connection.close_frame().is_some() => self.end(app, id, None),
+            Stage::Live(_) => self.end(app, id, Some(Error::Io(error))),
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, app: &mut App, id: AppId) {
+        self.say_goodbye(app, CloseCode::Away);
+        self.finish(app, id, Some(Outcome::Stopped));
+    }
+
+    fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
+        if app.control.ended {
+            log::error!(target: "websocket::app", "{id}: on_close panicked: {message}");
+            return;
+        }
+        self.say_goodbye(app, CloseCode::Error);
+        self.end(app, id, Some(Error::CallbackPanicked(message)));
+    }
+
+    /// Sends a close frame if the connection is open and its socket takes it at once.
+    fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
+        if let Stage::Live(live) = &mut app.stage {
+            let tx = live.connection.tx();
+            if tx.close(Some(code), "", &mut self.apps.env).is_ok() {
+                // It is a courtesy: the stream is dropped next, whatever becomes of it.
+                let _courtesy = write_all(tx, &mut live.io, &mut self.apps.env);
+            }
+        }
+    }
+
+    /// Puts the app back into its slot with its deadline armed, or drops it.
+    fn settle(&mut self, mut app: Box<App>, id: AppId) {
+        if self.apps.is_removed(id) {
+            self.release(&mut app);
+            return;
+        }
+        if app.control.ended {
+            self.apps.take_removed(id);
+            self.retire(app);
+            return;
+        }
+        if let Some(deadline) = app.deadline()
+            && app.control.armed.is_none_or(|armed| deadline < armed)
+        {
+            self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+            self.apps.schedule.push(deadline, id, Due::Deadline);
+            app.control.armed = Some(deadline);
+        }
+        if let (Some(shared), Stage::Live(live)) = (&app.control.shared, &app.stage) {
+            shared.set_open(live.connection.state() == State::Open);
+            shared.set_output(live.connection.queued_bytes());
+        }
+        self.apps.put_back(id, app);
+    }
+
+    fn propagate(&self, panic: Box<dyn Any + Send>) {
+        if self.apps.panic_policy == PanicPolicy::Propagate {
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// What a panic says.
+fn text(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(no message)").to_owned()
+}

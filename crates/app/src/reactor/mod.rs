@@ -1,0 +1,267 @@
+//! Many apps on one thread, on one dispatcher.
+
+mod app;
+mod apps;
+mod connect;
+mod drive;
+mod end;
+mod receive;
+mod schedule;
+
+use std::fmt;
+use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use rand::TryRng as _;
+use rand::rngs::SysRng;
+use websocket_connection::{Entropy, Env, SeededEntropy};
+use websocket_dispatcher::{Dispatcher, MioDispatcher, Ready, Wait};
+use websocket_link::{Connector, Resolver, SystemResolver, TcpConnector};
+
+pub(crate) use app::{App, Control};
+pub use apps::{AppId, Apps, PanicPolicy};
+pub use schedule::TimerId;
+
+use crate::inbox::{Inbox, Job, ReactorHandle};
+use crate::{Error, Outcome};
+use drive::{Driver, Work};
+
+/// The receive buffer that all connections of a reactor take turns in.
+const BUFFER: usize = 256 << 10;
+
+/// What a reactor waits for after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Next {
+    /// When the next turn is due at the latest, on the dispatcher's clock; `None` when only readiness or a wake can matter.
+    pub deadline: Option<Instant>,
+    /// There is more to do now: look for readiness without sleeping, then take the next turn.
+    pub again: bool,
+}
+
+/// Runs many apps on one thread.
+///
+/// On a dispatcher that may be blocked in, [`run`](Self::run) does everything. A host loop that owns the thread collects [`Ready`] and
+/// calls [`turn`](Self::turn). Any unix loop can also watch a reactor on mio by its one descriptor ([`AsFd`]) and
+/// [`next_deadline`](Self::next_deadline), and call [`poll`](Self::poll) with a zero timeout when either is due.
+///
+/// A turn handles, in this order: what other threads asked for, readiness, apps whose reading stopped early, deadlines and timers,
+/// apps just added; then it writes what was sent. Everything that a turn itself adds waits for the next one, so a turn always ends.
+///
+/// ```no_run
+/// use websocket_app::{Reactor, RunOptions, WebSocketApp};
+///
+/// let mut reactor = Reactor::new()?;
+/// for room in 0..1000 {
+///     WebSocketApp::new(format!("ws://127.0.0.1:9001/{room}"))
+///         .on_message(|app, message| println!("{}: {} bytes", app.id(), message.len()))
+///         .run_on(&mut reactor, &RunOptions::default())?;
+/// }
+/// reactor.run()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Reactor<D = MioDispatcher> {
+    dispatcher: D,
+    apps: Apps,
+    buffer: Vec<u8>,
+    ready: Vec<Ready>,
+    jobs: Vec<Job>,
+}
+
+impl Reactor {
+    /// A reactor on mio's poll.
+    ///
+    /// # Errors
+    /// When the system has no descriptors, or no entropy, to give.
+    pub fn new() -> io::Result<Self> {
+        Self::with_dispatcher(MioDispatcher::new()?)
+    }
+
+    /// Runs one app and nothing else; returns its outcome and the app.
+    pub(crate) fn run_alone(mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
+        let mut reactor = match Self::new() {
+            Ok(reactor) => reactor,
+            Err(error) => return (Err(Error::Dispatcher(error)), Some(app)),
+        };
+        app.keep_outcome = true;
+        let id = reactor.apps.insert(app);
+        let ran = reactor.run();
+        match (reactor.apps.finished.take(), ran) {
+            (Some(finished), Ok(())) => (Ok(finished.outcome), Some(finished.app)),
+            (Some(finished), Err(error)) => (Err(error), Some(finished.app)),
+            (None, ran) => (ran.map(|()| Outcome::Stopped), reactor.apps.take(id)),
+        }
+    }
+}
+
+impl<D: Dispatcher> Reactor<D> {
+    /// A reactor on `dispatcher`.
+    ///
+    /// # Errors
+    /// When the system has no entropy to give.
+    pub fn with_dispatcher(dispatcher: D) -> io::Result<Self> {
+        let mut seed = [0; 32];
+        SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
+        let env = Env::new(dispatcher.now(), SeededEntropy::new(seed));
+        let inbox = Inbox::new(dispatcher.waker());
+        let apps = Apps::new(env, inbox, Box::new(SystemResolver::default()), Box::new(TcpConnector));
+        Ok(Self { dispatcher, apps, buffer: vec![0; BUFFER], ready: Vec::new(), jobs: Vec::new() })
+    }
+
+    /// Resolves names with `resolver` instead of the system's.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver + 'static) -> Self {
+        self.apps.resolver = Box::new(resolver);
+        self
+    }
+
+    /// Connects with `connector` instead of over TCP.
+    #[must_use]
+    pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
+        self.apps.connector = Box::new(connector);
+        self
+    }
+
+    /// Takes entropy from `entropy` instead of a generator that the system seeds.
+    #[must_use]
+    pub fn entropy(mut self, entropy: impl Entropy + 'static) -> Self {
+        self.apps.env = Env::new(self.apps.env.now, entropy);
+        self
+    }
+
+    /// What to do about callbacks that panic. Default [`PanicPolicy::Catch`].
+    #[must_use]
+    pub fn panic_policy(mut self, policy: PanicPolicy) -> Self {
+        self.apps.panic_policy = policy;
+        self
+    }
+
+    /// The apps: add, remove, send, stop.
+    pub fn apps(&mut self) -> &mut Apps {
+        self.apps.env.now = self.dispatcher.now();
+        &mut self.apps
+    }
+
+    /// The dispatcher.
+    pub const fn dispatcher(&mut self) -> &mut D {
+        &mut self.dispatcher
+    }
+
+    /// A handle for other threads.
+    pub fn handle(&self) -> ReactorHandle {
+        self.apps.handle()
+    }
+
+    /// Does everything that there is to do now, with `ready` as the dispatcher's observations since the last turn. Never blocks.
+    pub fn turn(&mut self, ready: &[Ready]) -> Next {
+        self.apps.env.now = self.dispatcher.now();
+        self.apps.inbox.take(&mut self.jobs);
+        let mut driver =
+            Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer };
+        // What this turn adds to a list waits for the next one.
+        let (runnable, newest) = (driver.apps.runnable.len(), driver.apps.schedule.newest());
+        for job in self.jobs.drain(..) {
+            driver.job(job);
+        }
+        for ready in ready {
+            if let Some(id) = driver.apps.owner(ready.key) {
+                driver.attend(id, Work::Ready(*ready));
+            }
+        }
+        for _ in 0..runnable {
+            let Some(id) = driver.apps.runnable.pop_front() else { break };
+            driver.attend(id, Work::Read);
+        }
+        while let Some(entry) = driver.apps.schedule.pop_due(driver.apps.env.now, newest) {
+            driver.attend(entry.app, Work::Due(entry));
+        }
+        for id in std::mem::take(&mut driver.apps.waiting) {
+            driver.attend(id, Work::Look);
+        }
+        for id in std::mem::take(&mut driver.apps.dirty) {
+            driver.attend(id, Work::Write);
+        }
+        if std::mem::take(&mut driver.apps.stopping) {
+            driver.apps.stopped = true;
+            for id in driver.apps.ids() {
+                driver.attend(id, Work::Stop);
+            }
+        }
+        for id in std::mem::take(&mut driver.apps.removals) {
+            driver.discard(id);
+        }
+        self.apps.tidy_schedule();
+        self.next()
+    }
+
+    /// When the next turn is due, on the dispatcher's clock, as [`Next::deadline`].
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let next = self.next();
+        if next.again { Some(self.apps.env.now) } else { next.deadline }
+    }
+
+    fn next(&self) -> Next {
+        let apps = &self.apps;
+        let again = !(apps.runnable.is_empty()
+            && apps.waiting.is_empty()
+            && apps.dirty.is_empty()
+            && apps.removals.is_empty())
+            || apps.stopping
+            || apps.inbox.has_jobs();
+        Next { deadline: apps.schedule.next(), again }
+    }
+}
+
+impl<D: Wait> Reactor<D> {
+    /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
+    ///
+    /// # Errors
+    /// [`Error::Dispatcher`] when the event loop is broken.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
+        let limit = timeout.map(|timeout| self.dispatcher.now() + timeout);
+        let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        let waited = self.dispatcher.wait(deadline, &mut ready);
+        let next = self.turn(&ready);
+        self.ready = ready;
+        waited.map_err(Error::Dispatcher)?;
+        Ok(next)
+    }
+
+    /// Runs until all apps have ended, or the reactor is stopped.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn run(&mut self) -> Result<(), Error> {
+        self.run_until(|apps| apps.is_empty())
+    }
+
+    /// Runs until `done`, which is asked before every turn, or the reactor is stopped.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn run_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.apps.stopped && !done(&mut self.apps) {
+            self.poll(None)?;
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor is readable when a turn is due, but for deadlines: see [`Reactor::next_deadline`].
+#[cfg(unix)]
+impl<D: AsFd> AsFd for Reactor<D> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.dispatcher.as_fd()
+    }
+}
+
+impl<D> fmt::Debug for Reactor<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reactor").field("apps", &self.apps.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,175 @@
+//! Reading: from the stream through the shared buffer to the callbacks.
+
+use std::io::{self, Read as _};
+
+use websocket_connection::{Event, Input, State};
+
+use super::AppId;
+use super::app::{App, LiveStage, Stage, check};
+use super::drive::Driver;
+use crate::context::Live;
+use crate::{Context, Error, Handler, Open};
+
+/// Bytes that one connection may read in a turn before the others have theirs.
+const BUDGET: usize = 512 << 10;
+
+/// How reading came to its end.
+enum Stop {
+    /// The stream has no more bytes now.
+    Dry,
+    /// The budget is used up.
+    Budget,
+    End,
+    Failed(io::Error),
+}
+
+impl Driver<'_> {
+    pub(super) fn read(&mut self, app: &mut App, id: AppId) {
+        let drains = self.dispatcher.short_read_drains();
+        let Stage::Live(live) = &mut app.stage else { return };
+        let drains = drains && live.io.is_socket() && !live.read_closed;
+        // The front of the buffer holds this many bytes of a frame that is not whole yet.
+        let mut held = 0;
+        let mut budget = BUDGET;
+        let stop = loop {
+            let Stage::Live(live) = &mut app.stage else { return };
+            let (read, room) = match live.connection.spare(&mut self.apps.env) {
+                Some(spare) => (live.io.read(spare), None),
+                None => {
+                    let room = &mut self.buffer[held..];
+                    (live.io.read(room), Some(room.len()))
+                }
+            };
+            let len = match read {
+                Ok(0) => break Stop::End,
+                Ok(len) => len,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break Stop::Dry,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => break Stop::Failed(error),
+            };
+            held = match room {
+                None => {
+                    let filled = live.connection.filled(len, &mut self.apps.env);
+                    let delivered = filled.map_err(Error::from);
+                    self.deliver(app, id, 0, delivered)
+                }
+                Some(_) => self.deliver(app, id, held + len, Ok(())),
+            };
+            if self.apps.interrupted {
+                return;
+            }
+            budget = budget.saturating_sub(len);
+            if drains && room.is_some_and(|room| len < room) {
+                break Stop::Dry;
+            }
+            if budget == 0 {
+                break Stop::Budget;
+            }
+        };
+        self.stopped_reading(app, id, held, stop);
+    }
+
+    fn stopped_reading(&mut self, app: &mut App, id: AppId, held: usize, stop: Stop) {
+        let Stage::Live(live) = &mut app.stage else { return };
+        let env = &mut self.apps.env;
+        let mut outcome = Ok(());
+        if live.connection.error().is_none() {
+            outcome = live.connection.absorb(&mut Input::new(&self.buffer[..held]), env);
+        }
+        match stop {
+            Stop::Dry => {}
+            Stop::Budget => self.apps.runnable.push_back(id),
+            Stop::End => outcome = outcome.and(live.connection.end_of_stream(env)),
+            Stop::Failed(error) => {
+                let closing = live.connection.state() == State::Closing;
+                // A reset after the close frames, or after ours, is how some servers hang up.
+                let ended = live.connection.end_of_stream(env);
+                if !closing && ended.is_err() && outcome.is_ok() {
+                    return app.report(id, self.apps, Error::Io(error));
+                }
+            }
+        }
+        if live.connection.queued_bytes() > 0 {
+            app.control.mark_dirty(self.apps, id);
+        }
+        if let Err(error) = outcome {
+            app.report(id, self.apps, error.into());
+        }
+    }
+
+    /// Delivers what is whole in the first `len` bytes of the buffer, and moves the rest to its front or, if it is large, into the
+    /// connection. Returns the length of the rest in the buffer.
+    fn deliver(&mut self, app: &mut App, id: AppId, len: usize, outcome: Result<(), Error>) -> usize {
+        let mut input = Input::new(&self.buffer[..len]);
+        let App { handler, control, stage, .. } = app;
+        let Stage::Live(live) = stage else { return 0 };
+        let LiveStage { connection, io, .. } = &mut **live;
+        let failed = connection.error().is_some();
+        let outcome = outcome.and_then(|()| {
+            loop {
+                match connection.receive(&mut input, &mut self.apps.env) {
+                    Ok(Some((event, tx))) => {
+                        let live = Some(Live { tx, io });
+                        dispatch(&mut **handler, Context { apps: self.apps, id, control, live }, event);
+                        if self.apps.interrupted {
+                            return Ok(());
+                        }
+                    }
+                    Ok(None) => return Ok(()),
+                    Err(error) => return Err(Error::from(error)),
+                }
+            }
+        });
+        // A pong or a close frame may have been queued without the handler's doing.
+        if connection.queued_bytes() > 0 {
+            control.mark_dirty(self.apps, id);
+        }
+        if let Err(error) = outcome {
+            if !failed {
+                app.report(id, self.apps, error);
+            }
+            return 0;
+        }
+        let (used, rest) = (input.used(), len - input.used());
+        if rest > self.buffer.len() / 4 {
+            let Stage::Live(live) = &mut app.stage else { return 0 };
+            let absorbed =
+                live.connection.absorb(&mut Input::new(&self.buffer[used..len]), &mut self.apps.env);
+            if let Err(error) = absorbed {
+                app.report(id, self.apps, error.into());
+            }
+            return 0;
+        }
+        self.buffer.copy_within(used..len, 0);
+        rest
+    }
+}
+
+/// Calls the handler for one event.
+#[inline]
+fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
+    let context = &mut context;
+    let result = match event {
+        Event::Message(message) => {
+            let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
+            check(handler, context, data);
+            handler.on_message(context, message)
+        }
+        Event::Fragment(fragment) => {
+            let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
+            check(handler, context, data);
+            handler.on_cont_message(context, fragment)
+        }
+        Event::Ping(payload) => handler.on_ping(context, payload),
+        Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
+        Event::Open(response) => {
+            if let Some(shared) = &context.control.shared {
+                shared.set_open(true);
+            }
+            handler.on_open(context, &Open { response: &response, attempt: 1 })
+        }
+        // The closing handshake ends with on_close, when the stream does.
+        _ => Ok(()),
+    };
+    check(handler, context, result);
+}

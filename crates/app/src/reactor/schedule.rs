@@ -1,0 +1,139 @@
+//! Deadlines and timers: one heap for all apps, re-armed lazily.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::{Duration, Instant};
+
+use super::{AppId, Apps};
+use crate::{CallbackResult, Context};
+
+/// Names one timer on its reactor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct TimerId(u64);
+
+/// What is due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Due {
+    /// A deadline of the app's connection; it may have moved on.
+    Deadline,
+    /// A timer of the user's; it may have been cancelled.
+    Timer(TimerId),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Entry {
+    pub(super) at: Instant,
+    sequence: u64,
+    pub(super) app: AppId,
+    pub(super) due: Due,
+}
+
+/// All that is due some day, the earliest first. Entries that no longer mean anything stay until their time or until they are many.
+#[derive(Default, Debug)]
+pub(crate) struct Schedule {
+    heap: BinaryHeap<Reverse<Entry>>,
+    sequence: u64,
+    stale: usize,
+}
+
+impl Schedule {
+    pub(super) fn push(&mut self, at: Instant, app: AppId, due: Due) {
+        self.sequence += 1;
+        self.heap.push(Reverse(Entry { at, sequence: self.sequence, app, due }));
+    }
+
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse(entry)| entry.at)
+    }
+
+    /// The next entry that is due at `now` and was there before the entry of number `until`.
+    pub(super) fn pop_due(&mut self, now: Instant, until: u64) -> Option<Entry> {
+        let Reverse(entry) = self.heap.peek()?;
+        if entry.at > now || entry.sequence > until {
+            return None;
+        }
+        self.heap.pop().map(|Reverse(entry)| entry)
+    }
+
+    /// The number of the newest entry.
+    pub(super) const fn newest(&self) -> u64 {
+        self.sequence
+    }
+
+    /// One entry more means nothing any more.
+    pub(super) const fn forget(&mut self, entries: usize) {
+        self.stale += entries;
+    }
+
+    /// Drops entries that mean nothing, when these are more than the others.
+    pub(super) fn tidy(&mut self, mut is_live: impl FnMut(&Entry) -> bool) {
+        if self.stale > 64 && self.stale > self.heap.len() / 2 {
+            self.heap.retain(|Reverse(entry)| is_live(entry));
+            self.stale = 0;
+        }
+    }
+}
+
+type Call = Box<dyn FnMut(&mut Context<'_>) -> CallbackResult>;
+
+struct Timer {
+    every: Option<Duration>,
+    /// Absent while it runs.
+    call: Option<Call>,
+}
+
+/// The timers of one app; they end with it.
+#[derive(Default)]
+pub(crate) struct AppTimers(BTreeMap<TimerId, Timer>);
+
+impl AppTimers {
+    pub(crate) fn add(
+        &mut self,
+        app: AppId,
+        apps: &mut Apps,
+        after: Duration,
+        every: Option<Duration>,
+        call: Call,
+    ) -> TimerId {
+        let at = apps.env.now + after;
+        let timer = TimerId(apps.schedule.sequence + 1);
+        apps.schedule.push(at, app, Due::Timer(timer));
+        self.0.insert(timer, Timer { every, call: Some(call) });
+        timer
+    }
+
+    pub(crate) fn cancel(&mut self, timer: TimerId, apps: &mut Apps) -> bool {
+        let cancelled = self.0.remove(&timer).is_some();
+        apps.schedule.forget(usize::from(cancelled));
+        cancelled
+    }
+
+    /// Takes the callback of a timer that is due.
+    pub(super) fn fire(&mut self, timer: TimerId) -> Option<Call> {
+        let slot = self.0.get_mut(&timer)?;
+        let call = slot.call.take();
+        if slot.every.is_none() {
+            self.0.remove(&timer);
+        }
+        call
+    }
+
+    /// Puts the callback of an interval back, unless it was cancelled meanwhile. Missed times are skipped.
+    pub(super) fn rearm(&mut self, timer: TimerId, call: Call, at: Instant, app: AppId, apps: &mut Apps) {
+        if let Some(Timer { every: Some(every), call: slot }) = self.0.get_mut(&timer) {
+            *slot = Some(call);
+            let next = at + *every;
+            let next = if next < apps.env.now { apps.env.now + *every } else { next };
+            apps.schedule.push(next, app, Due::Timer(timer));
+        }
+    }
+
+    pub(super) fn contains(&self, timer: TimerId) -> bool {
+        self.0.contains_key(&timer)
+    }
+
+    pub(super) fn clear(&mut self, apps: &mut Apps) {
+        apps.schedule.forget(self.0.len());
+        self.0.clear();
+    }
+}

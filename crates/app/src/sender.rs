@@ -1,0 +1,319 @@
+//! An app as other threads see it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tungstenite::{Bytes, Utf8Bytes};
+use websocket_connection::{CloseCode, MAX_CONTROL_PAYLOAD, SendError, State};
+
+use crate::inbox::{Inbox, Job};
+use crate::{AppId, BoxError, Context, Error, ReactorHandle, RunOptions, WebSocketApp};
+
+/// A message on its way to the loop. Cloning it is cheap: the payload is shared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum OwnedMessage {
+    /// Text.
+    Text(Utf8Bytes),
+    /// Bytes.
+    Binary(Bytes),
+    /// A ping, at most 125 bytes.
+    Ping(Bytes),
+}
+
+impl OwnedMessage {
+    /// The payload, whatever its kind.
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Binary(bytes) | Self::Ping(bytes) => bytes,
+        }
+    }
+}
+
+/// A message that a [`Sender`] did not take, handed back with the reason.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Refused {
+    /// The message.
+    pub message: OwnedMessage,
+    /// Why it was refused.
+    pub reason: SendError,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.reason)
+    }
+}
+
+/// A close that was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct CloseRequest {
+    pub(crate) code: Option<CloseCode>,
+    pub(crate) reason: String,
+}
+
+pub(crate) enum Command {
+    Send(OwnedMessage),
+    Close(CloseRequest),
+    Remove,
+    Run(Box<dyn FnOnce(&mut Context<'_>) -> Result<(), BoxError> + Send>),
+}
+
+/// What an app and its senders share.
+pub(crate) struct Shared {
+    open: AtomicBool,
+    /// Bytes in `commands` and in the app's backlog.
+    accepted: AtomicUsize,
+    /// Bytes in the connection's output, as of the last turn.
+    output: AtomicUsize,
+    limit: AtomicUsize,
+    mailbox: Mutex<Mailbox>,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    commands: VecDeque<Command>,
+    /// Where to announce commands; `None` until the app runs and after it has ended.
+    home: Option<(Arc<Inbox>, AppId)>,
+    announced: bool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicBool::new(false),
+            accepted: AtomicUsize::new(0),
+            output: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
+            mailbox: Mutex::default(),
+        })
+    }
+
+    /// The app runs from now on; what was asked before is announced.
+    pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        let mut mailbox = self.lock();
+        if !mailbox.commands.is_empty() {
+            mailbox.announced = true;
+            inbox.push(Job::Commands(app));
+        }
+        mailbox.home = Some((inbox, app));
+    }
+
+    /// The app has ended; returns what was not done.
+    pub(crate) fn detach(&self) -> VecDeque<Command> {
+        self.open.store(false, Ordering::Release);
+        self.accepted.store(0, Ordering::Relaxed);
+        self.output.store(0, Ordering::Relaxed);
+        let mut mailbox = self.lock();
+        mailbox.home = None;
+        mailbox.announced = false;
+        std::mem::take(&mut mailbox.commands)
+    }
+
+    pub(crate) fn set_open(&self, open: bool) {
+        self.open.store(open, Ordering::Release);
+    }
+
+    pub(crate) fn set_output(&self, bytes: usize) {
+        self.output.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A message of `len` bytes has left the mailbox or the backlog.
+    pub(crate) fn release(&self, len: usize) {
+        self.accepted.fetch_sub(len, Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> VecDeque<Command> {
+        let mut mailbox = self.lock();
+        mailbox.announced = false;
+        std::mem::take(&mut mailbox.commands)
+    }
+
+    fn post(&self, command: Command) {
+        let mut mailbox = self.lock();
+        mailbox.commands.push_back(command);
+        if !std::mem::replace(&mut mailbox.announced, true) {
+            match &mailbox.home {
+                Some((inbox, app)) => inbox.push(Job::Commands(*app)),
+                None => mailbox.announced = false,
+            }
+        }
+    }
+
+    fn queued(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed) + self.output.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Mailbox> {
+        self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
+///
+/// Messages are put on the wire in the order in which one thread sends them. A message that is accepted is either written or, when
+/// the connection ends first, handed to `on_close` as [`Closed::unsent`](crate::Closed::unsent).
+///
+/// ```no_run
+/// use std::thread;
+/// use websocket_app::{RunOptions, WebSocketApp};
+///
+/// let mut app = WebSocketApp::new("ws://127.0.0.1:9001/").on_open(|app, _| {
+///     let sender = app.sender();
+///     thread::spawn(move || {
+///         if let Err(refused) = sender.send_text("from another thread") {
+///             eprintln!("{:?} was not sent: {}", refused.message, refused.reason);
+///         }
+///         sender.close();
+///     });
+/// });
+/// app.run_forever(&RunOptions::default())?;
+/// # Ok::<(), websocket_app::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Sender(pub(crate) Arc<Shared>);
+
+impl Sender {
+    /// Queues a text message.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message when the connection is not open, or when it would exceed `max_queued_bytes`.
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Text(text.into()))
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send_bytes(&self, bytes: impl Into<Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Binary(bytes.into()))
+    }
+
+    /// Queues a ping, at most 125 bytes.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text), or when the payload is too long.
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Ping(payload.into()))
+    }
+
+    /// Queues `message`.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send(&self, message: OwnedMessage) -> Result<(), Refused> {
+        let len = message.as_bytes().len();
+        let shared = &*self.0;
+        if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
+            return Err(Refused { message, reason: SendError::ControlTooLong { len } });
+        }
+        if !shared.open.load(Ordering::Acquire) {
+            return Err(Refused { message, reason: SendError::NotOpen(State::Closed) });
+        }
+        let limit = shared.limit.load(Ordering::Relaxed);
+        let output = shared.output.load(Ordering::Relaxed);
+        let fits = |accepted: usize| {
+            let total = accepted.checked_add(len)?;
+            (total.checked_add(output)? <= limit).then_some(total)
+        };
+        match shared.accepted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
+            Ok(_) => {
+                shared.post(Command::Send(message));
+                Ok(())
+            }
+            Err(accepted) => {
+                let reason = SendError::QueueFull { queued: accepted + output, len, limit };
+                Err(Refused { message, reason })
+            }
+        }
+    }
+
+    /// Closes with code 1000, as [`close_with`](Self::close_with).
+    pub fn close(&self) {
+        self.0.post(Command::Close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() }));
+    }
+
+    /// Starts the closing handshake in the loop's next turn; never blocks. Before the app runs, or before its connection is open, the
+    /// attempt is ended instead.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent; nothing was queued.
+    pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
+        crate::context::check_close(Some(code), reason)?;
+        self.0.post(Command::Close(CloseRequest { code: Some(code), reason: reason.to_owned() }));
+        Ok(())
+    }
+
+    /// Ends the app at once and silently: no closing handshake, no further callback.
+    pub fn remove(&self) {
+        self.0.post(Command::Remove);
+    }
+
+    /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`. If the app ends first, `work`
+    /// is dropped.
+    pub fn run<R: crate::IntoCallbackResult>(
+        &self,
+        work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static,
+    ) {
+        self.0.post(Command::Run(Box::new(move |app| work(app).into_callback_result())));
+    }
+
+    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does not run.
+    pub fn add(
+        &self,
+        options: RunOptions,
+        make: impl FnOnce() -> WebSocketApp + Send + 'static,
+        refused: impl FnOnce(Error) + Send + 'static,
+    ) {
+        if let Some(reactor) = self.reactor() {
+            reactor.add(options, make, refused);
+        }
+    }
+
+    /// Stops the reactor, as [`Apps::stop`](crate::Apps::stop). Nothing happens when this app does not run.
+    pub fn stop(&self) {
+        if let Some(reactor) = self.reactor() {
+            reactor.stop();
+        }
+    }
+
+    /// The reactor that the app runs on, while it runs.
+    pub fn reactor(&self) -> Option<ReactorHandle> {
+        self.0.lock().home.as_ref().map(|(inbox, _)| ReactorHandle(inbox.clone()))
+    }
+
+    /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its last turn.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.queued()
+    }
+
+    /// Whether the connection was open when the loop last looked.
+    pub fn is_open(&self) -> bool {
+        self.0.open.load(Ordering::Acquire)
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("open", &self.is_open())
+            .field("queued_bytes", &self.queued_bytes())
+            .finish()
+    }
+}

@@ -1,0 +1,235 @@
+//! The URL of a server (RFC 6455 section 3).
+
+use std::fmt;
+use std::net::IpAddr;
+
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use url::{Host, Url};
+
+/// What must not stand in a request line as it is; everything else of the path stays byte for byte.
+const ENCODED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'|')
+    .add(b'^')
+    .add(b'\\');
+
+/// Where a URL leads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Target {
+    pub(crate) place: Place,
+    pub(crate) port: u16,
+    /// Path and query, percent-encoded.
+    pub(crate) path: String,
+    /// `host` or `host:port` as in a `Host` header.
+    pub(crate) authority: HeaderValue,
+    pub(crate) origin: HeaderValue,
+    /// The URL's user and password as a `Basic` credential.
+    pub(crate) authorization: Option<HeaderValue>,
+}
+
+/// The host of a URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// A name in ASCII (punycode).
+    Name(String),
+    Address(IpAddr),
+}
+
+/// A URL that cannot be used.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It is not of the form `ws://host[:port][/path][?query]`; the text says what is wrong.
+    Syntax(String),
+    /// Its scheme is neither `ws` nor `wss`.
+    Scheme(String),
+    /// Its scheme is `wss`, and this build has no TLS.
+    TlsUnavailable,
+    /// Its port is 0, which nothing can listen on.
+    PortZero,
+    /// It has a fragment (RFC 6455 section 3); a `#` in the path must be written `%23`.
+    Fragment,
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Syntax(what) => write!(f, "the URL is not ws://host[:port][/path][?query]: {what}"),
+            Self::Scheme(scheme) => write!(f, "the URL's scheme must be ws or wss, not {scheme:?}"),
+            Self::TlsUnavailable => {
+                f.write_str("wss needs TLS, which is not available in this build; use ws")
+            }
+            Self::PortZero => f.write_str("the URL's port must be between 1 and 65535"),
+            Self::Fragment => f.write_str("the URL must not have a fragment; write '#' in the path as %23"),
+        }
+    }
+}
+
+impl std::error::Error for UrlError {}
+
+impl Target {
+    pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
+        let syntax = |what: &str| UrlError::Syntax(what.to_owned());
+        if url.bytes().any(|byte| byte.is_ascii_control()) || url.trim() != url {
+            return Err(syntax("it contains control characters, or white space around it"));
+        }
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| syntax("there is no \"://\""))?;
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "ws" => false,
+            "wss" => true,
+            _ => return Err(UrlError::Scheme(scheme.to_owned())),
+        };
+        let split = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        if authority.is_empty() || authority.contains('\\') {
+            return Err(syntax("there is no host"));
+        }
+        if path.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        let parsed =
+            Url::parse(&format!("ws://{authority}/")).map_err(|error| UrlError::Syntax(error.to_string()))?;
+        if secure {
+            return Err(UrlError::TlsUnavailable);
+        }
+
+        let place = match parsed.host().ok_or_else(|| syntax("there is no host"))? {
+            Host::Domain(name) => Place::Name(name.to_owned()),
+            Host::Ipv4(address) => Place::Address(address.into()),
+            Host::Ipv6(address) => Place::Address(address.into()),
+        };
+        let port = parsed.port().unwrap_or(80);
+        if port == 0 {
+            return Err(UrlError::PortZero);
+        }
+        let host = parsed.host_str().unwrap_or_default();
+        let authority = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        let value =
+            |text: String| HeaderValue::from_str(&text).map_err(|_| syntax("the host has odd characters"));
+        Ok(Self {
+            place,
+            port,
+            path: format!("{slash}{}", utf8_percent_encode(path, ENCODED)),
+            origin: value(format!("http://{authority}"))?,
+            authority: value(authority)?,
+            authorization: credential(&parsed),
+        })
+    }
+}
+
+fn credential(url: &Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
+    let mut value = HeaderValue::from_str(&format!("Basic {}", data_encoding::BASE64.encode(&plain))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Target {
+        Target::parse(url).unwrap()
+    }
+
+    #[test]
+    fn b136_ports_paths_and_addresses() {
+        let target = parse("ws://www.example.com/path?a=b&c");
+        assert_eq!(target.place, Place::Name("www.example.com".into()));
+        assert_eq!((target.port, target.path.as_str()), (80, "/path?a=b&c"));
+        assert_eq!(parse("ws://h:8080/p").port, 8080);
+        assert_eq!(parse("ws://h").path, "/");
+        assert_eq!(parse("ws://h?q=1").path, "/?q=1");
+        let target = parse("ws://[2a03:4000::abcd]:90/p");
+        assert_eq!(target.place, Place::Address("2a03:4000::abcd".parse().unwrap()));
+        assert_eq!(target.authority, "[2a03:4000::abcd]:90");
+        assert_eq!(parse("ws://127.0.0.1/").place, Place::Address("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn b137_other_schemes_and_urls_without_host_are_refused() {
+        assert_eq!(Target::parse("http://h/"), Err(UrlError::Scheme("http".into())));
+        for url in [
+            "",
+            "h",
+            "ws:h",
+            "ws:/h",
+            "ws://",
+            "ws:///p",
+            "ws://?q",
+            "ws://h:port/",
+            "ws://h:99999/",
+            "ws://[::1/",
+            "ws://a b/",
+        ] {
+            assert!(matches!(Target::parse(url), Err(UrlError::Syntax(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn b138_the_scheme_is_case_insensitive() {
+        assert_eq!(parse("WS://h/"), parse("ws://h/"));
+    }
+
+    #[test]
+    fn b139_the_path_is_kept_byte_for_byte() {
+        for path in ["/p;a=1", "/a/../b", "/%7Euser/%2F", "//x", "/?a=b;c#"[..7].trim(), "/'()*!$&+,=:@~"] {
+            assert_eq!(parse(&format!("ws://h{path}")).path, path);
+        }
+    }
+
+    #[test]
+    fn b140_spaces_and_non_ascii_are_encoded() {
+        assert_eq!(parse("ws://h/a b/ü?q=€").path, "/a%20b/%C3%BC?q=%E2%82%AC");
+        assert_eq!(parse("ws://bücher.example/").place, Place::Name("xn--bcher-kva.example".into()));
+        for url in ["ws://h/a\r\nX: y", "ws://h/a\tb", " ws://h/", "ws://h/\u{0}"] {
+            assert!(matches!(Target::parse(url), Err(UrlError::Syntax(_))), "{url:?}");
+        }
+    }
+
+    #[test]
+    fn b141_user_and_password_become_a_basic_credential() {
+        let target = parse("ws://us%65r:p%3Ass@h/");
+        let expected = format!("Basic {}", data_encoding::BASE64.encode(b"user:p:ss"));
+        assert_eq!(target.authorization.as_ref().unwrap(), expected.as_str());
+        assert_eq!(target.authority, "h");
+        assert!(!format!("{target:?}").contains(&expected));
+        assert_eq!(parse("ws://h/").authorization, None);
+    }
+
+    #[test]
+    fn b142_port_zero_is_refused() {
+        assert_eq!(Target::parse("ws://h:0/"), Err(UrlError::PortZero));
+    }
+
+    #[test]
+    fn b146_b147_host_and_origin_omit_only_the_schemes_own_port() {
+        assert_eq!(parse("ws://h:80/").authority, "h");
+        assert_eq!(parse("ws://h:443/").authority, "h:443");
+        assert_eq!(parse("ws://h:443/").origin, "http://h:443");
+        assert_eq!(parse("ws://[::1]/").authority, "[::1]");
+    }
+
+    #[test]
+    fn b207_wss_without_tls_is_a_clear_error() {
+        assert_eq!(Target::parse("wss://h/"), Err(UrlError::TlsUnavailable));
+    }
+
+    #[test]
+    fn a_fragment_is_refused() {
+        assert_eq!(Target::parse("ws://h/p#f"), Err(UrlError::Fragment));
+    }
+}

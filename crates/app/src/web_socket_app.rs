@@ -1,0 +1,269 @@
+//! The facade: a URL, options and callbacks.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use websocket_connection::{Fragment, MaskKey, Message, Opcode};
+use websocket_dispatcher::{Dispatcher, Io};
+
+use crate::callbacks::{Callbacks, IntoCallbackResult};
+use crate::headers::{self, HeaderError, ToHeaders};
+use crate::plan::{HeaderFunction, Plan};
+use crate::reactor::App;
+use crate::sender::{Sender, Shared};
+use crate::{AppId, Closed, Context, Error, Handler, Open, Outcome, Reactor, RunOptions};
+
+/// A WebSocket client: a URL, request headers and callbacks.
+///
+/// The setters take `self` and return it. Nothing is checked before [`run_forever`](Self::run_forever) or [`run_on`](Self::run_on),
+/// which refuse whatever cannot work before any I/O. Callbacks run on the reactor's thread, get the app's [`Context`] first, and
+/// return nothing or a `Result` whose error goes to `on_error` while the connection goes on.
+pub struct WebSocketApp {
+    url: String,
+    headers: Result<HeaderMap, HeaderError>,
+    header_function: Option<HeaderFunction>,
+    cookie: Option<String>,
+    subprotocols: Vec<String>,
+    mask_key: Option<MaskKey>,
+    stream: Option<Io>,
+    callbacks: Callbacks,
+    /// In place of the callbacks.
+    handler: Option<Box<dyn Handler>>,
+    shared: Option<Arc<Shared>>,
+}
+
+impl WebSocketApp {
+    /// An app for `url`, of the form `ws://host[:port][/path][?query]`.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Ok(HeaderMap::new()),
+            header_function: None,
+            cookie: None,
+            subprotocols: Vec::new(),
+            mask_key: None,
+            stream: None,
+            callbacks: Callbacks::default(),
+            handler: None,
+            shared: None,
+        }
+    }
+
+    /// An app for `url` whose events go to `handler`, which takes the place of the closures.
+    pub fn with_handler(url: impl Into<String>, handler: impl Handler) -> Self {
+        Self { handler: Some(Box::new(handler)), ..Self::new(url) }
+    }
+
+    /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has anyway is replaced.
+    #[must_use]
+    pub fn header(mut self, headers: impl ToHeaders) -> Self {
+        self.headers = self.headers.and_then(|mut all| {
+            for (name, value) in &headers.to_headers()? {
+                all.append(name, value.clone());
+            }
+            Ok(all)
+        });
+        self
+    }
+
+    /// Adds the request headers that `headers` returns, which is called before every connection attempt.
+    #[must_use]
+    pub fn header_with<H: ToHeaders>(mut self, mut headers: impl FnMut() -> H + 'static) -> Self {
+        self.header_function = Some(Box::new(move || headers().to_headers()));
+        self
+    }
+
+    /// The `Cookie` header.
+    #[must_use]
+    pub fn cookie(mut self, cookie: impl Into<String>) -> Self {
+        self.cookie = Some(cookie.into());
+        self
+    }
+
+    /// Offers subprotocols, the preferred one first. The server must select one, unless
+    /// [`RunOptions::require_subprotocol`] says otherwise.
+    #[must_use]
+    pub fn subprotocols<S: Into<String>>(mut self, subprotocols: impl IntoIterator<Item = S>) -> Self {
+        self.subprotocols = subprotocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Takes mask keys from `mask_key` instead of the default, unpredictable source (RFC 6455 section 10.3 says why it must be).
+    #[must_use]
+    pub fn mask_key(mut self, mask_key: impl FnMut() -> [u8; 4] + 'static) -> Self {
+        self.mask_key = Some(Box::new(mask_key));
+        self
+    }
+
+    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one run.
+    #[must_use]
+    pub fn socket(mut self, stream: Io) -> Self {
+        self.stream = Some(stream);
+        self
+    }
+
+    /// The connection is open.
+    #[must_use]
+    pub fn on_open<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &Open<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.open = Some(Box::new(move |app, open| call(app, open).into_callback_result()));
+        self
+    }
+
+    /// A whole message.
+    #[must_use]
+    pub fn on_message<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, Message<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.message =
+            Some(Box::new(move |app, message| call(app, message).into_callback_result()));
+        self
+    }
+
+    /// The payload of a message or fragment, with the message's opcode and whether the message ends with it; comes before
+    /// `on_message` and `on_cont_message`.
+    #[must_use]
+    pub fn on_data<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> R + 'static,
+    ) -> Self {
+        self.callbacks.data = Some(Box::new(move |app, payload, opcode, fin| {
+            call(app, payload, opcode, fin).into_callback_result()
+        }));
+        self
+    }
+
+    /// One fragment of a fragmented message as it comes. Without this callback such messages come whole, to `on_message`.
+    #[must_use]
+    pub fn on_cont_message<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, Fragment<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.cont_message =
+            Some(Box::new(move |app, fragment| call(app, fragment).into_callback_result()));
+        self
+    }
+
+    /// A ping; its pong is on the way already.
+    #[must_use]
+    pub fn on_ping<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &[u8]) -> R + 'static,
+    ) -> Self {
+        self.callbacks.ping = Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
+        self
+    }
+
+    /// A pong, with the round-trip time if it answers a ping of ours.
+    #[must_use]
+    pub fn on_pong<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.pong =
+            Some(Box::new(move |app, payload, rtt| call(app, payload, rtt).into_callback_result()));
+        self
+    }
+
+    /// All outgoing bytes were written after the socket had refused to take more.
+    #[must_use]
+    pub fn on_drain<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.drain = Some(Box::new(move |app| call(app).into_callback_result()));
+        self
+    }
+
+    /// Something failed: the connection, or a callback. Without this callback failures are logged.
+    #[must_use]
+    pub fn on_error<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &Error) -> R + 'static,
+    ) -> Self {
+        self.callbacks.error = Some(Box::new(move |app, error| call(app, error).into_callback_result()));
+        self
+    }
+
+    /// The connection attempt is over; the last callback, exactly once.
+    #[must_use]
+    pub fn on_close<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &Closed<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.close = Some(Box::new(move |app, closed| call(app, closed).into_callback_result()));
+        self
+    }
+
+    /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
+    pub fn sender(&mut self) -> Sender {
+        Sender(self.shared.get_or_insert_with(Shared::new).clone())
+    }
+
+    /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
+    ///
+    /// # Errors
+    /// What cannot work is refused before any I/O: URL, headers, options. [`Error::Dispatcher`] when the event loop cannot be opened
+    /// or breaks. A connection that fails is no error here but an [`Outcome`].
+    pub fn run_forever(&mut self, options: &RunOptions) -> Result<Outcome, Error> {
+        let app = self.build(options)?;
+        let (outcome, app) = Reactor::run_alone(app);
+        if let Some(app) = app {
+            self.restore(app);
+        }
+        outcome
+    }
+
+    /// Puts the app on `reactor` and returns at once; it begins to connect in the reactor's next turn.
+    ///
+    /// # Errors
+    /// What cannot work is refused before any I/O: URL, headers, options.
+    pub fn run_on<D: Dispatcher>(
+        self,
+        reactor: &mut Reactor<D>,
+        options: &RunOptions,
+    ) -> Result<AppId, Error> {
+        reactor.apps().add(self, options)
+    }
+
+    /// Checks everything that can be checked, then moves what the run needs into an app for a reactor.
+    pub(crate) fn build(&mut self, options: &RunOptions) -> Result<Box<App>, Error> {
+        let mut plan = Plan::new(&self.url, self.headers.clone()?, options)?;
+        plan.cookie = self.cookie.as_deref().map(|cookie| headers::value("Cookie", cookie)).transpose()?;
+        plan.subprotocols.clone_from(&self.subprotocols);
+        plan.check()?;
+        plan.header_function = self.header_function.take();
+        plan.mask_key = self.mask_key.take();
+        plan.stream = self.stream.take();
+        plan.shared.clone_from(&self.shared);
+        let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
+        Ok(App::new(handler, plan))
+    }
+
+    /// Takes back what [`build`](Self::build) moved, for the next run.
+    fn restore(&mut self, app: Box<App>) {
+        let (handler, plan) = app.into_parts();
+        self.header_function = plan.header_function;
+        self.mask_key = plan.mask_key;
+        if (&*handler as &dyn Any).is::<Callbacks>() {
+            if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
+                self.callbacks = *callbacks;
+            }
+        } else {
+            self.handler = Some(handler);
+        }
+    }
+}
+
+impl fmt::Debug for WebSocketApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL may hold credentials, headers and cookies do.
+        f.write_str("WebSocketApp")
+    }
+}

@@ -1,0 +1,13 @@
+//! Bodies of the fuzz targets, and the harness that they share with the tests. Not part of the public interface.
+//!
+//! They live here so that they are compiled and run by the tests too, on the seeds and on random inputs, and cannot rot.
+
+mod commands;
+pub(crate) mod harness;
+mod plan;
+mod server_frames;
+mod upgrade_response;
+
+pub use commands::commands;
+pub use server_frames::server_frames;
+pub use upgrade_response::upgrade_response;
