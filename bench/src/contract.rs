@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use serde::{Deserialize, Serialize};
 
 use crate::Result;
+use crate::system::raise_descriptor_limit;
 
 /// What is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub struct Task {
     pub payload: usize,
     /// Messages (in `echo`: round trips over all connections) in the measured part.
     pub messages: u64,
-    /// Messages before the measured part; in `idle`, connections that are opened before it.
+    /// Messages before the measured part; in `idle`, connections that are opened before it, besides the others.
     pub warm_up: u64,
     /// Connections that are open at once.
     pub connections: usize,
@@ -75,7 +76,8 @@ impl Task {
                 Long("connections") => connections = parser.value()?.parse()?,
                 Value(name) if workload.is_none() => {
                     let name = name.string()?;
-                    workload = Some(Workload::by_name(&name).ok_or_else(|| unknown("workload", &name, &names()))?);
+                    workload =
+                        Some(Workload::by_name(&name).ok_or_else(|| unknown("workload", &name, &names()))?);
                 }
                 other => return Err(other.unexpected().into()),
             }
@@ -95,7 +97,9 @@ impl Task {
             ("--connections", self.connections.to_string()),
         ];
         let name = self.workload.name().to_owned();
-        std::iter::once(name).chain(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value])).collect()
+        std::iter::once(name)
+            .chain(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
+            .collect()
     }
 
     /// The request target that makes the load server play its part.
@@ -139,10 +143,15 @@ pub struct Report {
     pub latency_p99_ns: Option<u64>,
 }
 
-/// The whole of a client's `main`: reads the command line, runs, prints the report.
+/// The whole of a client's `main`: reads the command line, raises the descriptor limit, runs, prints
+/// the report.
 pub fn client_main(run: impl FnOnce(&Task) -> Result<Report>) -> ExitCode {
-    let outcome = Task::parse(std::env::args_os().skip(1)).and_then(|task| run(&task));
-    match outcome.and_then(|report| Ok(serde_json::to_string(&report)?)) {
+    let line = || -> Result<String> {
+        let task = Task::parse(std::env::args_os().skip(1))?;
+        raise_descriptor_limit()?;
+        Ok(serde_json::to_string(&run(&task)?)?)
+    };
+    match line() {
         Ok(line) => {
             println!("{line}");
             ExitCode::SUCCESS
@@ -199,7 +208,10 @@ mod tests {
     #[test]
     fn what_is_unknown_or_missing_is_named() {
         let message = |line| parse(line).unwrap_err().to_string();
-        assert_eq!(message("recieve --addr 127.0.0.1:9"), "unknown workload 'recieve'; known are: receive, echo, idle");
+        assert_eq!(
+            message("recieve --addr 127.0.0.1:9"),
+            "unknown workload 'recieve'; known are: receive, echo, idle"
+        );
         assert_eq!(message("--addr 127.0.0.1:9"), "name a workload: receive, echo, idle");
         assert_eq!(message("echo"), "--addr is missing");
         assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));

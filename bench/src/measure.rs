@@ -147,14 +147,14 @@ impl RoundTrips {
 /// # Errors
 /// A connection cannot be opened, or the system does not tell what is measured.
 pub fn measure_idle<C>(task: &Task, mut open: impl FnMut() -> Result<C>) -> Result<Report> {
-    system::raise_descriptor_limit(task.connections)?;
-    let mut connections = Vec::with_capacity(task.connections);
-    while (connections.len() as u64) < task.warm_up {
+    let warm_up = usize::try_from(task.warm_up)?;
+    let mut connections = Vec::with_capacity(warm_up + task.connections);
+    for _ in 0..warm_up {
         connections.push(open()?);
     }
     let before = system::resident_bytes()?;
     let meter = Meter::start()?;
-    while connections.len() < task.connections {
+    for _ in 0..task.connections {
         connections.push(open()?);
     }
     let report = meter.stop(0, 0)?;
@@ -187,4 +187,63 @@ fn allocations() -> Option<u64> {
 #[cfg(not(feature = "count-allocations"))]
 fn allocations() -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::Workload;
+
+    fn task(messages: u64, warm_up: u64) -> Task {
+        let addr = ([127, 0, 0, 1], 9).into();
+        Task { workload: Workload::Echo, addr, payload: 5, messages, warm_up, connections: 2 }
+    }
+
+    #[test]
+    fn a_tally_reports_the_measured_part_only() {
+        for warm_up in [0, 1, 7] {
+            let mut tally = Tally::new(&task(3, warm_up)).unwrap();
+            let seen = (1..).find(|_| tally.count(5)).unwrap();
+            assert_eq!(seen, warm_up + 3);
+            let report = tally.into_report().unwrap();
+            assert_eq!((report.messages, report.bytes), (3, 15));
+        }
+    }
+
+    #[test]
+    fn a_tally_that_ended_early_is_an_error() {
+        let mut tally = Tally::new(&task(3, 1)).unwrap();
+        tally.count(5);
+        tally.count(5);
+        assert_eq!(tally.into_report().unwrap_err().to_string(), "ended early, after 1 messages");
+    }
+
+    #[test]
+    fn round_trips_have_a_latency_for_every_measured_message() {
+        let mut trips = RoundTrips::new(&task(4, 2)).unwrap();
+        while !trips.count(1, 5) {}
+        assert_eq!(trips.latencies.len(), 4);
+        let report = trips.into_report().unwrap();
+        assert!(report.latency_p50_ns <= report.latency_p99_ns && report.latency_p50_ns.is_some());
+    }
+
+    #[test]
+    fn percentiles_are_nearest_rank() {
+        let sorted: Vec<u32> = (1..=200).collect();
+        assert_eq!(percentile(&sorted, 50), Some(100));
+        assert_eq!(percentile(&sorted, 99), Some(198));
+        assert_eq!(percentile(&[7], 99), Some(7));
+        assert_eq!(percentile(&[], 50), None);
+    }
+
+    #[test]
+    fn idle_opens_the_warm_up_besides() {
+        let mut opened = 0;
+        let report = measure_idle(&task(0, 3), || {
+            opened += 1;
+            Ok(())
+        });
+        assert_eq!(opened, 5);
+        assert!(report.unwrap().rss_bytes.is_some());
+    }
 }

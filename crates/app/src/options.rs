@@ -131,7 +131,7 @@ impl RunOptions {
         self.with(|config| config.max_message_size = bytes)
     }
 
-    /// Most fragments of one received message. Default 65 536.
+    /// Most fragments of one received message. Default 1 048 576.
     #[must_use]
     pub fn max_fragments(self, fragments: u32) -> Self {
         self.with(|config| config.max_fragments = fragments)

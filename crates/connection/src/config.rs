@@ -28,7 +28,7 @@ pub struct Config {
     pub max_frame_size: u64,
     /// Largest payload of one message over all its fragments, in bytes; beyond it the connection fails with 1009. Default 64 MiB.
     pub max_message_size: u64,
-    /// Most fragments of one message; beyond it the connection fails with 1009. Default 65 536, which Autobahn needs half of.
+    /// Most fragments of one message; beyond it the connection fails with 1009. Default 1 048 576.
     pub max_fragments: u32,
     /// Most bytes that may wait to be written; a message that would exceed it is refused. Default 64 MiB.
     pub max_queued_bytes: usize,
@@ -66,7 +66,7 @@ impl Default for Config {
         Self {
             max_frame_size: 64 << 20,
             max_message_size: 64 << 20,
-            max_fragments: 65_536,
+            max_fragments: 1 << 20,
             max_queued_bytes: 64 << 20,
             max_header_bytes: 64 << 10,
             max_headers: 128,

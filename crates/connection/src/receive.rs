@@ -101,6 +101,14 @@ enum Partial {
     Payload { header: Header, missing: u64 },
 }
 
+/// Which buffer the last step lies in.
+#[derive(Clone, Copy, Debug)]
+enum Lent {
+    Nothing,
+    Carry,
+    Assembly,
+}
+
 /// The receiving half.
 #[derive(Debug)]
 pub(crate) struct Rx {
@@ -110,8 +118,8 @@ pub(crate) struct Rx {
     /// Initialised over its whole length; `filled` bytes of it mean something.
     assembly: Vec<u8>,
     filled: usize,
-    /// The borrower of the last step may still look at `carry` or `assembly`; the next call frees them.
-    lent: bool,
+    /// What the borrower of the last step may still look at; the next call frees it.
+    lent: Lent,
 }
 
 impl Rx {
@@ -122,7 +130,7 @@ impl Rx {
             carry: Vec::new(),
             assembly: Vec::new(),
             filled: 0,
-            lent: false,
+            lent: Lent::Nothing,
         }
     }
 
@@ -143,9 +151,7 @@ impl Rx {
         config: &Config,
         env: &mut Env,
     ) -> Result<Option<Step>, ProtocolError> {
-        if self.lent {
-            self.release(env);
-        }
+        self.release(env);
         loop {
             let flow = match self.partial {
                 Partial::None => self.frame(input, config, env)?,
@@ -170,9 +176,7 @@ impl Rx {
         config: &Config,
         env: &mut Env,
     ) -> Result<(), ProtocolError> {
-        if self.lent {
-            self.release(env);
-        }
+        self.release(env);
         if input.rest().is_empty() {
             return Ok(());
         }
@@ -266,7 +270,7 @@ impl Rx {
             mask::apply(&mut self.carry[header.size..], key);
         }
         self.partial = Partial::None;
-        self.lent = true;
+        self.lent = Lent::Carry;
         Step::Control { opcode: header.opcode, place: Place::Carry(header.size..self.carry.len()) }
     }
 
@@ -380,14 +384,14 @@ impl Rx {
         }
         let kind = message.kind;
         if config.deliver_fragments && !is_unfragmented(&header) {
-            self.lent = matches!(place, Place::Assembly);
+            self.lend(&place);
             let first = header.opcode != Opcode::Continuation;
             return Ok(Flow::Step(Step::Fragment { kind, place, first, last: header.fin }));
         }
         if !header.fin {
             return Ok(Flow::Next);
         }
-        self.lent = true;
+        self.lend(&place);
         Ok(Flow::Step(Step::Message { kind, place }))
     }
 
@@ -410,10 +414,19 @@ impl Rx {
         env.output.give(std::mem::take(&mut self.carry));
     }
 
+    fn lend(&mut self, place: &Place) {
+        if matches!(place, Place::Assembly) {
+            self.lent = Lent::Assembly;
+        }
+    }
+
+    #[inline]
     fn release(&mut self, env: &mut Env) {
-        self.lent = false;
-        self.give_carry(env);
-        self.give_assembly(env);
+        match std::mem::replace(&mut self.lent, Lent::Nothing) {
+            Lent::Nothing => {}
+            Lent::Carry => self.give_carry(env),
+            Lent::Assembly => self.give_assembly(env),
+        }
     }
 
     fn give_assembly(&mut self, env: &mut Env) {
@@ -428,7 +441,9 @@ impl Rx {
 
     /// Gives all memory back; the connection receives nothing more.
     pub(crate) fn clear(&mut self, env: &mut Env) {
-        self.release(env);
+        self.lent = Lent::Nothing;
+        self.give_carry(env);
+        self.give_assembly(env);
         self.message = None;
         self.partial = Partial::None;
     }

@@ -1,0 +1,53 @@
+//! The floor: what a perfect client would cost. One mio poll, one receive buffer for all connections, frame
+//! headers parsed in place, text validated and lent to a closure, one masking copy when sending.
+//!
+//! It is no client: nothing that the workloads do not need is here, so no fragments, control frames, limits or
+//! deadlines, and an echo must arrive whole.
+
+#![forbid(unsafe_code)]
+
+mod echo;
+mod receive;
+mod text;
+
+use std::io::{self, ErrorKind};
+use std::process::ExitCode;
+
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use websocket_bench::contract::{Report, Task, Workload, client_main};
+use websocket_bench::measure::measure_idle;
+use websocket_bench::{CHUNK, Result, upgrade};
+
+fn main() -> ExitCode {
+    client_main(|task| match task.workload {
+        Workload::Receive => receive::run(task),
+        Workload::Echo => echo::run(task),
+        Workload::Idle => idle(task),
+    })
+}
+
+fn idle(task: &Task) -> Result<Report> {
+    let poll = Poll::new()?;
+    let mut buffer = vec![0; CHUNK];
+    measure_idle(task, || open(task, &poll, Token(0), &mut buffer).map(|(stream, _)| stream))
+}
+
+/// Opens a connection and registers it. The size is that of what is already in `buffer`.
+fn open(task: &Task, poll: &Poll, token: Token, buffer: &mut [u8]) -> Result<(TcpStream, usize)> {
+    let (stream, filled) = upgrade::connect(task, buffer)?;
+    stream.set_nonblocking(true)?;
+    let mut stream = TcpStream::from_std(stream);
+    poll.registry().register(&mut stream, token, Interest::READABLE)?;
+    Ok((stream, filled))
+}
+
+/// Waits for events.
+fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
+    loop {
+        match poll.poll(events, None) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            polled => return polled,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The lower floor: the upgrade, then reads into one buffer, of which the bytes are only counted.
+
+#![forbid(unsafe_code)]
+
+use std::io::Read;
+use std::net::TcpStream;
+use std::process::ExitCode;
+
+use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
+use websocket_bench::frame::{TEXT, unmasked};
+use websocket_bench::measure::Meter;
+use websocket_bench::{CHUNK, Result, upgrade};
+
+fn main() -> ExitCode {
+    client_main(|task| match task.workload {
+        Workload::Receive => receive(task),
+        other => Err(format!("raw has no '{}'; it knows receive", other.name()).into()),
+    })
+}
+
+fn receive(task: &Task) -> Result<Report> {
+    let frame = unmasked(TEXT, payload(task.payload).as_bytes()).len() as u64;
+    let mut buffer = vec![0; CHUNK];
+    let (mut stream, first) = upgrade::connect(task, &mut buffer)?;
+    let warm = read_until(&mut stream, &mut buffer, first as u64, task.warm_up * frame)?;
+    let meter = Meter::start()?;
+    read_until(&mut stream, &mut buffer, warm, (task.warm_up + task.messages) * frame)?;
+    meter.stop(task.messages, task.messages * task.payload as u64)
+}
+
+/// Reads on from `seen` bytes to exactly `end`, and returns how many have then been seen.
+fn read_until(stream: &mut TcpStream, buffer: &mut [u8], mut seen: u64, end: u64) -> Result<u64> {
+    while seen < end {
+        let room = buffer.len().min(usize::try_from(end - seen)?);
+        match stream.read(&mut buffer[..room])? {
+            0 => return Err(format!("ended early, after {seen} of {end} bytes").into()),
+            more => seen += more as u64,
+        }
+    }
+    Ok(seen)
+}

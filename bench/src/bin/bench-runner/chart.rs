@@ -1,0 +1,193 @@
+//! The results as a chart: horizontal bars in SVG, one panel a workload, one group of bars a cell.
+
+use std::fmt::Write;
+
+use websocket_bench::contract::Workload;
+
+use crate::clients::Role;
+use crate::results::Row;
+use crate::table::figure;
+
+const WIDTH: f64 = 900.0;
+const LEFT: f64 = 210.0;
+const RIGHT: f64 = 780.0;
+const BAR: f64 = 16.0;
+const ROW: f64 = 20.0;
+const GAP: f64 = 10.0;
+const HEAD: f64 = 64.0;
+const LEGEND: f64 = 44.0;
+
+/// Beyond this factor between the least and the greatest, a linear scale hides the least.
+const LINEAR_UP_TO: f64 = 20.0;
+
+/// The chart of those of the workloads that have rows.
+pub(crate) fn render(workloads: &[Workload], rows: &[Row]) -> String {
+    let mut body = legend();
+    let mut top = LEGEND;
+    for &workload in workloads {
+        let rows: Vec<&Row> = rows.iter().filter(|row| row.workload == workload.name()).collect();
+        if !rows.is_empty() {
+            top = panel(&mut body, top, workload, &rows);
+        }
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{top}\" viewBox=\"0 0 {WIDTH} {top}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
+    )
+}
+
+fn legend() -> String {
+    let mut out = String::new();
+    let entries =
+        [(Role::Ours, "this project"), (Role::Peer, "peers"), (Role::Floor, "floors: the least possible")];
+    for (index, (role, label)) in entries.into_iter().enumerate() {
+        let x = 16.0 + 130.0 * index as f64;
+        let _ =
+            writeln!(out, "<rect x=\"{x}\" y=\"16\" width=\"12\" height=\"12\" fill=\"{}\"/>", colour(role));
+        text(&mut out, x + 18.0, 26.0, "", label);
+    }
+    out
+}
+
+/// Draws one workload below `top` and returns where the next begins.
+fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
+    let title = match workload {
+        Workload::Receive => "receive: processor time a message, ns, by payload",
+        Workload::Echo => "echo: processor time a round trip, ns, by connections",
+        Workload::Idle => "idle: resident memory a connection, bytes, by connections",
+    };
+    let costs: Vec<f64> = rows.iter().filter_map(|row| row.cost()).filter(|&cost| cost > 0.0).collect();
+    let scale = Scale::new(&costs);
+    let groups = rows.chunk_by(|one, other| one.cell == other.cell).count();
+    let bottom = top + HEAD + ROW * rows.len() as f64 + GAP * groups as f64;
+
+    text(
+        out,
+        16.0,
+        top + 22.0,
+        "font-size=\"15\" font-weight=\"bold\"",
+        &format!("{title} ({})", scale.name()),
+    );
+    for tick in scale.ticks() {
+        let x = scale.x(tick);
+        let (from, to) = (top + HEAD - 8.0, bottom - GAP);
+        let _ = writeln!(out, "<path d=\"M{x:.1} {from}V{to}\" stroke=\"#dddddd\"/>");
+        text(out, x, from - 6.0, "text-anchor=\"middle\" fill=\"#666666\"", &tick_label(tick));
+    }
+    let mut y = top + HEAD;
+    for group in rows.chunk_by(|one, other| one.cell == other.cell) {
+        text(out, 16.0, y + 13.0, "font-weight=\"bold\"", group[0].cell);
+        for row in group {
+            bar(out, y, row, &scale);
+            y += ROW;
+        }
+        y += GAP;
+    }
+    bottom
+}
+
+fn bar(out: &mut String, y: f64, row: &Row, scale: &Scale) {
+    text(out, LEFT - 8.0, y + 13.0, "text-anchor=\"end\"", row.client);
+    let Some(cost) = row.cost() else { return };
+    let end = scale.x(cost);
+    let (width, fill) = (end - LEFT, colour(row.role));
+    let _ =
+        writeln!(out, "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{fill}\"/>");
+    text(out, end + 6.0, y + 13.0, "", &figure(cost));
+}
+
+fn text(out: &mut String, x: f64, y: f64, attributes: &str, content: &str) {
+    let content = content.replace('&', "&amp;").replace('<', "&lt;");
+    let _ = writeln!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" {attributes}>{content}</text>");
+}
+
+fn colour(role: Role) -> &'static str {
+    match role {
+        Role::Floor => "#9aa0a6",
+        Role::Peer => "#4c78a8",
+        Role::Ours => "#e4572e",
+    }
+}
+
+fn tick_label(value: f64) -> String {
+    match value {
+        millions if millions >= 1e6 => format!("{} M", millions / 1e6),
+        thousands if thousands >= 1e3 => format!("{} k", thousands / 1e3),
+        value => format!("{value}"),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Scale {
+    /// From zero to the value.
+    Linear(f64),
+    /// From one power of ten to another.
+    Logarithmic(i32, i32),
+}
+
+impl Scale {
+    fn new(values: &[f64]) -> Self {
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = values.iter().copied().fold(0.0, f64::max);
+        if greatest <= LINEAR_UP_TO * least {
+            return Self::Linear(greatest.max(1.0));
+        }
+        // Below the least value, so that its bar can be seen.
+        let from = (least * 0.8).log10().floor();
+        Self::Logarithmic(from as i32, greatest.log10().ceil() as i32)
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Linear(_) => "linear scale",
+            Self::Logarithmic(..) => "logarithmic scale",
+        }
+    }
+
+    fn x(&self, value: f64) -> f64 {
+        let share = match *self {
+            Self::Linear(to) => value / to,
+            Self::Logarithmic(..) if value <= 0.0 => 0.0,
+            Self::Logarithmic(from, to) => (value.log10() - f64::from(from)) / f64::from(to - from),
+        };
+        LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        match *self {
+            Self::Linear(to) => {
+                let magnitude = 10_f64.powf(to.log10().floor());
+                let step = if to / magnitude < 3.0 { magnitude / 2.0 } else { magnitude };
+                (0..).map(|index| f64::from(index) * step).take_while(|&tick| tick <= to).collect()
+            }
+            Self::Logarithmic(from, to) => (from..=to).map(|exponent| 10_f64.powi(exponent)).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_range_is_drawn_on_a_logarithmic_scale() {
+        assert_eq!(Scale::new(&[1000.0, 5000.0]), Scale::Linear(5000.0));
+        assert_eq!(Scale::new(&[4.0, 150_000.0]), Scale::Logarithmic(0, 6));
+        assert_eq!(Scale::new(&[]), Scale::Linear(1.0));
+    }
+
+    #[test]
+    fn bars_grow_with_the_value_and_stay_inside() {
+        for scale in [Scale::Linear(5000.0), Scale::Logarithmic(0, 6)] {
+            let ends = [0.0, 4.0, 50.0, 4000.0, 1e9].map(|value| scale.x(value));
+            assert!(ends.is_sorted(), "{scale:?}");
+            assert_eq!((ends[0], ends[4]), (LEFT, RIGHT));
+            assert!(scale.ticks().len() >= 3);
+        }
+    }
+
+    #[test]
+    fn ticks_are_short() {
+        assert_eq!([0.1, 10.0, 2500.0, 1e6].map(tick_label), ["0.1", "10", "2.5 k", "1 M"]);
+    }
+}

@@ -1,0 +1,102 @@
+//! The runner: interleaves the clients round by round, and prints and writes what they cost.
+
+#![forbid(unsafe_code)]
+
+mod cells;
+mod chart;
+mod clients;
+mod launch;
+mod options;
+mod progress;
+mod results;
+mod sizing;
+mod stats;
+mod table;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use websocket_bench::Result;
+use websocket_bench::contract::{Report, Workload};
+use websocket_bench::system::Cores;
+
+use crate::cells::Cell;
+use crate::clients::Client;
+use crate::launch::Launcher;
+use crate::options::{Options, Request};
+use crate::progress::Progress;
+use crate::results::{Results, Series, rows};
+
+fn main() -> ExitCode {
+    let outcome = match options::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Help) => {
+            print!("{}", options::help());
+            Ok(())
+        }
+        Ok(Request::Run(options)) => run(&options),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<()> {
+    let cores = Cores::choose();
+    if cores.is_none() {
+        println!("note: server and client are not pinned to a core each; the figures are worth less");
+    }
+    let launcher = Launcher::new(cores)?;
+    let mut results = Results::new(options, cores.is_some());
+    for &workload in &options.workloads {
+        let mut rows = Vec::new();
+        for cell in options.cells(workload) {
+            rows.extend(run_cell(options, &launcher, cell)?);
+        }
+        print!("{}", table::render(workload, &rows));
+        results.rows.extend(rows);
+    }
+    write(options, &results)
+}
+
+/// Runs every client on one cell: first each alone to find out how many messages fill a run, then round by round.
+fn run_cell(options: &Options, launcher: &Launcher, cell: &Cell) -> Result<Vec<results::Row>> {
+    let clients: Vec<&Client> =
+        options.clients.iter().copied().filter(|client| client.runs(cell.workload)).collect();
+    let mut progress = Progress::new(cell);
+    let mut sizes = Vec::with_capacity(clients.len());
+    for client in &clients {
+        progress.show(client.name, "sizing");
+        sizes.push(sizing::messages(cell, options.scale(), |messages| launcher.run(client, cell, messages))?);
+    }
+    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); clients.len()];
+    for round in 1..=options.rounds {
+        for (index, client) in clients.iter().enumerate() {
+            progress.show(client.name, &format!("round {round} of {}", options.rounds));
+            reports[index].push(launcher.run(client, cell, sizes[index])?);
+        }
+    }
+    progress.clear();
+    let series = clients.into_iter().zip(reports).map(|(client, reports)| Series { client, reports });
+    Ok(rows(cell, &series.collect::<Vec<_>>()))
+}
+
+fn write(options: &Options, results: &Results) -> Result<()> {
+    if let Some(directory) = options.json.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let chart = options.json.with_extension("svg");
+    save(&options.json, &(serde_json::to_string_pretty(results)? + "\n"))?;
+    save(&chart, &chart::render(&Workload::ALL, &results.rows))?;
+    println!("written: {} and {}", options.json.display(), chart.display());
+    Ok(())
+}
+
+fn save(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()).into())
+}

@@ -1,0 +1,215 @@
+//! The runner's command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use lexopt::prelude::*;
+use websocket_bench::Result;
+use websocket_bench::contract::{Workload, unknown};
+
+use crate::cells::{Cell, cells};
+use crate::clients::{CLIENTS, Client};
+use crate::sizing::Scale;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Help,
+    Run(Options),
+}
+
+#[derive(Debug)]
+pub(crate) struct Options {
+    pub(crate) workloads: Vec<Workload>,
+    pub(crate) quick: bool,
+    pub(crate) rounds: usize,
+    pub(crate) clients: Vec<&'static Client>,
+    pub(crate) json: PathBuf,
+    /// The names of the chosen cells; `None` for all.
+    cells: Option<Vec<String>>,
+}
+
+impl Options {
+    /// The chosen cells of a workload.
+    pub(crate) fn cells(&self, workload: Workload) -> impl Iterator<Item = &'static Cell> {
+        let chosen =
+            |cell: &&Cell| self.cells.as_ref().is_none_or(|names| names.iter().any(|name| name == cell.name));
+        cells(workload, self.quick).iter().filter(chosen)
+    }
+
+    /// How long a run takes.
+    pub(crate) fn scale(&self) -> Scale {
+        match self.quick {
+            true => Scale { probe: Duration::from_millis(5), run: Duration::from_millis(40) },
+            false => Scale { probe: Duration::from_millis(50), run: Duration::from_millis(400) },
+        }
+    }
+}
+
+/// Reads the command line, without the name of the program.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request> {
+    let mut parser = lexopt::Parser::from_args(arguments);
+    let mut workload = None;
+    let (mut quick, mut rounds) = (false, None);
+    let (mut cell_names, mut client_names) = (None, None);
+    let mut json = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/latest.json");
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("quick") => quick = true,
+            Long("rounds") => rounds = Some(parser.value()?.parse()?),
+            Long("cells") => cell_names = Some(list(parser.value()?)?),
+            Long("clients") => client_names = Some(list(parser.value()?)?),
+            Long("json") => json = parser.value()?.into(),
+            Long("help") | Short('h') => return Ok(Request::Help),
+            Value(name) if workload.is_none() => workload = Some(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let workloads = workloads(workload)?;
+    if let Some(names) = &cell_names {
+        let known = cell_names_of(&workloads, quick);
+        refuse_unknown("cell", names, &known)?;
+    }
+    let rounds = match rounds {
+        Some(0) => return Err("--rounds needs at least one".into()),
+        Some(rounds) => rounds,
+        None if quick => 1,
+        None => 7,
+    };
+    Ok(Request::Run(Options {
+        workloads,
+        quick,
+        rounds,
+        clients: clients(client_names)?,
+        json,
+        cells: cell_names,
+    }))
+}
+
+/// What `--help` prints.
+pub(crate) fn help() -> String {
+    let clients: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    let cells = |workload| cell_names_of(&[workload], false).join(", ");
+    format!(
+        "usage: bench/run WORKLOAD [options]
+
+workloads, and the cells of each:
+  receive   {}    (payload)
+  echo      {}    (connections)
+  idle      {}    (connections)
+  all       the three of them
+
+options:
+  --quick              the scale of a smoke test: does it work, not what does it cost
+  --rounds N           runs of every client on every cell (default: 7; 1 with --quick)
+  --cells A,B          only these cells
+  --clients A,B        only these clients: {}
+  --json FILE          where the rows go, the chart beside them (default: bench/results/latest.json)
+  --count-allocations  count heap allocations too; the other figures then include the counting
+",
+        cells(Workload::Receive),
+        cells(Workload::Echo),
+        cells(Workload::Idle),
+        clients.join(", ")
+    )
+}
+
+fn workloads(name: Option<String>) -> Result<Vec<Workload>> {
+    let mut known = Workload::ALL.map(Workload::name).to_vec();
+    known.push("all");
+    match name.as_deref() {
+        None => Err(format!("name a workload: {}", known.join(", ")).into()),
+        Some("all") => Ok(Workload::ALL.to_vec()),
+        Some(name) => match Workload::by_name(name) {
+            Some(workload) => Ok(vec![workload]),
+            None => Err(unknown("workload", name, &known).into()),
+        },
+    }
+}
+
+fn clients(names: Option<Vec<String>>) -> Result<Vec<&'static Client>> {
+    let Some(names) = names else { return Ok(CLIENTS.iter().collect()) };
+    let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    refuse_unknown("client", &names, &known)?;
+    Ok(CLIENTS.iter().filter(|client| names.iter().any(|name| name == client.name)).collect())
+}
+
+fn cell_names_of(workloads: &[Workload], quick: bool) -> Vec<&'static str> {
+    workloads.iter().flat_map(|&workload| cells(workload, quick)).map(|cell| cell.name).collect()
+}
+
+fn refuse_unknown(kind: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(unknown(kind, name, known).into()),
+        None => Ok(()),
+    }
+}
+
+fn list(value: OsString) -> Result<Vec<String>> {
+    Ok(value.string()?.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(line: &str) -> Result<Options> {
+        match parse(line.split_whitespace().map(OsString::from))? {
+            Request::Run(options) => Ok(options),
+            Request::Help => Err("help".into()),
+        }
+    }
+
+    fn cell_names(options: &Options, workload: Workload) -> Vec<&str> {
+        options.cells(workload).map(|cell| cell.name).collect()
+    }
+
+    #[test]
+    fn all_is_every_workload_with_every_cell_and_client() {
+        let options = options("all").unwrap();
+        assert_eq!(options.workloads, Workload::ALL);
+        assert_eq!(options.clients.len(), CLIENTS.len());
+        assert_eq!(options.rounds, 7);
+        assert_eq!(cell_names(&options, Workload::Echo), ["1", "100", "1000"]);
+        assert!(options.json.ends_with("bench/results/latest.json"));
+    }
+
+    #[test]
+    fn options_choose() {
+        let options =
+            options("receive --rounds 3 --cells 32B,1KiB --clients tungstenite,min-ws --json out/x.json")
+                .unwrap();
+        assert_eq!(options.workloads, [Workload::Receive]);
+        assert_eq!(options.rounds, 3);
+        assert_eq!(cell_names(&options, Workload::Receive), ["32B", "1KiB"]);
+        let clients: Vec<&str> = options.clients.iter().map(|client| client.name).collect();
+        assert_eq!(clients, ["min-ws", "tungstenite"]);
+        assert_eq!(options.json, Path::new("out/x.json"));
+    }
+
+    #[test]
+    fn quick_is_smaller() {
+        let options = options("all --quick").unwrap();
+        assert_eq!(options.rounds, 1);
+        assert_eq!(cell_names(&options, Workload::Idle), ["1000"]);
+    }
+
+    #[test]
+    fn unknown_names_are_refused_with_the_list() {
+        let message = |line| options(line).unwrap_err().to_string();
+        assert_eq!(message("recv"), "unknown workload 'recv'; known are: receive, echo, idle, all");
+        assert_eq!(message(""), "name a workload: receive, echo, idle, all");
+        assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000");
+        assert!(message("echo --clients curl").starts_with("unknown client 'curl'; known are: raw, min-ws"));
+        assert_eq!(message("echo --rounds 0"), "--rounds needs at least one");
+        assert!(message("echo --fast").contains("--fast"));
+    }
+
+    #[test]
+    fn help_lists_every_cell_and_client() {
+        let help = help();
+        assert!(CLIENTS.iter().all(|client| help.contains(client.name)));
+        assert!(cell_names_of(&Workload::ALL, false).iter().all(|name| help.contains(name)));
+    }
+}

@@ -1,0 +1,149 @@
+//! The results on the screen.
+
+use websocket_bench::contract::Workload;
+
+use crate::results::Row;
+
+type Column = (&'static str, fn(&Row) -> Option<String>);
+
+const RECEIVE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER];
+const ECHO: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER, P50, P50_TO_FLOOR, P99];
+const IDLE: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
+
+const CLIENT: Column = ("client", |row| Some(row.client.to_owned()));
+const CPU: Column = ("CPU ns/msg", |row| row.cpu_ns.map(figure));
+const RESIDENT: Column = ("bytes", |row| row.resident_bytes.map(figure));
+const SPREAD: Column = ("spread", |row| row.spread.map(|spread| format!("{:.0} %", 100.0 * spread)));
+const TO_FLOOR: Column = ("x floor", |row| row.ratio_to_floor.map(factor));
+const TO_RAW: Column = ("x raw", |row| row.ratio_to_raw.map(factor));
+const AGAINST_PEER: Column = ("cheapest peer", |row| {
+    Some(match row.times_cheaper_than_cheapest_peer? {
+        _ if row.cheapest_peer == Some(row.client) => "is the cheapest".to_owned(),
+        times if times >= 1.0 => format!("{} x cheaper", factor(times)),
+        _ => format!("{} x dearer", factor(row.ratio_to_cheapest_peer?)),
+    })
+});
+const P50: Column = ("p50 us", |row| row.latency_p50_ns.map(|ns| figure(ns / 1000.0)));
+const P50_TO_FLOOR: Column = ("x floor", |row| row.latency_p50_ratio_to_floor.map(factor));
+const P99: Column = ("p99 us", |row| row.latency_p99_ns.map(|ns| figure(ns / 1000.0)));
+const ALLOCATIONS: Column = ("allocs/msg", |row| row.allocations.map(factor));
+
+/// The table of one workload.
+pub(crate) fn render(workload: Workload, rows: &[Row]) -> String {
+    let (title, cell, columns) = match workload {
+        Workload::Receive => ("receive: processor time a message on one connection", "payload", RECEIVE),
+        Workload::Echo => (
+            "echo: processor time a round trip, one message in flight on every connection",
+            "connections",
+            ECHO,
+        ),
+        Workload::Idle => ("idle: resident memory a connection", "connections", IDLE),
+    };
+    let mut columns = columns.to_vec();
+    if rows.iter().any(|row| row.allocations.is_some()) {
+        columns.push(ALLOCATIONS);
+    }
+    format!("\n{title}\n{}\n", grid(cell, &columns, rows))
+}
+
+fn grid(cell: &'static str, columns: &[Column], rows: &[Row]) -> String {
+    let heading: Vec<String> =
+        std::iter::once(cell).chain(columns.iter().map(|(name, _)| *name)).map(String::from).collect();
+    let mut lines = vec![heading];
+    let mut group = "";
+    for row in rows {
+        let label = if row.cell == group { "" } else { row.cell };
+        group = row.cell;
+        let fields = columns.iter().map(|(_, field)| field(row).unwrap_or_else(|| "-".to_owned()));
+        lines.push(std::iter::once(label.to_owned()).chain(fields).collect());
+    }
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..=columns.len()).map(width).collect();
+    let text = |line: &Vec<String>| {
+        let fields = line.iter().zip(&widths).enumerate().map(|(column, (field, &width))| match column {
+            0 | 1 => format!("{field:<width$}"),
+            _ => format!("{field:>width$}"),
+        });
+        fields.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(text).collect::<Vec<_>>().join("\n")
+}
+
+/// A figure with three significant digits or more.
+pub(crate) fn figure(value: f64) -> String {
+    match value {
+        small if small < 9.95 => format!("{small:.2}"),
+        middling if middling < 99.5 => format!("{middling:.1}"),
+        large => grouped(large.round() as u64),
+    }
+}
+
+/// A factor; two digits after the point are all that rounds can tell.
+fn factor(value: f64) -> String {
+    if value < 99.5 { format!("{value:.2}") } else { grouped(value.round() as u64) }
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = {
+        let (head, tail) = digits.split_at((digits.len() - 1) % 3 + 1);
+        let tail = tail.as_bytes().chunks(3).filter_map(|group| std::str::from_utf8(group).ok());
+        std::iter::once(head).chain(tail).collect()
+    };
+    groups.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clients::Role;
+
+    fn row(client: &'static str, cell: &'static str, cpu_ns: f64, times_cheaper: f64) -> Row {
+        Row {
+            client,
+            role: Role::Peer,
+            workload: "receive",
+            cell,
+            cpu_ns: Some(cpu_ns),
+            resident_bytes: None,
+            spread: Some(0.125),
+            ratio_to_floor: Some(1.5),
+            ratio_to_raw: None,
+            ratio_to_cheapest_peer: Some(1.0 / times_cheaper),
+            times_cheaper_than_cheapest_peer: Some(times_cheaper),
+            cheapest_peer: Some("b"),
+            latency_p50_ns: None,
+            latency_p99_ns: None,
+            latency_p50_ratio_to_floor: None,
+            allocations: None,
+            messages: 1,
+        }
+    }
+
+    #[test]
+    fn columns_line_up_and_a_cell_is_named_once() {
+        let rows = [row("ours", "32B", 9.0, 10.0), row("b", "32B", 90.0, 1.0), row("c", "1KiB", 1234.0, 0.5)];
+        let expected = "
+receive: processor time a message on one connection
+payload  client  CPU ns/msg  spread  x floor  x raw    cheapest peer
+32B      ours          9.00    12 %     1.50      -  10.00 x cheaper
+         b             90.0    12 %     1.50      -  is the cheapest
+1KiB     c            1 234    12 %     1.50      -    2.00 x dearer
+";
+        assert_eq!(render(Workload::Receive, &rows), expected);
+    }
+
+    #[test]
+    fn allocations_have_a_column_where_they_are_counted() {
+        let plain = row("ours", "32B", 9.0, 10.0);
+        let counted = Row { allocations: Some(0.0), ..plain.clone() };
+        assert!(!render(Workload::Receive, &[plain]).contains("allocs"));
+        assert!(render(Workload::Receive, &[counted]).contains("allocs/msg"));
+    }
+
+    #[test]
+    fn figures_are_readable_at_every_size() {
+        let shown = [0.0, 4.4, 9.96, 99.4, 99.6, 1000.0, 132_427.0, 1_234_567.0].map(figure);
+        assert_eq!(shown, ["0.00", "4.40", "10.0", "99.4", "100", "1 000", "132 427", "1 234 567"]);
+    }
+}

@@ -1,0 +1,100 @@
+//! What only the operating system can give or tell.
+
+use std::fs;
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::Pid;
+
+use crate::Result;
+
+/// Raises the soft limit of open descriptors to the hard one.
+///
+/// # Errors
+/// The system refuses.
+pub fn raise_descriptor_limit() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// The resident memory of this process.
+///
+/// # Errors
+/// The kernel has no `smaps_rollup`.
+pub fn resident_bytes() -> Result<u64> {
+    // Not `statm`: its counters lag behind by up to dozens of pages a core.
+    let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
+    Ok(resident_kib(&rollup).ok_or("smaps_rollup tells no Rss")? * 1024)
+}
+
+fn resident_kib(rollup: &str) -> Option<u64> {
+    rollup.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok())
+}
+
+/// One core for the server and another for the client.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    server: usize,
+    client: usize,
+    all: CpuSet,
+}
+
+impl Cores {
+    /// The first and the last core that this process may use, for neighbouring numbers can be one physical core.
+    /// `None` where there is only one, or where cores cannot be chosen.
+    pub fn choose() -> Option<Self> {
+        let all = sched_getaffinity(Pid::from_raw(0)).ok()?;
+        let mut allowed = (0..CpuSet::count()).filter(|&core| all.is_set(core).unwrap_or(false));
+        let (server, client) = (allowed.next()?, allowed.next_back()?);
+        let cores = Self { server, client, all };
+        cores.on(server, || ()).ok()?;
+        Some(cores)
+    }
+
+    /// Runs `start` on the server's core; a process that it starts stays there.
+    ///
+    /// # Errors
+    /// The system refuses the core.
+    pub fn on_server<T>(&self, start: impl FnOnce() -> T) -> Result<T> {
+        self.on(self.server, start)
+    }
+
+    /// Runs `start` on the client's core; a process that it starts stays there.
+    ///
+    /// # Errors
+    /// The system refuses the core.
+    pub fn on_client<T>(&self, start: impl FnOnce() -> T) -> Result<T> {
+        self.on(self.client, start)
+    }
+
+    fn on<T>(&self, core: usize, start: impl FnOnce() -> T) -> Result<T> {
+        let mut one = CpuSet::new();
+        one.set(core)?;
+        sched_setaffinity(Pid::from_raw(0), &one)?;
+        let value = start();
+        sched_setaffinity(Pid::from_raw(0), &self.all)?;
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read_from_the_rollup() {
+        let rollup = "00400000-7fff ---p 00000000 00:00 0 [rollup]\nRss:                1234 kB\nPss: 7 kB\n";
+        assert_eq!(resident_kib(rollup), Some(1234));
+        assert_eq!(resident_kib("Pss: 7 kB\n"), None);
+        assert!(resident_bytes().unwrap() > 0);
+    }
+
+    #[test]
+    fn a_core_is_held_only_while_something_starts() {
+        let Some(cores) = Cores::choose() else { return };
+        let before = sched_getaffinity(Pid::from_raw(0)).unwrap();
+        let inside = cores.on_client(|| sched_getaffinity(Pid::from_raw(0)).unwrap()).unwrap();
+        assert!(inside.is_set(cores.client).unwrap() && !inside.is_set(cores.server).unwrap());
+        assert_eq!(sched_getaffinity(Pid::from_raw(0)).unwrap(), before);
+    }
+}

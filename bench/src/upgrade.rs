@@ -1,0 +1,64 @@
+//! The upgrade of the floors, which need no more of it than that it succeeds.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use tungstenite::handshake::derive_accept_key;
+
+use crate::Result;
+use crate::contract::Task;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Connects to the load server and upgrades. What came behind the response is at the front of `buffer`; the
+/// returned size tells how much.
+///
+/// # Errors
+/// The server cannot be reached, or refuses.
+pub fn connect(task: &Task, buffer: &mut [u8]) -> Result<(TcpStream, usize)> {
+    let mut stream = TcpStream::connect(task.addr)?;
+    stream.set_nodelay(true)?;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+        task.target(),
+        task.addr
+    );
+    stream.write_all(request.as_bytes())?;
+    let mut filled = 0;
+    let head = loop {
+        match stream.read(&mut buffer[filled..])? {
+            0 => return Err("the server ended before its response did".into()),
+            more => filled += more,
+        }
+        if let Some(at) = buffer[..filled].windows(4).position(|bytes| bytes == b"\r\n\r\n") {
+            break at + 4;
+        }
+    };
+    check(std::str::from_utf8(&buffer[..head])?)?;
+    buffer.copy_within(head..filled, 0);
+    Ok((stream, filled - head))
+}
+
+fn check(response: &str) -> Result<()> {
+    let accept = format!("Sec-WebSocket-Accept: {}\r\n", derive_accept_key(KEY.as_bytes()));
+    if response.starts_with("HTTP/1.1 101 ") && response.contains(&accept) {
+        return Ok(());
+    }
+    Err(format!("the server refused the upgrade: {}", response.lines().next().unwrap_or_default()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_accepted_upgrade_passes() {
+        let accepted =
+            "HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+        check(accepted).unwrap();
+        check(&accepted.replace("s3p", "xyz")).unwrap_err();
+        let refused = check("HTTP/1.1 400 Bad Request\r\n\r\n").unwrap_err();
+        assert_eq!(refused.to_string(), "the server refused the upgrade: HTTP/1.1 400 Bad Request");
+    }
+}

@@ -1,0 +1,103 @@
+//! Every client keeps the command-line contract against the load server.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+
+use websocket_bench::contract::{Report, Task, Workload};
+
+const RAW: &str = env!("CARGO_BIN_EXE_bench-client-raw");
+const MIN_WS: &str = env!("CARGO_BIN_EXE_bench-client-min-ws");
+const TUNGSTENITE: &str = env!("CARGO_BIN_EXE_bench-client-tungstenite");
+
+/// Ends with its standard input; dropping it waits for that.
+struct Server(Child, SocketAddr);
+
+impl Server {
+    fn start() -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-server"));
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self(child, SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())))
+    }
+
+    fn task(&self, workload: Workload) -> Task {
+        Task { workload, addr: self.1, payload: 32, messages: 500, warm_up: 50, connections: 1 }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let status = self.0.wait().unwrap();
+        assert!(status.success() || std::thread::panicking());
+    }
+}
+
+fn output(client: &str, task: &Task) -> Output {
+    Command::new(client).args(task.arguments()).output().unwrap()
+}
+
+fn report(client: &str, task: &Task) -> Report {
+    let Output { status, stdout, stderr } = output(client, task);
+    assert!(status.success(), "{client} {task:?}: {}", String::from_utf8_lossy(&stderr));
+    let stdout = String::from_utf8(stdout).unwrap();
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    serde_json::from_str(&stdout).unwrap()
+}
+
+#[test]
+fn receive_reports_exactly_the_messages_asked_for() {
+    let server = Server::start();
+    for client in [RAW, MIN_WS, TUNGSTENITE] {
+        for payload in [1, 32, 126, 70_000, 300_000] {
+            let task = Task { payload, ..server.task(Workload::Receive) };
+            let report = report(client, &task);
+            assert_eq!((report.messages, report.bytes), (500, 500 * payload as u64), "{client}");
+        }
+    }
+}
+
+#[test]
+fn echo_reports_round_trips_and_their_latency() {
+    let server = Server::start();
+    for client in [MIN_WS, TUNGSTENITE] {
+        for connections in [1, 30] {
+            let task = Task { connections, ..server.task(Workload::Echo) };
+            let report = report(client, &task);
+            assert_eq!((report.messages, report.bytes), (500, 500 * 32), "{client}");
+            assert!(report.latency_p50_ns.is_some() && report.latency_p99_ns >= report.latency_p50_ns);
+        }
+    }
+}
+
+#[test]
+fn idle_reports_memory() {
+    let server = Server::start();
+    for client in [MIN_WS, TUNGSTENITE] {
+        let task = Task { connections: 20, warm_up: 3, ..server.task(Workload::Idle) };
+        assert!(report(client, &task).rss_bytes.is_some(), "{client}");
+    }
+}
+
+#[test]
+fn a_workload_that_a_client_does_not_have_is_an_error() {
+    let server = Server::start();
+    let Output { status, stdout, stderr } = output(RAW, &server.task(Workload::Echo));
+    assert!(!status.success() && stdout.is_empty());
+    assert_eq!(String::from_utf8(stderr).unwrap(), "error: raw has no 'echo'; it knows receive\n");
+}
+
+#[test]
+fn the_server_says_what_is_wrong_with_a_request() {
+    let server = Server::start();
+    let mut stream = TcpStream::connect(server.1).unwrap();
+    stream.write_all(b"GET /other HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
+    assert!(response.ends_with("no '/other' here; known are: /receive, /echo, /idle"), "{response}");
+}

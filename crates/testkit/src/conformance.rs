@@ -1,0 +1,148 @@
+//! A conformance suite for dispatchers: one test for each point of the contract of [`Dispatcher`](websocket_dispatcher::Dispatcher).
+//!
+//! One line in a test file makes all of them, on real sockets:
+//!
+//! ```
+//! use websocket_dispatcher::MioDispatcher;
+//!
+//! websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());
+//! ```
+//!
+//! A dispatcher over streams of its own, a simulation for one, implements [`Host`] and runs the points that need no socket:
+//!
+//! ```
+//! use websocket_testkit::sim::SimNet;
+//!
+//! websocket_testkit::dispatcher_conformance!(host: SimNet::new(1));
+//! ```
+//!
+//! The suite asks for what the contract promises and no more: it takes edges and levels, spurious observations and late changes, and
+//! never looks at how long something took. What it does not take is silence, another's key, or a wait that returns in circles. Its
+//! time limits only turn a hanging test into a failing one.
+
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "to panic is what a point does with a dispatcher that misses it"
+)]
+
+mod changes;
+mod host;
+mod identity;
+#[cfg(test)]
+mod mutants;
+mod readiness;
+mod rig;
+mod simulated;
+mod time;
+mod waking;
+
+use std::panic::resume_unwind;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+
+pub use self::host::{Far, Host, Sockets};
+
+/// The points, each a function that panics when a dispatcher misses it. [`dispatcher_conformance!`](crate::dispatcher_conformance) makes tests of them.
+pub mod points {
+    pub use super::changes::*;
+    pub use super::identity::*;
+    pub use super::readiness::*;
+    pub use super::time::*;
+    pub use super::waking::*;
+}
+
+/// Runs one point on the host that `make` builds, and panics when the dispatcher misses it or hangs.
+///
+/// # Panics
+/// When the dispatcher misses the point.
+pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point: fn(&mut H)) {
+    let (done, outcome) = mpsc::channel::<()>();
+    let thread = thread::Builder::new()
+        .name("conformance".into())
+        .spawn(move || {
+            // Dropped at the end or by a panic, which is what the channel tells.
+            let _done = done;
+            point(&mut make());
+        })
+        .expect("a thread for the test");
+    if outcome.recv_timeout(2 * H::PATIENCE) == Err(RecvTimeoutError::Timeout) {
+        panic!("a wait did not return in {:?}", 2 * H::PATIENCE);
+    }
+    if let Err(panic) = thread.join() {
+        resume_unwind(panic);
+    }
+}
+
+/// Makes one `#[test]` for each point of the dispatchers' contract.
+///
+/// The argument is an expression that builds a new dispatcher, or `host:` and one that builds a
+/// [`Host`](crate::conformance::Host). To test several dispatchers in one file, invoke the macro in a module for each.
+///
+/// ```
+/// mod mio {
+///     use websocket_dispatcher::MioDispatcher;
+///     websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());
+/// }
+/// ```
+#[macro_export]
+macro_rules! dispatcher_conformance {
+    (host: $host:expr) => {
+        $crate::__conformance_tests! { $host;
+            readable_is_reported
+            writable_is_reported
+            what_is_ready_at_registration_is_reported
+            new_bytes_after_draining_are_reported
+            room_after_a_full_buffer_is_reported
+            a_half_close_is_readable
+            a_hang_up_is_readable
+            a_reset_is_readable
+            a_reset_ends_the_wait_for_room
+            many_streams_at_once_are_all_reported
+            observations_are_appended
+            a_short_read_that_drains_is_followed_by_news
+            reregistration_reports_what_is_ready
+            an_interest_can_grow_and_shrink
+            a_change_right_after_a_report_takes_effect
+            registering_a_live_key_fails_and_changes_nothing
+            a_refused_stream_leaves_its_key_free
+            reregistering_a_dead_key_fails
+            deregistering_closes_the_stream
+            deregistering_a_stale_key_only_drops_the_stream
+            a_stream_removed_inside_a_batch_stays_silent
+            a_reused_slot_reports_under_its_new_key
+            a_wake_before_the_wait_ends_it
+            a_wake_is_not_sticky
+            a_wake_does_not_swallow_readiness
+            a_waker_may_outlive_its_dispatcher
+            a_deadline_in_the_past_looks_and_returns
+            a_near_deadline_is_reached_without_circles
+            a_fine_deadline_is_rounded_up
+            a_distant_deadline_is_no_trouble
+            the_clock_does_not_go_backwards
+        }
+    };
+    ($dispatcher:expr) => {
+        $crate::dispatcher_conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
+        $crate::__conformance_tests! { $crate::conformance::Sockets::new(|| $dispatcher);
+            a_wake_from_another_thread_ends_a_wait
+            a_storm_of_wakes_loses_none
+            #[cfg(unix)] an_interrupted_wait_is_no_error
+            #[cfg(unix)] unix_streams_are_watched
+            #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_tests {
+    ($host:expr; $($(#[$attribute:meta])* $point:ident)*) => {
+        $(
+            $(#[$attribute])*
+            #[test]
+            fn $point() {
+                $crate::conformance::check(|| $host, $crate::conformance::points::$point);
+            }
+        )*
+    };
+}

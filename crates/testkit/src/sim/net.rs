@@ -1,0 +1,318 @@
+//! The simulated network: clock, agenda, addresses.
+
+use std::cell::{Ref, RefCell};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use websocket_dispatcher::Io;
+use websocket_link::{Connector, SocketOptions};
+
+use super::connection::{Connection, Progress, Script, Shared, call_script, settle};
+use super::faults::Dice;
+use super::peer::{Backlog, End, SimListener, SimPeer};
+use super::{Faults, SimDispatcher, SimResolver, SimStream, Trigger};
+
+type Job = Box<dyn FnOnce(&SimNet)>;
+
+/// A simulated network with a clock of its own. Clones are handles to the same network.
+///
+/// It is the [`Connector`] for the code under test. An address where nobody [`listen`](Self::listen)s or
+/// [`serve`](Self::serve)s refuses connections.
+#[derive(Clone)]
+pub struct SimNet {
+    world: Rc<World>,
+}
+
+struct World {
+    start: Instant,
+    trigger: RefCell<Trigger>,
+    faults: RefCell<Faults>,
+    dice: RefCell<Dice>,
+    agenda: RefCell<Agenda>,
+    addresses: RefCell<BTreeMap<SocketAddr, Address>>,
+    attempts: RefCell<Vec<(Duration, SocketAddr)>>,
+}
+
+#[derive(Default)]
+struct Agenda {
+    elapsed: Duration,
+    jobs: BTreeMap<(Duration, u64), Job>,
+    /// Counts jobs, so that those of the same time run in the order in which they were asked for.
+    count: u64,
+}
+
+#[derive(Clone)]
+struct Address {
+    answer: Answer,
+    delay: Duration,
+}
+
+#[derive(Clone)]
+enum Answer {
+    Refuse,
+    Fail(io::ErrorKind),
+    Silence,
+    Listen(Backlog),
+    Serve(Script),
+}
+
+impl SimNet {
+    /// A network without faults, reported edge-triggered, whose dice start at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            world: Rc::new(World {
+                start: Instant::now(),
+                trigger: RefCell::default(),
+                faults: RefCell::default(),
+                dice: RefCell::new(Dice::new(seed)),
+                agenda: RefCell::default(),
+                addresses: RefCell::default(),
+                attempts: RefCell::default(),
+            }),
+        }
+    }
+
+    /// Lets these things go wrong from now on.
+    #[must_use]
+    pub fn with_faults(self, faults: Faults) -> Self {
+        self.set_faults(faults);
+        self
+    }
+
+    /// Reports readiness in this way.
+    #[must_use]
+    pub fn with_trigger(self, trigger: Trigger) -> Self {
+        *self.world.trigger.borrow_mut() = trigger;
+        self
+    }
+
+    /// Lets these things go wrong from now on, and no others.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.world.faults.borrow_mut() = faults;
+    }
+
+    /// A loop over this network's streams.
+    pub fn dispatcher(&self) -> SimDispatcher {
+        SimDispatcher::new(self.clone())
+    }
+
+    /// A name service that knows no names yet.
+    pub fn resolver(&self) -> SimResolver {
+        SimResolver::new(self.clone())
+    }
+
+    /// Queues connections to `address` until the test accepts them.
+    pub fn listen(&self, address: SocketAddr) -> SimListener {
+        let backlog = Backlog::default();
+        self.answer(address, Answer::Listen(backlog.clone()));
+        SimListener { backlog }
+    }
+
+    /// Calls `script` for each connection to `address` when it opens, and whenever bytes or an end have arrived on it.
+    pub fn serve(&self, address: SocketAddr, script: impl FnMut(&SimPeer) + 'static) {
+        self.answer(address, Answer::Serve(Rc::new(RefCell::new(script))));
+    }
+
+    /// Refuses connections to `address`, as an address does that was never named.
+    pub fn refuse(&self, address: SocketAddr) {
+        self.answer(address, Answer::Refuse);
+    }
+
+    /// Never answers connections to `address`.
+    pub fn black_hole(&self, address: SocketAddr) {
+        self.answer(address, Answer::Silence);
+    }
+
+    /// Fails connections to `address` before they have begun, as the system does without a route.
+    pub fn fail(&self, address: SocketAddr, kind: io::ErrorKind) {
+        self.answer(address, Answer::Fail(kind));
+    }
+
+    /// Lets connecting to `address`, or being refused there, take that much longer.
+    pub fn delay(&self, address: SocketAddr, delay: Duration) {
+        self.with_address(address, |known| known.delay = delay);
+    }
+
+    /// All attempts to connect so far: when, by the time since the start, and where to.
+    pub fn attempts(&self) -> Vec<(Duration, SocketAddr)> {
+        self.world.attempts.borrow().clone()
+    }
+
+    fn answer(&self, address: SocketAddr, answer: Answer) {
+        self.with_address(address, |known| known.answer = answer);
+    }
+
+    fn with_address(&self, address: SocketAddr, change: impl FnOnce(&mut Address)) {
+        let mut addresses = self.world.addresses.borrow_mut();
+        change(addresses.entry(address).or_insert(Address { answer: Answer::Refuse, delay: Duration::ZERO }));
+    }
+
+    /// The time on the virtual clock.
+    pub fn now(&self) -> Instant {
+        self.world.start + self.elapsed()
+    }
+
+    /// The virtual time since the network was made.
+    pub fn elapsed(&self) -> Duration {
+        self.world.agenda.borrow().elapsed
+    }
+
+    /// The virtual time at `instant`.
+    pub(super) fn elapsed_at(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.world.start)
+    }
+
+    /// Runs `job` when the virtual time since the start is `elapsed`; during the next wait if that has passed.
+    pub fn at(&self, elapsed: Duration, job: impl FnOnce(&Self) + 'static) {
+        let mut agenda = self.world.agenda.borrow_mut();
+        let count = agenda.count;
+        agenda.count += 1;
+        agenda.jobs.insert((elapsed, count), Box::new(job));
+    }
+
+    /// Runs `job` after `delay` of virtual time.
+    pub fn after(&self, delay: Duration, job: impl FnOnce(&Self) + 'static) {
+        self.at(self.elapsed() + delay, job);
+    }
+
+    /// Lets `time` pass, with everything that happens in it. For tests that drive streams without a dispatcher.
+    pub fn advance(&self, time: Duration) {
+        let end = self.elapsed() + time;
+        self.run_due();
+        while let Some(at) = self.next_job().filter(|at| *at <= end) {
+            self.move_clock(at);
+            self.run_due();
+        }
+        self.move_clock(end);
+    }
+
+    /// Runs all jobs whose time has come, and those that they add for now.
+    pub(super) fn run_due(&self) {
+        loop {
+            let mut agenda = self.world.agenda.borrow_mut();
+            let now = agenda.elapsed;
+            match agenda.jobs.first_entry() {
+                Some(entry) if entry.key().0 <= now => {
+                    let job = entry.remove();
+                    drop(agenda);
+                    job(self);
+                }
+                _ => return,
+            }
+        }
+    }
+
+    pub(super) fn next_job(&self) -> Option<Duration> {
+        self.world.agenda.borrow().jobs.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Moves the clock forward to `elapsed`.
+    pub(super) fn move_clock(&self, elapsed: Duration) {
+        let mut agenda = self.world.agenda.borrow_mut();
+        agenda.elapsed = agenda.elapsed.max(elapsed);
+    }
+
+    pub(super) fn trigger(&self) -> Trigger {
+        *self.world.trigger.borrow()
+    }
+
+    pub(super) fn faults(&self) -> Ref<'_, Faults> {
+        self.world.faults.borrow()
+    }
+
+    pub(super) fn hit(&self, percent: u8) -> bool {
+        self.world.dice.borrow_mut().hit(percent)
+    }
+
+    pub(super) fn shuffle<T>(&self, items: &mut [T]) {
+        self.world.dice.borrow_mut().shuffle(items);
+    }
+
+    /// `length`, or with this probability a part of it.
+    pub(super) fn shorten(&self, length: usize, percent: u8) -> usize {
+        let mut dice = self.world.dice.borrow_mut();
+        if length > 1 && dice.hit(percent) { dice.between(1, length - 1) } else { length }
+    }
+
+    /// Where and how what the peer sends is cut; mostly it is not.
+    pub(super) fn cut(&self, length: usize) -> Option<(usize, End)> {
+        let faults = self.faults();
+        let mut dice = self.world.dice.borrow_mut();
+        let end = if dice.hit(faults.fin) {
+            End::Fin
+        } else if dice.hit(faults.reset) {
+            End::Reset
+        } else {
+            return None;
+        };
+        Some((dice.between(0, length), end))
+    }
+
+    /// How long something takes that is sent now.
+    pub(super) fn travel_time(&self) -> Duration {
+        let faults = self.faults();
+        let mut dice = self.world.dice.borrow_mut();
+        let stall = if dice.hit(faults.stall) { faults.stall_time } else { Duration::ZERO };
+        dice.duration(&faults.latency) + stall
+    }
+
+    fn finish_connecting(&self, shared: &Shared, answer: Answer) {
+        if shared.borrow().client_is_gone {
+            return;
+        }
+        match answer {
+            Answer::Silence => {}
+            Answer::Refuse => settle(shared, Progress::Failed(io::ErrorKind::ConnectionRefused)),
+            Answer::Fail(kind) => settle(shared, Progress::Failed(kind)),
+            Answer::Listen(backlog) => {
+                settle(shared, Progress::Open);
+                backlog.borrow_mut().push_back(SimPeer::new(self, shared));
+            }
+            Answer::Serve(script) => {
+                settle(shared, Progress::Open);
+                shared.borrow_mut().script = Some(script);
+                call_script(self, shared);
+            }
+        }
+    }
+}
+
+impl Connector for SimNet {
+    /// Socket options have no meaning here and are not looked at.
+    fn connect(&mut self, address: SocketAddr, _: &SocketOptions) -> io::Result<Io> {
+        let mut attempts = self.world.attempts.borrow_mut();
+        let index = attempts.len();
+        attempts.push((self.elapsed(), address));
+        drop(attempts);
+        let known = self.world.addresses.borrow().get(&address).cloned();
+        let Address { answer, delay } =
+            known.unwrap_or(Address { answer: Answer::Refuse, delay: Duration::ZERO });
+        if let Answer::Fail(kind) = answer {
+            return Err(kind.into());
+        }
+        let shared = Connection::new(address, index);
+        let time = delay + self.travel_time();
+        if time.is_zero() {
+            self.finish_connecting(&shared, answer);
+        } else {
+            let shared = shared.clone();
+            self.after(time, move |net| net.finish_connecting(&shared, answer));
+        }
+        Ok(Io::custom(SimStream::new(self.clone(), shared)))
+    }
+}
+
+impl fmt::Debug for SimNet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimNet")
+            .field("elapsed", &self.elapsed())
+            .field("trigger", &self.trigger())
+            .field("faults", &*self.faults())
+            .field("jobs", &self.world.agenda.borrow().jobs.len())
+            .finish_non_exhaustive()
+    }
+}

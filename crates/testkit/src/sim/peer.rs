@@ -1,0 +1,148 @@
+//! The far ends of simulated connections.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use super::SimNet;
+use super::connection::{Chunk, Shared, Way, transmit};
+use crate::frame::Frame;
+use crate::handshake::{self, Request};
+
+/// How a stream ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "TCP knows no third way")]
+pub enum End {
+    /// In an orderly way.
+    Fin,
+    /// By a reset.
+    Reset,
+}
+
+pub(super) type Backlog = Rc<RefCell<VecDeque<SimPeer>>>;
+
+/// Where connections to one address arrive: the handle that [`SimNet::listen`] gives.
+#[derive(Clone, Debug)]
+pub struct SimListener {
+    pub(super) backlog: Backlog,
+}
+
+impl SimListener {
+    /// The next connection that was opened, oldest first.
+    pub fn accept(&self) -> Option<SimPeer> {
+        self.backlog.borrow_mut().pop_front()
+    }
+}
+
+/// The far end of one simulated connection. It never waits: what it sends is on its way, what it reads has arrived.
+///
+/// Clones are handles to the same end. Dropping them all leaves the connection open; see [`close`](Self::close).
+#[derive(Clone)]
+pub struct SimPeer {
+    net: SimNet,
+    shared: Shared,
+}
+
+impl SimPeer {
+    pub(super) fn new(net: &SimNet, shared: &Shared) -> Self {
+        Self { net: net.clone(), shared: shared.clone() }
+    }
+
+    /// The network that it is part of.
+    pub fn net(&self) -> &SimNet {
+        &self.net
+    }
+
+    /// The number of this connection among all attempts to connect ([`SimNet::attempts`]), counted from 0.
+    pub fn index(&self) -> usize {
+        self.shared.borrow().index
+    }
+
+    /// The address that the client connected to.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.borrow().address
+    }
+
+    /// Everything that has arrived. Until it is taken it fills the client's send buffer.
+    pub fn read_available(&self) -> Vec<u8> {
+        let mut connection = self.shared.borrow_mut();
+        connection.take_in();
+        let all = connection.received.rest().len();
+        connection.received.consume(all)
+    }
+
+    /// The client's request, once all of it has arrived.
+    pub fn read_request(&self) -> Option<Request> {
+        let mut connection = self.shared.borrow_mut();
+        connection.take_in();
+        let request = Request::parse(connection.received.rest())?;
+        connection.received.consume(request.bytes.len());
+        Some(request)
+    }
+
+    /// Reads the client's request and opens the connection with a correct response, once the request has arrived.
+    pub fn accept_upgrade(&self) -> Option<Request> {
+        self.accept_upgrade_with(&[])
+    }
+
+    /// [`accept_upgrade`](Self::accept_upgrade) with further header lines (`Name: value`) in the response.
+    pub fn accept_upgrade_with(&self, extra: &[&str]) -> Option<Request> {
+        let request = self.read_request()?;
+        self.write(&handshake::response(&request, extra));
+        Some(request)
+    }
+
+    /// The next frame that has arrived, whatever rules it breaks ([`Frame::fault`]).
+    pub fn read_frame(&self) -> Option<Frame> {
+        let mut connection = self.shared.borrow_mut();
+        connection.take_in();
+        connection.received.next_frame()
+    }
+
+    /// How the client ended its side, once that has arrived.
+    pub fn ended(&self) -> Option<End> {
+        self.shared.borrow().to_peer.end
+    }
+
+    /// Sends bytes as they are.
+    pub fn write(&self, bytes: &[u8]) {
+        match self.net.cut(bytes.len()) {
+            None => transmit(&self.net, &self.shared, Way::ToClient, Chunk::Bytes(bytes.to_vec())),
+            Some((length, end)) => {
+                transmit(&self.net, &self.shared, Way::ToClient, Chunk::Bytes(bytes[..length].to_vec()));
+                self.leave(end);
+            }
+        }
+    }
+
+    /// Ends the peer's side (FIN). Reading goes on.
+    pub fn shutdown(&self) {
+        transmit(&self.net, &self.shared, Way::ToClient, Chunk::End(End::Fin));
+    }
+
+    /// Closes the socket: ends the peer's side, and answers with a reset whatever the client sends from now on.
+    pub fn close(&self) {
+        self.leave(End::Fin);
+    }
+
+    /// Breaks the connection off (RST), behind what was sent before.
+    pub fn reset(&self) {
+        self.leave(End::Reset);
+    }
+
+    fn leave(&self, end: End) {
+        self.shared.borrow_mut().peer_is_gone = true;
+        transmit(&self.net, &self.shared, Way::ToClient, Chunk::End(end));
+    }
+}
+
+impl fmt::Debug for SimPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimPeer")
+            .field("index", &self.index())
+            .field("address", &self.address())
+            .finish_non_exhaustive()
+    }
+}
