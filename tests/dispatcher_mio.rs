@@ -1,0 +1,5 @@
+//! The default dispatcher keeps the contract.
+
+use websocket_dispatcher::MioDispatcher;
+
+websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());

@@ -1,0 +1,2 @@
+//! What several whole-system tests share.
+#![forbid(unsafe_code)]
