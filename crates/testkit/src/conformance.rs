@@ -28,7 +28,7 @@
 mod changes;
 mod host;
 mod identity;
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod mutants;
 mod readiness;
 mod rig;
@@ -87,7 +87,22 @@ pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point
 #[macro_export]
 macro_rules! dispatcher_conformance {
     (host: $host:expr) => {
-        $crate::__conformance_tests! { $host;
+        $crate::__conformance_points! { streams: [$crate::__conformance_tests] $host }
+    };
+    ($dispatcher:expr) => {
+        $crate::dispatcher_conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
+        $crate::__conformance_points! {
+            sockets: [$crate::__conformance_tests] $crate::conformance::Sockets::new(|| $dispatcher)
+        }
+    };
+}
+
+/// The list of points: those that any stream can show, and those that need sockets and threads.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __conformance_points {
+    (streams: [$($each:tt)*] $host:expr) => {
+        $($each)*! { $host;
             readable_is_reported
             writable_is_reported
             what_is_ready_at_registration_is_reported
@@ -121,9 +136,8 @@ macro_rules! dispatcher_conformance {
             the_clock_does_not_go_backwards
         }
     };
-    ($dispatcher:expr) => {
-        $crate::dispatcher_conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
-        $crate::__conformance_tests! { $crate::conformance::Sockets::new(|| $dispatcher);
+    (sockets: [$($each:tt)*] $host:expr) => {
+        $($each)*! { $host;
             a_wake_from_another_thread_ends_a_wait
             a_storm_of_wakes_loses_none
             #[cfg(unix)] an_interrupted_wait_is_no_error

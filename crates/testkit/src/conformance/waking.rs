@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use websocket_dispatcher::{Dispatcher as _, Interest};
 
+use super::Host;
 use super::rig::{Rig, drain};
-use super::{Far, Host};
 
 /// A wake that comes first ends the wait that follows, by whichever way it was given, and brings no observation.
 pub fn a_wake_before_the_wait_ends_it<H: Host>(host: &mut H) {
@@ -89,8 +89,8 @@ pub fn a_wake_from_another_thread_ends_a_wait<H: Host>(host: &mut H) {
 /// Eight threads wake at once, again and again. Some wakes may end one wait together, but after each there is a look.
 pub fn a_storm_of_wakes_loses_none<H: Host>(host: &mut H) {
     const THREADS: usize = 8;
-    const ROUNDS: usize = 50;
-    const WAKES: usize = 20;
+    const ROUNDS: usize = 300;
+    const WAKES: usize = 4;
     let mut rig = Rig::new(host);
     let (pushed, start) = (AtomicUsize::new(0), Barrier::new(THREADS + 1));
     thread::scope(|scope| {
