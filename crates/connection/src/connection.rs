@@ -1,5 +1,6 @@
 //! The state machine: every transition between the states of RFC 6455 is in this file.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,7 +37,6 @@ use crate::{
 /// assert!(connection.output().starts_with(b"GET /chat HTTP/1.1\r\n"));
 /// # Ok::<(), websocket_connection::RequestError>(())
 /// ```
-#[derive(Debug)]
 pub struct Connection {
     config: Arc<Config>,
     /// Until the connection is open.
@@ -124,6 +124,35 @@ impl Connection {
         input: &mut Input<'b>,
         env: &mut Env,
     ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
+        if let Some(message) = self.receive_whole(input) {
+            return Ok(Some((Event::Message(message), &mut self.tx)));
+        }
+        self.receive_any(input, env)
+    }
+
+    /// The short way for what comes most: a small message in one frame that is whole in the input. Whatever is unusual about a frame
+    /// leaves it where it is, for the long way.
+    #[inline]
+    fn receive_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
+        if self.tx.state != State::Open {
+            return None;
+        }
+        let (kind, payload, len) = self.rx.whole(input, &self.config)?;
+        let message = match kind {
+            Kind::Binary => Message::Binary(payload),
+            Kind::Text if !self.config.validate_utf8 => Message::UncheckedText(payload),
+            Kind::Text => Message::Text(utf8::check(payload)?),
+        };
+        input.skip(len);
+        self.tx.pings.received += len as u64;
+        Some(message)
+    }
+
+    fn receive_any<'e, 'b: 'e>(
+        &'e mut self,
+        input: &mut Input<'b>,
+        env: &mut Env,
+    ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
         let before = input.used();
         let step = match self.step(input, env) {
             Ok(step) => step,
@@ -169,7 +198,7 @@ impl Connection {
     }
 
     /// Takes what [`receive`](Self::receive) left of the input, since no more bytes are at hand now. Text in it is checked as far as it
-    /// goes, so bad bytes are found before their frame is complete.
+    /// goes, so bad bytes are found before their frame is complete. Only to be called when [`receive`](Self::receive) has returned `None`.
     ///
     /// # Errors
     /// As [`receive`](Self::receive).
@@ -202,7 +231,8 @@ impl Connection {
         filled.map_err(|error| self.fail(error.into(), &mut Input::new(&[]), env))
     }
 
-    /// The stream has ended. The connection is closed afterwards.
+    /// The stream has ended. The connection is closed afterwards and [`output`](Self::output) is dropped: if a close frame waits there
+    /// and the stream still takes bytes, write it first.
     ///
     /// # Errors
     /// An end before the closing handshake was begun, or before the upgrade was complete.
@@ -231,9 +261,9 @@ impl Connection {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match (self.tx.state, self.tx.closing) {
-            (State::Connecting, _) => Some(self.started + self.config.upgrade_timeout),
+            (State::Connecting, _) => self.started.checked_add(self.config.upgrade_timeout),
             (State::Open, _) => self.tx.pings.deadline(),
-            (State::Closing, Some((_, since))) => Some(since + self.config.close_timeout),
+            (State::Closing, Some((_, since))) => since.checked_add(self.config.close_timeout),
             (State::Closing | State::Closed, _) => None,
         }
     }
@@ -316,6 +346,7 @@ impl Connection {
             let payload = close::payload(frame.code, "").unwrap_or_default();
             self.tx.send_close(Side::Server, &payload, env);
         }
+        self.rx.clear(env);
         self.close_frame = Some(Box::new(frame.clone()));
         Event::Close(frame)
     }
@@ -352,6 +383,13 @@ impl Connection {
             }
             None => Ok(()),
         }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Bytes on their way may hold cookies, tokens and secrets of the user.
+        f.debug_struct("Connection").field("tx", &self.tx).field("error", &self.error).finish_non_exhaustive()
     }
 }
 

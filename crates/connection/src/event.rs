@@ -95,7 +95,7 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// A fragment, when `deliver_fragments` is set.
     Fragment(Fragment<'a>),
-    /// A ping; its pong is queued already.
+    /// A ping; its pong is queued already, unless too much waits to be written or the connection is closing.
     Ping(&'a [u8]),
     /// A pong.
     Pong {

@@ -1,6 +1,6 @@
 //! The frame header (RFC 6455 section 5.2).
 
-use crate::{Config, ProtocolError};
+use crate::{Config, Kind, ProtocolError};
 
 /// Longest payload of a control frame (RFC 6455 section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -11,7 +11,7 @@ pub(crate) const MAX_HEADER: usize = 14;
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
 const MASKED: u8 = 0x80;
-const LEN_16: u8 = 126;
+pub(crate) const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
 /// What a frame carries (RFC 6455 section 11.8).
@@ -37,6 +37,16 @@ impl Opcode {
     /// Whether this is a close, ping or pong.
     pub const fn is_control(self) -> bool {
         self as u8 & 8 != 0
+    }
+
+    /// The kind of message that a frame with this first byte is all of.
+    #[inline]
+    pub(crate) const fn whole_message(first: u8) -> Option<Kind> {
+        match first {
+            0x81 => Some(Kind::Text),
+            0x82 => Some(Kind::Binary),
+            _ => None,
+        }
     }
 }
 

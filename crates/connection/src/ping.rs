@@ -21,6 +21,8 @@ struct Outstanding {
 #[derive(Clone, Copy, Debug)]
 struct PongDue {
     at: Instant,
+    /// Where the ping's frame ended in the stream of outgoing bytes.
+    end: u64,
     /// Bytes received when the ping was written; more than that is a sign of life.
     received: u64,
 }
@@ -56,7 +58,7 @@ impl Pings {
     /// The connection is open: keep-alive starts, one interval from `now`.
     pub(crate) fn start(&mut self, config: &Config, now: Instant) {
         if !config.ping_interval.is_zero() {
-            self.next_keep_alive = Some(now + config.ping_interval);
+            self.next_keep_alive = now.checked_add(config.ping_interval);
         }
     }
 
@@ -74,8 +76,12 @@ impl Pings {
     pub(crate) fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
         let due = self.next_keep_alive.filter(|due| *due <= now)?;
         // After a long sleep the pings that were missed are not made up for.
-        let next = due + config.ping_interval;
-        self.next_keep_alive = Some(if next > now { next } else { now + config.ping_interval });
+        let next = due.checked_add(config.ping_interval).filter(|next| *next > now);
+        self.next_keep_alive = next.or_else(|| now.checked_add(config.ping_interval));
+        // Where the stream is stuck, one ping waits, not one for each interval.
+        if self.outstanding.iter().any(|ping| ping.keep_alive && ping.written.is_none()) {
+            return None;
+        }
         Some(match &config.ping_payload {
             Some(payload) => payload.clone(),
             None => {
@@ -99,7 +105,8 @@ impl Pings {
         {
             ping.written = Some(now);
             if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
-                self.pong_due = Some(PongDue { at: now + timeout, received: self.received });
+                let (end, received) = (ping.end, self.received);
+                self.pong_due = now.checked_add(timeout).map(|at| PongDue { at, end, received });
             }
         }
     }
@@ -108,17 +115,13 @@ impl Pings {
     pub(crate) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         let index =
             self.outstanding.iter().rposition(|ping| ping.written.is_some() && *ping.payload == *payload)?;
-        let mut rtt = None;
-        for ping in self.outstanding.drain(..=index) {
-            rtt = ping.written;
-            if ping.keep_alive {
-                self.pong_due = None;
-            }
-        }
+        let answered = self.outstanding.drain(..=index).next_back()?;
         if self.outstanding.is_empty() {
             self.outstanding = VecDeque::new();
         }
-        let rtt = now.saturating_duration_since(rtt?);
+        // The ping that waits for a sign of life may have been forgotten among many of the user's.
+        self.pong_due = self.pong_due.filter(|due| due.end > answered.end);
+        let rtt = now.saturating_duration_since(answered.written?);
         self.rtt.last = Some(rtt);
         self.rtt.smoothed = Some(self.rtt.smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
         Some(rtt)

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use crate::env::{Env, Pool};
-use crate::frame::{Header, MAX_HEADER};
+use crate::frame::{Header, LEN_16, MAX_HEADER};
 use crate::utf8::Incremental;
 use crate::{Config, Kind, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError, mask};
 
@@ -142,6 +142,31 @@ impl Rx {
         }
     }
 
+    /// Kind, payload and length of the frame at the front of the input, if it is a small message that is whole and nothing else is under
+    /// way.
+    #[inline]
+    pub(crate) fn whole<'b>(&self, input: &Input<'b>, config: &Config) -> Option<(Kind, &'b [u8], usize)> {
+        if !matches!((self.partial, self.lent), (Partial::None, Lent::Nothing)) || self.message.is_some() {
+            return None;
+        }
+        let (&[first, second], rest) = input.rest().split_first_chunk()?;
+        let kind = Opcode::whole_message(first)?;
+        let (len, size, rest) = if second < LEN_16 {
+            (usize::from(second), 2, rest)
+        } else if second == LEN_16 {
+            let (&len, rest) = rest.split_first_chunk()?;
+            let len = u16::from_be_bytes(len);
+            if len < u16::from(LEN_16) {
+                return None;
+            }
+            (usize::from(len), 4, rest)
+        } else {
+            return None;
+        };
+        let payload = rest.get(..len)?;
+        (len as u64 <= config.max_frame_size.min(config.max_message_size)).then_some((kind, payload, size + len))
+    }
+
     /// The next complete step, or `None` when the input ends before one does. What is left then is the start of a frame, for a
     /// later call that has more of it or for [`absorb`](Self::absorb).
     #[inline]
@@ -208,7 +233,8 @@ impl Rx {
     /// `len` bytes were read into [`spare`](Self::spare).
     pub(crate) fn filled(&mut self, len: usize, config: &Config) -> Result<(), ProtocolError> {
         let Partial::Payload { header, missing } = self.partial else { return Ok(()) };
-        let len = (len as u64).min(missing) as usize;
+        let room = (self.assembly.len() - self.filled) as u64;
+        let len = (len as u64).min(room).min(missing) as usize;
         self.added(header, missing, len, config)
     }
 

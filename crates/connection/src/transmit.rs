@@ -207,6 +207,7 @@ impl Tx {
         }
         if self.admit(payload.len()).is_ok() {
             self.frame(true, Opcode::Pong, payload, env);
+            self.owed_pong = None;
         } else {
             self.owed_pong = Some(payload.into());
         }

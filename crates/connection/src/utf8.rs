@@ -1,12 +1,19 @@
 //! UTF-8 that arrives in pieces, and whole.
 
-/// Below this length the scalar check of ASCII beats the entry into the SIMD validator (see docs/decisions.md).
-const SHORT: usize = 64;
+use ascii::AsciiStr;
+
+/// Up to this length a check for ASCII alone, which most short text is, is cheaper than the entry into the SIMD validator.
+const SHORT: usize = 128;
 
 /// The whole of `bytes` as text.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Option<&str> {
-    if bytes.len() < SHORT { std::str::from_utf8(bytes).ok() } else { simdutf8::basic::from_utf8(bytes).ok() }
+    if bytes.len() <= SHORT
+        && let Ok(text) = AsciiStr::from_ascii(bytes)
+    {
+        return Some(text.as_str());
+    }
+    simdutf8::basic::from_utf8(bytes).ok()
 }
 
 /// Checks text piece by piece and fails at the first byte that cannot continue it (RFC 6455 section 8.1).

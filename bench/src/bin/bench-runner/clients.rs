@@ -12,7 +12,6 @@ pub(crate) enum Role {
     /// Somebody else's client.
     Peer,
     /// What this project makes.
-    #[allow(dead_code)]
     Ours,
 }
 
@@ -33,7 +32,7 @@ pub(crate) const RAW: &str = "raw";
 pub(crate) const CLIENTS: &[Client] = &[
     Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive] },
     Client { name: FLOOR, role: Role::Floor, workloads: &Workload::ALL },
-    // Ours stands here, between the floors and the peers.
+    Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::ALL },
 ];
 

@@ -124,11 +124,6 @@ impl Client {
         self.conn.absorb(&mut input, &mut self.env)
     }
 
-    /// The stream would block: what is left in the buffer is absorbed.
-    pub(crate) fn absorb(&mut self) -> Result<(), Error> {
-        self.feed(&[], Leave::Absorb)
-    }
-
     fn receive(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
         while let Some((event, _)) = self.conn.receive(input, &mut self.env)? {
             self.seen.push(event.into());
@@ -160,12 +155,6 @@ impl Client {
         let (sent, rest) = parse_sent(&output);
         assert_eq!(rest, b"", "part of a frame");
         sent
-    }
-
-    /// Time passes, and what is due is done.
-    pub(crate) fn advance(&mut self, by: Duration) -> Result<(), Error> {
-        self.env.now += by;
-        self.conn.handle_timeout(&mut self.env)
     }
 
     /// A connection that is over holds nothing, sends nothing and waits for nothing.

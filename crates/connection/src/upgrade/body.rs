@@ -40,7 +40,7 @@ impl Body {
     /// Takes what it needs from the front of `input`; returns the bytes taken and whether the body is complete or full.
     pub(super) fn feed(&mut self, input: &[u8]) -> (usize, bool) {
         // Chunk sizes and extensions count too; a server that pads them gets a shorter body.
-        let room = 2 * self.limit - self.raw.len().min(2 * self.limit);
+        let room = self.limit.saturating_mul(2).saturating_sub(self.raw.len());
         let wanted = match self.framing {
             Framing::Length(length) => {
                 (length.min(self.limit as u64) as usize).saturating_sub(self.raw.len())

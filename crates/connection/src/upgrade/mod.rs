@@ -31,7 +31,7 @@ impl Upgrade {
         let (bytes, key) = request.encode(env);
         let expected = Expected {
             accept: tungstenite::handshake::derive_accept_key(&key),
-            subprotocols: request.subprotocols.clone(),
+            subprotocols: request.offered(),
             require_subprotocol: request.require_subprotocol,
         };
         Ok((Self { expected, head: Vec::new(), refused: None }, bytes))

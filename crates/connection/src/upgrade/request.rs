@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::response::elements;
 use crate::Env;
 
 /// What the request asks for. Header values were checked when they were made: [`HeaderValue`] refuses line breaks.
@@ -72,6 +73,15 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    /// The subprotocols that the request offers, in a header of the user's or in `subprotocols`.
+    pub(super) fn offered(&self) -> Vec<String> {
+        if self.headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+            elements(&self.headers, &header::SEC_WEBSOCKET_PROTOCOL).map(str::to_owned).collect()
+        } else {
+            self.subprotocols.clone()
+        }
     }
 
     /// The bytes of the request, and the key in them.

@@ -112,10 +112,13 @@ pub(super) struct Expected {
 
 /// Parses a complete head, up to and including its empty line.
 pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeError> {
-    let mut headers = vec![httparse::EMPTY_HEADER; config.max_headers];
+    let lines = head.iter().filter(|byte| **byte == b'\n').count();
+    let mut headers = vec![httparse::EMPTY_HEADER; config.max_headers.min(lines)];
     let mut parsed = httparse::Response::new(&mut headers);
     match parsed.parse(head) {
-        Ok(httparse::Status::Complete(_)) => {}
+        Ok(httparse::Status::Complete(end)) if end == head.len() => {}
+        // An empty line of a bare line feed, which httparse takes for the end.
+        Ok(httparse::Status::Complete(_)) => return Err(UpgradeError::Malformed("a line break")),
         Ok(httparse::Status::Partial) => return Err(UpgradeError::Malformed("the head ends early")),
         Err(error) => {
             return Err(match error {
@@ -135,7 +138,7 @@ pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeErr
     let mut response = Response {
         status: status.ok_or(UpgradeError::Malformed("the status"))?,
         status_message: parsed.reason.unwrap_or_default().to_owned(),
-        headers: HeaderMap::with_capacity(parsed.headers.len()),
+        headers: HeaderMap::new(),
         subprotocol: None,
     };
     for header in parsed.headers.iter() {
@@ -143,7 +146,10 @@ pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeErr
         let value = HeaderValue::from_bytes(header.value);
         match (name, value) {
             (Ok(name), Ok(value)) if std::str::from_utf8(header.value).is_ok() => {
-                response.headers.append(name, value);
+                let limit = response.headers.len();
+                if response.headers.try_append(name, value).is_err() {
+                    return Err(UpgradeError::TooManyHeaders { limit });
+                }
             }
             (Ok(_), _) => return Err(UpgradeError::Malformed("a header's value")),
             (Err(_), _) => return Err(UpgradeError::Malformed("a header's name")),
