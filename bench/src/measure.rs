@@ -2,9 +2,6 @@
 
 use std::time::Instant;
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
-
 use crate::contract::{Report, Task};
 use crate::{Result, system};
 
@@ -23,7 +20,7 @@ impl Meter {
     /// The system does not tell the processor time.
     pub fn start() -> Result<Self> {
         let allocations = allocations();
-        Ok(Self { wall: Instant::now(), allocations, cpu_ns: cpu_ns()? })
+        Ok(Self { wall: Instant::now(), allocations, cpu_ns: system::own_cpu_ns()? })
     }
 
     /// The report of what happened since the start.
@@ -31,7 +28,7 @@ impl Meter {
     /// # Errors
     /// The system does not tell the processor time.
     pub fn stop(&self, messages: u64, bytes: u64) -> Result<Report> {
-        let cpu_ns = cpu_ns()? - self.cpu_ns;
+        let cpu_ns = system::own_cpu_ns()? - self.cpu_ns;
         let wall_ns = self.wall.elapsed().as_nanos() as u64;
         let allocations = allocations().zip(self.allocations).map(|(now, before)| now - before);
         Ok(Report { messages, bytes, cpu_ns, wall_ns, allocations, ..Report::default() })
@@ -166,12 +163,6 @@ pub fn measure_idle<C>(task: &Task, mut open: impl FnMut() -> Result<C>) -> Resu
 fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
-}
-
-fn cpu_ns() -> Result<u64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let total = usage.user_time() + usage.system_time();
-    Ok(u64::try_from(total.num_nanoseconds())?)
 }
 
 #[cfg(feature = "count-allocations")]

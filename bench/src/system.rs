@@ -3,7 +3,8 @@
 use std::fs;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 use crate::Result;
@@ -15,6 +16,28 @@ use crate::Result;
 pub fn raise_descriptor_limit() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// User and system time of this process.
+///
+/// # Errors
+/// The system does not tell.
+pub fn own_cpu_ns() -> Result<u64> {
+    cpu_ns(UsageWho::RUSAGE_SELF)
+}
+
+/// User and system time of the processes that this one has started and waited for.
+///
+/// # Errors
+/// The system does not tell.
+pub fn children_cpu_ns() -> Result<u64> {
+    cpu_ns(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_ns(who: UsageWho) -> Result<u64> {
+    let usage = getrusage(who)?;
+    let total = usage.user_time() + usage.system_time();
+    Ok(u64::try_from(total.num_nanoseconds())?)
 }
 
 /// The resident memory of this process.

@@ -29,6 +29,7 @@ type Closure<T> = Option<Box<T>>;
 
 /// The closures of a `WebSocketApp`.
 #[derive(Default)]
+#[allow(clippy::type_complexity, reason = "each type says how its closure is called, once")]
 pub(crate) struct Callbacks {
     pub(crate) open: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,

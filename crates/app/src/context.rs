@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use websocket_connection::{CloseCode, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_connection::{CloseCode, CloseFrame, Env, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use crate::reactor::{AppId, Apps, Control, TimerId};
@@ -79,7 +79,7 @@ impl Context<'_> {
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.
     pub fn close_with(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        check_close(Some(code), reason)?;
+        CloseFrame::check(Some(code), reason)?;
         self.request_close(CloseRequest { code: Some(code), reason: reason.to_owned() });
         Ok(())
     }
@@ -218,7 +218,7 @@ impl Context<'_> {
 }
 
 /// Writes until nothing is left or the stream takes no more; `true` when nothing is left.
-pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut websocket_connection::Env) -> io::Result<bool> {
+pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
     while tx.queued_bytes() > 0 {
         match io.write(tx.output()) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -229,11 +229,6 @@ pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut websocket_connection
         }
     }
     Ok(true)
-}
-
-/// Whether a close frame may carry this code and reason.
-pub(crate) fn check_close(code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
-    websocket_connection::CloseFrame::check(code, reason)
 }
 
 impl std::fmt::Debug for Context<'_> {

@@ -1,7 +1,7 @@
 //! The options of `run_forever` and `run_on`.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use websocket_connection::{Config, Liveness};
@@ -39,21 +39,27 @@ pub(crate) struct Way {
     pub(crate) require_subprotocol: bool,
 }
 
-impl Default for RunOptions {
+impl Default for Way {
     fn default() -> Self {
         Self {
-            config: Arc::default(),
-            way: Arc::new(Way {
-                resolve_timeout: Duration::from_secs(10),
-                connect_timeout: Duration::from_secs(10),
-                socket: SocketOptions::default(),
-                host: None,
-                suppress_host: false,
-                origin: None,
-                suppress_origin: false,
-                require_subprotocol: true,
-            }),
+            resolve_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            socket: SocketOptions::default(),
+            host: None,
+            suppress_host: false,
+            origin: None,
+            suppress_origin: false,
+            require_subprotocol: true,
         }
+    }
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        // Constant, and shared by all apps that change nothing: 10 000 of them would hold as many copies.
+        static DEFAULT: LazyLock<RunOptions> =
+            LazyLock::new(|| RunOptions { config: Arc::default(), way: Arc::default() });
+        DEFAULT.clone()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an app needs for its connection attempts.
+//! What an app needs for its connection attempts, kept small: most apps have a URL and nothing else.
 
 use std::sync::Arc;
 
@@ -7,7 +7,6 @@ use websocket_connection::{Config, MaskKey, Request};
 use websocket_dispatcher::Io;
 
 use crate::headers::{self, HeaderError};
-use crate::sender::Shared;
 use crate::target::Target;
 use crate::{Error, RunOptions};
 
@@ -16,8 +15,15 @@ pub(crate) type HeaderFunction = Box<dyn FnMut() -> Result<HeaderMap, HeaderErro
 
 /// Where to, and what to ask for there.
 pub(crate) struct Plan {
-    pub(crate) target: Target,
+    /// Parsed for each attempt: an open connection needs nothing of it.
+    url: Box<str>,
     pub(crate) options: RunOptions,
+    extras: Option<Box<Extras>>,
+}
+
+/// What only some apps have.
+#[derive(Default)]
+pub(crate) struct Extras {
     pub(crate) headers: HeaderMap,
     pub(crate) header_function: Option<HeaderFunction>,
     pub(crate) cookie: Option<HeaderValue>,
@@ -25,34 +31,47 @@ pub(crate) struct Plan {
     pub(crate) mask_key: Option<MaskKey>,
     /// Connected already; serves one attempt.
     pub(crate) stream: Option<Io>,
-    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 impl Plan {
-    pub(crate) fn new(url: &str, headers: HeaderMap, options: &RunOptions) -> Result<Box<Self>, Error> {
+    /// A plan that has passed every check that is possible before the attempt.
+    pub(crate) fn new(url: &str, extras: Extras, options: &RunOptions) -> Result<Box<Self>, Error> {
         options.config.check()?;
-        Ok(Box::new(Self {
-            target: Target::parse(url)?,
-            options: options.clone(),
-            headers,
-            header_function: None,
-            cookie: None,
-            subprotocols: Vec::new(),
-            mask_key: None,
-            stream: None,
-            shared: None,
-        }))
+        let needed =
+            !(extras.headers.is_empty() && extras.cookie.is_none() && extras.subprotocols.is_empty());
+        let extras = needed.then(|| Box::new(extras));
+        let plan = Box::new(Self { url: url.into(), options: options.clone(), extras });
+        plan.request_with(&plan.target()?, HeaderMap::new())?.check()?;
+        Ok(plan)
     }
 
-    /// Whether the request can be sent, as far as no function is needed to know.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        Ok(self.request_with(HeaderMap::new())?.check()?)
+    /// Sets one of the extras, if there is a value for it.
+    pub(crate) fn extras<T>(&mut self, part: impl FnOnce(&mut Extras) -> &mut Option<T>, value: Option<T>) {
+        if value.is_some() {
+            *part(self.extras.get_or_insert_default()) = value;
+        }
     }
 
-    /// The request for the next attempt.
-    pub(crate) fn request(&mut self) -> Result<Request, Error> {
-        let more = self.header_function.as_mut().map(|headers| headers()).transpose()?;
-        let request = self.request_with(more.unwrap_or_default())?;
+    /// Takes one of the extras out.
+    pub(crate) fn take<T>(&mut self, part: impl FnOnce(&mut Extras) -> &mut Option<T>) -> Option<T> {
+        part(self.extras.as_mut()?).take()
+    }
+
+    /// What the next run needs again.
+    pub(crate) fn into_functions(self) -> (Option<HeaderFunction>, Option<MaskKey>) {
+        self.extras.map(|extras| (extras.header_function, extras.mask_key)).unwrap_or_default()
+    }
+
+    /// Where the URL leads.
+    pub(crate) fn target(&self) -> Result<Target, Error> {
+        Ok(Target::parse(&self.url)?)
+    }
+
+    /// The request for the next attempt at `target`.
+    pub(crate) fn request(&mut self, target: &Target) -> Result<Request, Error> {
+        let function = self.extras.as_mut().and_then(|extras| extras.header_function.as_mut());
+        let more = function.map(|headers| headers()).transpose()?;
+        let request = self.request_with(target, more.unwrap_or_default())?;
         request.check()?;
         Ok(request)
     }
@@ -61,24 +80,25 @@ impl Plan {
         &self.options.config
     }
 
-    fn request_with(&self, more: HeaderMap) -> Result<Request, Error> {
-        let Target { path, authority, origin, authorization, .. } = &self.target;
+    fn request_with(&self, target: &Target, more: HeaderMap) -> Result<Request, Error> {
         let way = &self.options.way;
         let or = |name, given: &Option<String>, default: &HeaderValue| match given {
             Some(text) => headers::value(name, text),
             None => Ok(default.clone()),
         };
-        let mut request = Request::new(path.clone());
+        let mut request = Request::new(target.path.clone());
         if !way.suppress_host {
-            request.host = Some(or("Host", &way.host, authority)?);
+            request.host = Some(or("Host", &way.host, &target.authority)?);
         }
         if !way.suppress_origin {
-            request.origin = Some(or("Origin", &way.origin, origin)?);
+            request.origin = Some(or("Origin", &way.origin, &target.origin)?);
         }
-        request.cookie.clone_from(&self.cookie);
-        request.subprotocols.clone_from(&self.subprotocols);
         request.require_subprotocol = way.require_subprotocol;
-        request.headers.clone_from(&self.headers);
+        if let Some(extras) = &self.extras {
+            request.cookie.clone_from(&extras.cookie);
+            request.subprotocols.clone_from(&extras.subprotocols);
+            request.headers.clone_from(&extras.headers);
+        }
         // What the function returns takes the place of what was given once, name by name.
         for name in more.keys() {
             request.headers.remove(name);
@@ -86,7 +106,9 @@ impl Plan {
         for (name, value) in &more {
             request.headers.append(name.clone(), value.clone());
         }
-        if let (Some(credential), false) = (authorization, request.headers.contains_key(AUTHORIZATION)) {
+        if let (Some(credential), false) =
+            (&target.authorization, request.headers.contains_key(AUTHORIZATION))
+        {
             request.headers.insert(AUTHORIZATION, credential.clone());
         }
         Ok(request)

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tungstenite::{Bytes, Utf8Bytes};
-use websocket_connection::{CloseCode, MAX_CONTROL_PAYLOAD, SendError, State};
+use websocket_connection::{CloseCode, CloseFrame, MAX_CONTROL_PAYLOAD, SendError, State};
 
 use crate::inbox::{Inbox, Job};
-use crate::{AppId, BoxError, Context, Error, ReactorHandle, RunOptions, WebSocketApp};
+use crate::{AppId, CallbackResult, Context, Error, ReactorHandle, RunOptions, WebSocketApp};
 
 /// A message on its way to the loop. Cloning it is cheap: the payload is shared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,11 +62,13 @@ pub(crate) struct CloseRequest {
     pub(crate) reason: String,
 }
 
+type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
+
 pub(crate) enum Command {
     Send(OwnedMessage),
     Close(CloseRequest),
     Remove,
-    Run(Box<dyn FnOnce(&mut Context<'_>) -> Result<(), BoxError> + Send>),
+    Run(Work),
 }
 
 /// What an app and its senders share.
@@ -255,7 +257,7 @@ impl Sender {
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
     pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        crate::context::check_close(Some(code), reason)?;
+        CloseFrame::check(Some(code), reason)?;
         self.0.post(Command::Close(CloseRequest { code: Some(code), reason: reason.to_owned() }));
         Ok(())
     }

@@ -11,7 +11,7 @@ use websocket_dispatcher::{Dispatcher, Io};
 
 use crate::callbacks::{Callbacks, IntoCallbackResult};
 use crate::headers::{self, HeaderError, ToHeaders};
-use crate::plan::{HeaderFunction, Plan};
+use crate::plan::{Extras, HeaderFunction, Plan};
 use crate::reactor::App;
 use crate::sender::{Sender, Shared};
 use crate::{AppId, Closed, Context, Error, Handler, Open, Outcome, Reactor, RunOptions};
@@ -215,7 +215,7 @@ impl WebSocketApp {
         let app = self.build(options)?;
         let (outcome, app) = Reactor::run_alone(app);
         if let Some(app) = app {
-            self.restore(app);
+            self.restore(*app);
         }
         outcome
     }
@@ -234,23 +234,24 @@ impl WebSocketApp {
 
     /// Checks everything that can be checked, then moves what the run needs into an app for a reactor.
     pub(crate) fn build(&mut self, options: &RunOptions) -> Result<Box<App>, Error> {
-        let mut plan = Plan::new(&self.url, self.headers.clone()?, options)?;
-        plan.cookie = self.cookie.as_deref().map(|cookie| headers::value("Cookie", cookie)).transpose()?;
-        plan.subprotocols.clone_from(&self.subprotocols);
-        plan.check()?;
-        plan.header_function = self.header_function.take();
-        plan.mask_key = self.mask_key.take();
-        plan.stream = self.stream.take();
-        plan.shared.clone_from(&self.shared);
+        let extras = Extras {
+            headers: self.headers.clone()?,
+            cookie: self.cookie.as_deref().map(|cookie| headers::value("Cookie", cookie)).transpose()?,
+            subprotocols: self.subprotocols.clone(),
+            ..Extras::default()
+        };
+        let mut plan = Plan::new(&self.url, extras, options)?;
+        plan.extras(|extras| &mut extras.header_function, self.header_function.take());
+        plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
+        plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
-        Ok(App::new(handler, plan))
+        Ok(App::new(handler, plan, self.shared.clone()))
     }
 
     /// Takes back what [`build`](Self::build) moved, for the next run.
-    fn restore(&mut self, app: Box<App>) {
+    fn restore(&mut self, app: App) {
         let (handler, plan) = app.into_parts();
-        self.header_function = plan.header_function;
-        self.mask_key = plan.mask_key;
+        (self.header_function, self.mask_key) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
                 self.callbacks = *callbacks;

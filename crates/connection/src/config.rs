@@ -44,7 +44,7 @@ pub struct Config {
     pub validate_utf8: bool,
     /// Accept masked frames from the server, which RFC 6455 section 5.1 forbids. Default `false`.
     pub accept_masked_frames: bool,
-    /// Accept frame lengths in more bytes than needed, which RFC 6455 section 5.2 forbids. Default `false`.
+    /// Accept lengths of data frames in more bytes than needed, which RFC 6455 section 5.2 forbids. Default `false`.
     pub accept_non_minimal_lengths: bool,
     /// Time from the start of the connection object to the complete response. Default 10 s.
     pub upgrade_timeout: Duration,

@@ -94,7 +94,7 @@ impl Connection {
     }
 
     /// Round-trip times of pings so far.
-    pub const fn rtt(&self) -> Rtt {
+    pub fn rtt(&self) -> Rtt {
         self.tx.rtt()
     }
 

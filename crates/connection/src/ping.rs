@@ -37,43 +37,87 @@ pub struct Rtt {
     pub smoothed: Option<Duration>,
 }
 
-/// Which pings are out, when the next is due and by when the last must be answered.
-#[derive(Debug, Default)]
+/// The pings of one connection. One that never sends any, which is most of those that are idle, holds no memory for them.
+#[derive(Debug)]
 pub(crate) struct Pings {
     timeout: Option<Duration>,
     /// Bytes received so far.
     pub(crate) received: u64,
-    outstanding: VecDeque<Outstanding>,
-    next_keep_alive: Option<Instant>,
-    pong_due: Option<PongDue>,
-    counter: u64,
-    pub(crate) rtt: Rtt,
+    ledger: Option<Box<Ledger>>,
 }
 
 impl Pings {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { timeout: config.ping_timeout, ..Self::default() }
+        Self { timeout: config.ping_timeout, received: 0, ledger: None }
     }
 
     /// The connection is open: keep-alive starts, one interval from `now`.
     pub(crate) fn start(&mut self, config: &Config, now: Instant) {
         if !config.ping_interval.is_zero() {
-            self.next_keep_alive = now.checked_add(config.ping_interval);
+            self.ledger.get_or_insert_default().next_keep_alive = now.checked_add(config.ping_interval);
         }
     }
 
     /// The connection closes: nothing is due any more.
     pub(crate) fn stop(&mut self) {
-        self.next_keep_alive = None;
-        self.pong_due = None;
+        if let Some(ledger) = &mut self.ledger {
+            ledger.next_keep_alive = None;
+            ledger.pong_due = None;
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        [self.next_keep_alive, self.pong_due.map(|due| due.at)].into_iter().flatten().min()
+        self.ledger.as_ref()?.deadline()
     }
 
     /// The payload of the keep-alive ping that is due now, if one is. The next is an interval away.
     pub(crate) fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
+        self.ledger.as_mut()?.due(config, now)
+    }
+
+    /// A ping was queued; its frame ends at `end` in the stream of outgoing bytes.
+    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
+        self.ledger.get_or_insert_default().queued(payload, end, keep_alive);
+    }
+
+    /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
+    pub(crate) fn written(&mut self, position: u64, now: Instant) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.written(position, self.timeout, self.received, now);
+        }
+    }
+
+    /// A pong came. The round-trip time, if it answers a ping of ours; earlier pings need no answer any more.
+    pub(crate) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
+        self.ledger.as_mut()?.pong(payload, now)
+    }
+
+    /// Whether the peer has been silent for too long after a ping.
+    pub(crate) fn is_dead(&mut self, config: &Config, now: Instant) -> bool {
+        self.ledger.as_mut().is_some_and(|ledger| ledger.is_dead(config, self.received, now))
+    }
+
+    pub(crate) fn rtt(&self) -> Rtt {
+        self.ledger.as_ref().map_or(Rtt { last: None, smoothed: None }, |ledger| ledger.rtt)
+    }
+}
+
+/// Which pings are out, when the next is due and by when the last must be answered.
+#[derive(Debug, Default)]
+struct Ledger {
+    outstanding: VecDeque<Outstanding>,
+    next_keep_alive: Option<Instant>,
+    pong_due: Option<PongDue>,
+    counter: u64,
+    rtt: Rtt,
+}
+
+impl Ledger {
+    fn deadline(&self) -> Option<Instant> {
+        [self.next_keep_alive, self.pong_due.map(|due| due.at)].into_iter().flatten().min()
+    }
+
+    fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
         let due = self.next_keep_alive.filter(|due| *due <= now)?;
         // After a long sleep the pings that were missed are not made up for.
         let next = due.checked_add(config.ping_interval).filter(|next| *next > now);
@@ -91,28 +135,25 @@ impl Pings {
         })
     }
 
-    /// A ping was queued; its frame ends at `end` in the stream of outgoing bytes.
-    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
+    fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
         if self.outstanding.len() == MAX_OUTSTANDING {
             self.outstanding.pop_front();
         }
         self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
     }
 
-    /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
-    pub(crate) fn written(&mut self, position: u64, now: Instant) {
+    fn written(&mut self, position: u64, timeout: Option<Duration>, received: u64, now: Instant) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
-            if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
-                let (end, received) = (ping.end, self.received);
+            if let (true, Some(timeout), None) = (ping.keep_alive, timeout, self.pong_due) {
+                let end = ping.end;
                 self.pong_due = now.checked_add(timeout).map(|at| PongDue { at, end, received });
             }
         }
     }
 
-    /// A pong came. The round-trip time, if it answers a ping of ours; earlier pings need no answer any more.
-    pub(crate) fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
+    fn pong(&mut self, payload: &[u8], now: Instant) -> Option<Duration> {
         let index =
             self.outstanding.iter().rposition(|ping| ping.written.is_some() && *ping.payload == *payload)?;
         let answered = self.outstanding.drain(..=index).next_back()?;
@@ -127,10 +168,9 @@ impl Pings {
         Some(rtt)
     }
 
-    /// Whether the peer has been silent for too long after a ping.
-    pub(crate) fn is_dead(&mut self, config: &Config, now: Instant) -> bool {
+    fn is_dead(&mut self, config: &Config, received: u64, now: Instant) -> bool {
         let Some(due) = self.pong_due.filter(|due| due.at <= now) else { return false };
-        let alive = config.liveness == Liveness::AnyData && self.received > due.received;
+        let alive = config.liveness == Liveness::AnyData && received > due.received;
         if alive {
             self.pong_due = None;
         }

@@ -164,7 +164,11 @@ impl Rx {
             return None;
         };
         let payload = rest.get(..len)?;
-        (len as u64 <= config.max_frame_size.min(config.max_message_size)).then_some((kind, payload, size + len))
+        (len as u64 <= config.max_frame_size.min(config.max_message_size)).then_some((
+            kind,
+            payload,
+            size + len,
+        ))
     }
 
     /// The next complete step, or `None` when the input ends before one does. What is left then is the start of a frame, for a

@@ -81,8 +81,8 @@ impl Tx {
     }
 
     /// Round-trip times of pings so far.
-    pub const fn rtt(&self) -> Rtt {
-        self.pings.rtt
+    pub fn rtt(&self) -> Rtt {
+        self.pings.rtt()
     }
 
     /// Takes mask keys from `mask_key` instead of [`Env`]: for tests, or for a source of the user's own.

@@ -6,6 +6,7 @@ mod cells;
 mod chart;
 mod clients;
 mod launch;
+mod neighbours;
 mod options;
 mod progress;
 mod results;
@@ -24,9 +25,13 @@ use websocket_bench::system::Cores;
 use crate::cells::Cell;
 use crate::clients::Client;
 use crate::launch::Launcher;
+use crate::neighbours::Neighbours;
 use crate::options::{Options, Request};
 use crate::progress::Progress;
 use crate::results::{Results, Series, rows};
+
+/// Beyond this share of the machine's time for other processes, figures are doubtful.
+const TOLERATED_SHARE: f64 = 0.03;
 
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args_os().skip(1)) {
@@ -51,6 +56,7 @@ fn run(options: &Options) -> Result<()> {
     if cores.is_none() {
         println!("note: server and client are not pinned to a core each; the figures are worth less");
     }
+    let neighbours = Neighbours::watch()?;
     let launcher = Launcher::new(cores)?;
     let mut results = Results::new(options, cores.is_some());
     for &workload in &options.workloads {
@@ -60,6 +66,13 @@ fn run(options: &Options) -> Result<()> {
         }
         print!("{}", table::render(workload, &rows));
         results.rows.extend(rows);
+    }
+    results.others_cpu_share = neighbours.share()?;
+    if results.others_cpu_share > TOLERATED_SHARE {
+        let percent = 100.0 * results.others_cpu_share;
+        println!(
+            "note: {percent:.0} % of the machine's time went to other processes; the figures are worth less"
+        );
     }
     write(options, &results)
 }

@@ -16,12 +16,14 @@ pub(crate) struct Results {
     rounds: usize,
     quick: bool,
     pinned: bool,
+    /// The share of the machine's time that went to processes other than the benchmark's.
+    pub(crate) others_cpu_share: f64,
     pub(crate) rows: Vec<Row>,
 }
 
 impl Results {
     pub(crate) fn new(options: &Options, pinned: bool) -> Self {
-        Self { rounds: options.rounds, quick: options.quick, pinned, rows: Vec::new() }
+        Self { rounds: options.rounds, quick: options.quick, pinned, others_cpu_share: 0.0, rows: Vec::new() }
     }
 }
 

@@ -24,9 +24,9 @@ pub(crate) struct App {
     /// Somebody waits for the outcome.
     pub(super) keep_outcome: bool,
     /// The failure that has been reported and will end, or has ended, the attempt.
-    pub(super) failure: Option<Error>,
+    pub(super) failure: Option<Box<Error>>,
     /// How the attempt ended, once it has.
-    pub(super) outcome: Option<Outcome>,
+    pub(super) outcome: Option<Box<Outcome>>,
 }
 
 /// What callbacks may change while their connection is borrowed.
@@ -66,7 +66,7 @@ pub(super) enum Stage {
     /// Added; the next turn begins.
     New,
     /// The host's name is being resolved.
-    Resolving { query: u64, deadline: Instant, request: Box<Request> },
+    Resolving(Box<Resolving>),
     /// A stream is connecting; `rest` are the addresses to try after it.
     Connecting(Box<Connecting>),
     /// There is a stream with a connection on it.
@@ -75,13 +75,20 @@ pub(super) enum Stage {
     Ended,
 }
 
+pub(super) struct Resolving {
+    pub(super) query: u64,
+    pub(super) name: String,
+    pub(super) deadline: Instant,
+    pub(super) request: Request,
+}
+
 pub(super) struct Connecting {
     pub(super) key: Key,
     pub(super) io: Io,
     pub(super) address: Option<SocketAddr>,
     pub(super) rest: VecDeque<SocketAddr>,
     pub(super) deadline: Instant,
-    pub(super) request: Box<Request>,
+    pub(super) request: Request,
 }
 
 pub(super) struct LiveStage {
@@ -94,8 +101,8 @@ pub(super) struct LiveStage {
 }
 
 impl App {
-    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>) -> Box<Self> {
-        let control = Control { limit: plan.options.config.max_queued_bytes, ..Control::default() };
+    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, shared: Option<Arc<Shared>>) -> Box<Self> {
+        let control = Control { limit: plan.options.config.max_queued_bytes, shared, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -115,7 +122,7 @@ impl App {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
             Stage::New | Stage::Ended => None,
-            Stage::Resolving { deadline, .. } => Some(*deadline),
+            Stage::Resolving(resolving) => Some(resolving.deadline),
             Stage::Connecting(connecting) => Some(connecting.deadline),
             Stage::Live(live) => live.connection.deadline(),
         }
@@ -150,7 +157,7 @@ impl App {
     pub(super) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
         let (handler, mut context) = self.split(id, apps);
         tell(handler, &mut context, &error);
-        self.failure.get_or_insert(error);
+        self.failure.get_or_insert_with(|| Box::new(error));
     }
 }
 

@@ -117,14 +117,13 @@ impl Apps {
         Ok(self.insert(app.build(options)?))
     }
 
-    pub(crate) fn insert(&mut self, mut app: Box<App>) -> AppId {
+    pub(crate) fn insert(&mut self, app: Box<App>) -> AppId {
         self.generation = self.generation.wrapping_add(1);
         let generation = self.generation;
         let entry = self.slots.vacant_entry();
         let id = AppId { slot: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation };
-        if let Some(shared) = app.plan.shared.take() {
+        if let Some(shared) = &app.control.shared {
             shared.attach(self.inbox.clone(), id, app.control.limit);
-            app.control.shared = Some(shared);
         }
         entry.insert(Slot { generation, app: Some(app), removed: false });
         self.waiting.push(id);

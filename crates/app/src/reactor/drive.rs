@@ -132,7 +132,7 @@ impl Driver<'_> {
             return;
         }
         match &mut app.stage {
-            Stage::Resolving { .. } => self.end(app, id, Some(Error::Timeout(Timeout::Resolve))),
+            Stage::Resolving(_) => self.end(app, id, Some(Error::Timeout(Timeout::Resolve))),
             Stage::Connecting(_) => self.end(app, id, Some(Error::Timeout(Timeout::Connect))),
             Stage::Live(live) => {
                 let outcome = live.connection.handle_timeout(&mut self.apps.env);
@@ -281,18 +281,26 @@ impl Driver<'_> {
             self.retire(app);
             return;
         }
-        if let Some(deadline) = app.deadline()
-            && app.control.armed.is_none_or(|armed| deadline < armed)
-        {
-            self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
-            self.apps.schedule.push(deadline, id, Due::Deadline);
-            app.control.armed = Some(deadline);
-        }
+        self.arm(&mut app, id);
         if let (Some(shared), Stage::Live(live)) = (&app.control.shared, &app.stage) {
             shared.set_open(live.connection.state() == State::Open);
             shared.set_output(live.connection.queued_bytes());
         }
         self.apps.put_back(id, app);
+    }
+
+    /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
+    fn arm(&mut self, app: &mut App, id: AppId) {
+        let (deadline, armed) = (app.deadline(), app.control.armed);
+        if deadline.is_some_and(|deadline| armed.is_some_and(|armed| armed <= deadline)) || deadline == armed
+        {
+            return;
+        }
+        self.apps.schedule.forget(usize::from(armed.is_some()));
+        if let Some(deadline) = deadline {
+            self.apps.schedule.push(deadline, id, Due::Deadline);
+        }
+        app.control.armed = deadline;
     }
 
     fn propagate(&self, panic: Box<dyn Any + Send>) {

@@ -45,17 +45,17 @@ impl Driver<'_> {
             reason: &frame.reason,
             by: if failure.is_some() { None } else { by },
             clean: frame_came && failure.is_none() && outcome.is_none(),
-            error: failure.as_ref(),
+            error: failure.as_deref(),
             unsent: &unsent,
         };
         app.call(id, self.apps, |handler, context| handler.on_close(context, &closed));
-        app.outcome = Some(match (outcome, failure) {
+        app.outcome = Some(Box::new(match (outcome, failure) {
             (Some(outcome), _) => outcome,
-            (None, Some(error)) => Outcome::Lost(error),
+            (None, Some(error)) => Outcome::Lost(*error),
             (None, None) => {
                 Outcome::Clean { code: frame.code, reason: frame.reason, by: by.unwrap_or(Side::Client) }
             }
-        });
+        }));
     }
 
     /// What senders were promised and the wire never saw.
@@ -78,12 +78,12 @@ impl Driver<'_> {
                 self.apps.free_key(connecting.key);
             }
             Stage::Live(mut live) => {
-                app.plan.mask_key = live.connection.tx().take_mask_key();
+                app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.close(&mut self.apps.env);
                 self.dispatcher.deregister(live.key, live.io);
                 self.apps.free_key(live.key);
             }
-            Stage::New | Stage::Resolving { .. } | Stage::Ended => {}
+            Stage::New | Stage::Resolving(_) | Stage::Ended => {}
         }
     }
 
@@ -101,7 +101,7 @@ impl Driver<'_> {
     pub(super) fn retire(&mut self, mut app: Box<App>) {
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         if let (true, Some(outcome)) = (app.keep_outcome, app.outcome.take()) {
-            self.apps.finished = Some(Finished { outcome, app });
+            self.apps.finished = Some(Finished { outcome: *outcome, app });
         }
     }
 }

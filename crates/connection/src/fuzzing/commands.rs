@@ -116,8 +116,12 @@ impl Run {
                 self.feed(&close, leave(operand));
             }
             _ => {
-                let result = self.client.end();
-                self.failed(result);
+                if operand & 1 == 0 {
+                    let result = self.client.end();
+                    self.failed(result);
+                } else {
+                    self.client.conn.close(&mut self.client.env);
+                }
                 self.client.assert_over();
             }
         }

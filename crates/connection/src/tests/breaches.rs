@@ -74,7 +74,7 @@ fn limited() -> Config {
 }
 
 #[test]
-fn b079_to_b092_every_breach_is_answered_with_its_code_and_nothing_more() {
+fn b076_b079_b080_b081_b082_b083_b084_b085_b086_b087_b088_b092_every_breach_is_answered_with_its_code() {
     for (bytes, error, code) in breaches() {
         let mut client = Client::open(limited());
         let bytes = [frame(true, Text, b"before"), bytes, frame(true, Text, b"behind")].concat();
@@ -174,7 +174,8 @@ fn b089_bad_text_is_found_in_a_large_payload_that_is_read_in_place() {
 
 #[test]
 fn b092_header_breaches_are_found_at_their_byte() {
-    for (byte, error) in [(0xc1, ReservedBits(4)), (0x83, UnknownOpcode(3)), (0x09, FragmentedControl(Ping))] {
+    for (byte, error) in [(0xc1, ReservedBits(4)), (0x83, UnknownOpcode(3)), (0x09, FragmentedControl(Ping))]
+    {
         let mut client = Client::open(Config::default());
         assert_eq!(client.came(&[byte]), Err(error.into()));
     }

@@ -197,3 +197,28 @@ fn what_waits_is_still_written_while_closing() {
     client.end().unwrap();
     client.assert_over();
 }
+
+#[test]
+fn b119_a_connection_is_dropped_from_any_state_without_a_failure() {
+    let connecting = |_: &mut Client| {};
+    let half_a_message = |client: &mut Client| {
+        client.came(crate::fuzzing::harness::RESPONSE).unwrap();
+        client.came(&frame(false, Opcode::Text, &[b'x'; 500])).unwrap();
+        client.conn.tx().send_text("waits", &mut client.env).unwrap();
+    };
+    let closing = |client: &mut Client| {
+        client.came(crate::fuzzing::harness::RESPONSE).unwrap();
+        close(client, None, "").unwrap();
+    };
+    let states: [fn(&mut Client); 3] = [connecting, half_a_message, closing];
+    for reach in states {
+        let mut client = Client::connecting(Config::default());
+        reach(&mut client);
+        for _ in 0..2 {
+            client.conn.close(&mut client.env);
+            client.assert_over();
+            assert_eq!(client.conn.error(), None);
+        }
+        assert_eq!(client.end(), Ok(()));
+    }
+}

@@ -8,7 +8,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use crate::fuzzing::{commands, server_frames, upgrade_response};
 
-const ROUNDS: usize = 3000;
+const ROUNDS: usize = 1000;
 
 /// Runs `body` on the seeds of `target`, on damaged ones and on noise.
 fn run(target: &str, body: fn(&[u8])) {

@@ -215,7 +215,13 @@ fn b106_pongs_find_their_pings_by_payload() {
     let rtt = |payload: &[u8], rtt: Option<u32>| Seen::Pong(payload.to_vec(), rtt.map(|rtt| rtt * SECOND));
     assert_eq!(
         client.take(),
-        [rtt(b"none of ours", None), rtt(b"b", Some(2)), rtt(b"a", None), rtt(b"c", Some(1)), rtt(b"c", None)]
+        [
+            rtt(b"none of ours", None),
+            rtt(b"b", Some(2)),
+            rtt(b"a", None),
+            rtt(b"c", Some(1)),
+            rtt(b"c", None)
+        ]
     );
 }
 

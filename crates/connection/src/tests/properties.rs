@@ -61,10 +61,10 @@ impl Pair {
 
     /// Mostly short, sometimes round the lengths at which a header changes its form.
     fn len(&mut self, most: usize) -> usize {
-        let len = match self.below(8) {
-            0 => 120 + self.below(12),
-            1 => 65_530 + self.below(12),
-            2 => self.below(20_000),
+        let len = match self.below(32) {
+            0..4 => 120 + self.below(12),
+            4..6 => 65_530 + self.below(12),
+            6 => self.below(20_000),
             _ => self.below(100),
         };
         len.min(most)
@@ -119,7 +119,7 @@ impl Pair {
 
 #[test]
 fn what_we_send_is_what_a_server_receives() {
-    for seed in 0..60 {
+    for seed in 0..12 {
         let mut pair = Pair::new(seed, Config::default());
         for _ in 0..20 {
             let mut expected = Vec::new();
@@ -166,7 +166,7 @@ fn what_we_send_is_what_a_server_receives() {
 
 #[test]
 fn what_a_server_sends_is_what_we_receive() {
-    for seed in 0..60 {
+    for seed in 0..12 {
         let mut pair = Pair::new(seed, Config::default());
         for _ in 0..20 {
             let (mut expected, mut pings) = (Vec::new(), Vec::new());
@@ -190,9 +190,11 @@ fn what_a_server_sends_is_what_we_receive() {
                     _ => {
                         let cut = pair.below(text.len() + 1);
                         let (first, second) = text.as_bytes().split_at(cut);
-                        for (payload, opcode, fin) in
-                            [(first, Data::Text, false), (&[], Data::Continue, false), (second, Data::Continue, true)]
-                        {
+                        for (payload, opcode, fin) in [
+                            (first, Data::Text, false),
+                            (&[], Data::Continue, false),
+                            (second, Data::Continue, true),
+                        ] {
                             let frame = Frame::message(payload.to_vec(), OpCode::Data(opcode), fin);
                             pair.server.write(Message::Frame(frame)).unwrap();
                         }

@@ -34,18 +34,23 @@ fn b030_b093_text_is_text_binary_is_bytes_and_a_close_is_an_event_of_its_own() {
     let bytes = [frame(true, Text, b"t"), frame(true, Binary, b"b"), close_frame(1000, "done")].concat();
     let mut client = Client::open(Config::default());
     let mut input = Input::new(&bytes);
-    let mut next = || client.conn.receive(&mut input, &mut client.env).unwrap().map(|(event, _)| match event {
-        Event::Message(message @ Message::Text(text)) => {
-            assert_eq!((message.as_text(), message.kind(), message.len()), (Some("t"), Kind::Text, 1));
-            text.to_owned()
-        }
-        Event::Message(message @ Message::Binary(bytes)) => {
-            assert_eq!((message.as_text(), message.kind(), message.is_empty()), (None, Kind::Binary, false));
-            format!("{bytes:?}")
-        }
-        Event::Close(frame) => format!("{frame:?}"),
-        other => panic!("{other:?}"),
-    });
+    let mut next = || {
+        client.conn.receive(&mut input, &mut client.env).unwrap().map(|(event, _)| match event {
+            Event::Message(message @ Message::Text(text)) => {
+                assert_eq!((message.as_text(), message.kind(), message.len()), (Some("t"), Kind::Text, 1));
+                text.to_owned()
+            }
+            Event::Message(message @ Message::Binary(bytes)) => {
+                assert_eq!(
+                    (message.as_text(), message.kind(), message.is_empty()),
+                    (None, Kind::Binary, false)
+                );
+                format!("{bytes:?}")
+            }
+            Event::Close(frame) => format!("{frame:?}"),
+            other => panic!("{other:?}"),
+        })
+    };
     assert_eq!(next().unwrap(), "t");
     assert_eq!(next().unwrap(), "[98]");
     assert_eq!(next().unwrap(), r#"CloseFrame { code: Some(Normal), reason: "done" }"#);
@@ -69,7 +74,8 @@ fn a_whole_frame_is_lent_from_the_callers_buffer() {
 
 #[test]
 fn an_answer_goes_out_while_the_message_is_borrowed() {
-    let bytes = [frame(true, Text, b"one"), frame(false, Binary, b"tw"), frame(true, Continuation, b"o")].concat();
+    let bytes =
+        [frame(true, Text, b"one"), frame(false, Binary, b"tw"), frame(true, Continuation, b"o")].concat();
     let mut client = Client::open(Config::default());
     let mut input = Input::new(&bytes);
     while let Some((event, tx)) = client.conn.receive(&mut input, &mut client.env).unwrap() {

@@ -21,15 +21,15 @@ fn b053_b054_sending_is_refused_while_the_connection_is_not_open() {
     let refused = |client: &mut Client, state| {
         let queued = client.conn.queued_bytes();
         assert_eq!(client.conn.state(), state);
-        assert_eq!(send_all(client), [const { Err(()) }; 5].map(|e: Result<(), ()>| e.map_err(|()| SendError::NotOpen(state))));
+        assert_eq!(
+            send_all(client),
+            [const { Err(()) }; 5].map(|e: Result<(), ()>| e.map_err(|()| SendError::NotOpen(state)))
+        );
         assert_eq!(client.conn.queued_bytes(), queued, "nothing was queued");
     };
     let mut client = Client::connecting(Config::default());
     refused(&mut client, State::Connecting);
-    assert_eq!(
-        client.conn.tx().close(None, "", &mut client.env),
-        Err(SendError::NotOpen(State::Connecting))
-    );
+    assert_eq!(client.conn.tx().close(None, "", &mut client.env), Err(SendError::NotOpen(State::Connecting)));
 
     let mut client = Client::open(Config::default());
     assert_eq!(send_all(&mut client), [const { Ok(()) }; 5]);
@@ -130,7 +130,8 @@ fn b059_fragments_by_hand_with_control_frames_between_them() {
     assert_eq!(tx.send_fragment(None, b"x", true, env), Err(SendError::NothingToContinue));
     tx.send_fragment(Some(Kind::Binary), b"alone", true, env).unwrap();
     tx.send_text("whole", env).unwrap();
-    let frames: Vec<_> = client.sent().into_iter().map(|frame| (frame.fin, frame.opcode, frame.payload)).collect();
+    let frames: Vec<_> =
+        client.sent().into_iter().map(|frame| (frame.fin, frame.opcode, frame.payload)).collect();
     let expected: [(bool, u8, &[u8]); 6] = [
         (false, 1, b"one "),
         (true, 9, b"p"),
@@ -222,7 +223,9 @@ fn b062_the_tx_beside_an_event_can_be_written_too() {
 #[test]
 fn b061_every_close_code_that_is_no_code_is_refused_before_sending() {
     let mut client = Client::open(Config::default());
-    for code in [CloseCode::Status, CloseCode::Abnormal, CloseCode::Tls, CloseCode::Bad(7), CloseCode::Reserved(2000)] {
+    for code in
+        [CloseCode::Status, CloseCode::Abnormal, CloseCode::Tls, CloseCode::Bad(7), CloseCode::Reserved(2000)]
+    {
         let result = client.conn.tx().close(Some(code), "", &mut client.env);
         assert_eq!(result, Err(SendError::InvalidCloseCode(code.into())));
     }

@@ -43,7 +43,11 @@ fn vectors() -> Vec<Vector> {
     let mut vectors = vec![
         vector(
             "messages",
-            &[frame(true, Text, "hé€😀".as_bytes()), frame(true, Binary, b"\x00\xff"), frame(true, Text, b"")],
+            &[
+                frame(true, Text, "hé€😀".as_bytes()),
+                frame(true, Binary, b"\x00\xff"),
+                frame(true, Text, b""),
+            ],
             vec![text("hé€😀"), Seen::Binary(vec![0, 255]), text("")],
             None,
         ),
@@ -211,7 +215,9 @@ impl Vector {
             .iter()
             .filter_map(|seen| match seen {
                 Seen::Ping(payload) => Some((10, payload.clone())),
-                Seen::Close(code, _) => Some((8, code.map_or(Vec::new(), |code| code.to_be_bytes().to_vec()))),
+                Seen::Close(code, _) => {
+                    Some((8, code.map_or(Vec::new(), |code| code.to_be_bytes().to_vec())))
+                }
                 _ => None,
             })
             .collect();

@@ -146,7 +146,8 @@ fn the_response_and_the_first_frames_at_every_split() {
             let mut client = Client::connecting(Config::default());
             client.feed(&bytes[..cut], leave).unwrap();
             client.came(&bytes[cut..]).unwrap();
-            let expected = [Seen::Open, Seen::Text("hi".into()), Seen::Ping(vec![]), Seen::Binary(b"x".to_vec())];
+            let expected =
+                [Seen::Open, Seen::Text("hi".into()), Seen::Ping(vec![]), Seen::Binary(b"x".to_vec())];
             assert_eq!(client.take(), expected, "{cut}");
         }
     }
