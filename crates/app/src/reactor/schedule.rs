@@ -67,7 +67,8 @@ impl Schedule {
 
     /// Drops entries that mean nothing, when these are more than the others.
     pub(super) fn tidy(&mut self, mut is_live: impl FnMut(&Entry) -> bool) {
-        if self.stale > 64 && self.stale > self.heap.len() / 2 {
+        // Each entry that is looked at is paid for by one that was forgotten.
+        if self.stale > self.heap.len() / 2 {
             self.heap.retain(|Reverse(entry)| is_live(entry));
             self.stale = 0;
         }
