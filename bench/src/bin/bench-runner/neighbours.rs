@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use websocket_bench::Result;
-use websocket_bench::system::children_cpu_ns;
+use websocket_bench::system::{children_cpu_ns, own_cpu_ns};
 
 /// Measures from its start.
 pub(crate) struct Neighbours {
@@ -15,16 +15,20 @@ pub(crate) struct Neighbours {
 
 impl Neighbours {
     pub(crate) fn watch() -> Result<Self> {
-        Ok(Self { wall: Instant::now(), ours_ns: children_cpu_ns()?, machine: Machine::now()? })
+        Ok(Self { wall: Instant::now(), ours_ns: ours_ns()?, machine: Machine::now()? })
     }
 
     /// The share of all cores' time since the start that others had, from 0 to 1.
     pub(crate) fn share(&self) -> Result<f64> {
         let now = Machine::now()?;
         let wall_ns = self.wall.elapsed().as_nanos() as f64 * now.cores as f64;
-        let ours = (children_cpu_ns()? - self.ours_ns) as f64 / wall_ns;
+        let ours = (ours_ns()? - self.ours_ns) as f64 / wall_ns;
         Ok((now.busy_share_since(&self.machine) - ours).clamp(0.0, 1.0))
     }
+}
+
+fn ours_ns() -> Result<u64> {
+    Ok(own_cpu_ns()? + children_cpu_ns()?)
 }
 
 /// The kernel's account of all cores, in ticks since boot.

@@ -110,6 +110,8 @@ pub fn a_storm_of_wakes_loses_none<H: Host>(host: &mut H) {
         for round in 1..=ROUNDS {
             start.wait();
             while pushed.load(Ordering::Acquire) < round * THREADS * WAKES {
+                // So that some wakes come between the look and the wait.
+                thread::yield_now();
                 rig.wait(None);
             }
         }

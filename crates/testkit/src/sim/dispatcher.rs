@@ -48,7 +48,6 @@ pub struct SimDispatcher {
     net: SimNet,
     keys: KeyTable<Watched>,
     woken: Arc<Flag>,
-    waits: u64,
     /// The instant of the last wait, and how many there were at it.
     instant: (Duration, u64),
 }
@@ -79,12 +78,7 @@ impl Wake for Flag {
 
 impl SimDispatcher {
     pub(super) fn new(net: SimNet) -> Self {
-        Self { net, keys: KeyTable::new(), woken: Arc::default(), waits: 0, instant: (Duration::ZERO, 0) }
-    }
-
-    /// How often it has been waited on: what tells whether an idle reactor is idle.
-    pub fn waits(&self) -> u64 {
-        self.waits
+        Self { net, keys: KeyTable::new(), woken: Arc::default(), instant: (Duration::ZERO, 0) }
     }
 
     fn watched(&self, io: &mut Io, interest: Interest) -> io::Result<Watched> {
@@ -123,7 +117,7 @@ impl SimDispatcher {
     }
 
     fn count_wait(&mut self) -> io::Result<()> {
-        self.waits += 1;
+        self.net.count_wait();
         let now = self.net.elapsed();
         if self.instant.0 != now {
             self.instant = (now, 0);

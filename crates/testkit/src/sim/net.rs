@@ -1,6 +1,6 @@
 //! The simulated network: clock, agenda, addresses.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -35,6 +35,7 @@ struct World {
     agenda: RefCell<Agenda>,
     addresses: RefCell<BTreeMap<SocketAddr, Address>>,
     attempts: RefCell<Vec<(Duration, SocketAddr)>>,
+    waits: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -72,6 +73,7 @@ impl SimNet {
                 agenda: RefCell::default(),
                 addresses: RefCell::default(),
                 attempts: RefCell::default(),
+                waits: Cell::default(),
             }),
         }
     }
@@ -159,6 +161,15 @@ impl SimNet {
     /// The virtual time since the network was made.
     pub fn elapsed(&self) -> Duration {
         self.world.agenda.borrow().elapsed
+    }
+
+    /// How often the network's dispatchers have been waited on: what tells whether an idle reactor is idle.
+    pub fn waits(&self) -> u64 {
+        self.world.waits.get()
+    }
+
+    pub(super) fn count_wait(&self) {
+        self.world.waits.set(self.waits() + 1);
     }
 
     /// The virtual time at `instant`.

@@ -80,6 +80,7 @@ fn the_clock_moves_only_while_nothing_is_ready() {
     assert_eq!(net.elapsed(), 2 * SECOND);
     assert!(wait(&mut dispatcher, None).unwrap()[0].readable);
     assert_eq!((net.elapsed(), dispatcher.now()), (5 * SECOND, net.now()));
+    assert_eq!(net.waits(), 4);
     assert_eq!(wait(&mut dispatcher, Some(Duration::ZERO)).unwrap(), []);
     assert_eq!(net.elapsed(), 5 * SECOND);
 }
