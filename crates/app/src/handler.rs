@@ -79,7 +79,7 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// Whether fragments of fragmented messages are delivered singly. Asked once, when the app is added.
+    /// Whether fragments of fragmented messages are delivered singly. Asked once for each connection.
     fn wants_fragments(&self) -> bool {
         false
     }

@@ -15,6 +15,8 @@ pub enum HeaderError {
     Value(String),
     /// A line without a colon.
     Line,
+    /// More headers than any request can have: some ten thousand.
+    TooMany,
 }
 
 impl fmt::Display for HeaderError {
@@ -27,6 +29,7 @@ impl fmt::Display for HeaderError {
                 write!(f, "the value of header {name:?} must not contain control characters")
             }
             Self::Line => f.write_str("a header line must have the form \"Name: value\""),
+            Self::TooMany => f.write_str("there are too many headers for one request"),
         }
     }
 }
@@ -116,6 +119,12 @@ impl<const N: usize> ToHeaders for [&str; N] {
     }
 }
 
+impl ToHeaders for Vec<&str> {
+    fn to_headers(&self) -> Result<HeaderMap, HeaderError> {
+        lines(self.iter().copied())
+    }
+}
+
 impl ToHeaders for Vec<String> {
     fn to_headers(&self) -> Result<HeaderMap, HeaderError> {
         lines(self.iter().map(String::as_str))
@@ -137,9 +146,19 @@ fn collect<'a>(pairs: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> Resul
     let mut headers = HeaderMap::new();
     for (name, value) in pairs {
         let Some(value) = value else { continue };
-        headers.append(self::name(name)?, self::value(name, value)?);
+        append(&mut headers, self::name(name)?, self::value(name, value)?)?;
     }
     Ok(headers)
+}
+
+/// Adds all of `more` to `headers`.
+pub(crate) fn append_all(headers: &mut HeaderMap, more: &HeaderMap) -> Result<(), HeaderError> {
+    more.iter().try_for_each(|(name, value)| append(headers, name.clone(), value.clone()))
+}
+
+fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<(), HeaderError> {
+    // A map that is full panics in `append`.
+    headers.try_append(name, value).map(drop).map_err(|_| HeaderError::TooMany)
 }
 
 fn name(name: &str) -> Result<HeaderName, HeaderError> {
@@ -174,6 +193,12 @@ mod tests {
         }
         assert_eq!([("X\r\nY", "v")].to_headers(), Err(HeaderError::Name("X\r\nY".into())));
         assert_eq!(["no colon"].to_headers(), Err(HeaderError::Line));
+    }
+
+    #[test]
+    fn more_headers_than_a_map_can_hold_are_refused() {
+        let many: Vec<_> = (0..40_000).map(|number| (format!("X-{number}"), "")).collect();
+        assert_eq!(many.to_headers(), Err(HeaderError::TooMany));
     }
 
     #[test]

@@ -155,6 +155,18 @@ impl RunOptions {
         self.with(|config| config.max_header_bytes = bytes)
     }
 
+    /// Most headers in the response. Default 128.
+    #[must_use]
+    pub fn max_headers(self, headers: usize) -> Self {
+        self.with(|config| config.max_headers = headers)
+    }
+
+    /// Most bytes kept of the body of a response that refuses the upgrade. Default 16 KiB.
+    #[must_use]
+    pub fn max_error_body(self, bytes: usize) -> Self {
+        self.with(|config| config.max_error_body = bytes)
+    }
+
     /// Accepts masked frames from the server, which RFC 6455 section 5.1 forbids. Default `false`.
     #[must_use]
     pub fn accept_masked_frames(self, accept: bool) -> Self {

@@ -103,13 +103,12 @@ impl Plan {
         for name in more.keys() {
             request.headers.remove(name);
         }
-        for (name, value) in &more {
-            request.headers.append(name.clone(), value.clone());
-        }
+        headers::append_all(&mut request.headers, &more)?;
         if let (Some(credential), false) =
             (&target.authorization, request.headers.contains_key(AUTHORIZATION))
         {
-            request.headers.insert(AUTHORIZATION, credential.clone());
+            let inserted = request.headers.try_insert(AUTHORIZATION, credential.clone());
+            inserted.map_err(|_| HeaderError::TooMany)?;
         }
         Ok(request)
     }

@@ -88,6 +88,8 @@ struct Mailbox {
     /// Where to announce commands; `None` until the app runs and after it has ended.
     home: Option<(Arc<Inbox>, AppId)>,
     announced: bool,
+    /// The app has ended; what is asked of it until it runs again is dropped.
+    ended: bool,
 }
 
 impl Shared {
@@ -110,6 +112,7 @@ impl Shared {
             inbox.push(Job::Commands(app));
         }
         mailbox.home = Some((inbox, app));
+        mailbox.ended = false;
     }
 
     /// The app has ended; returns what was not done.
@@ -120,6 +123,7 @@ impl Shared {
         let mut mailbox = self.lock();
         mailbox.home = None;
         mailbox.announced = false;
+        mailbox.ended = true;
         std::mem::take(&mut mailbox.commands)
     }
 
@@ -144,6 +148,9 @@ impl Shared {
 
     fn post(&self, command: Command) {
         let mut mailbox = self.lock();
+        if mailbox.ended {
+            return;
+        }
         mailbox.commands.push_back(command);
         if !std::mem::replace(&mut mailbox.announced, true) {
             match &mailbox.home {

@@ -81,6 +81,10 @@ impl Target {
             return Err(syntax("it contains control characters, or white space around it"));
         }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| syntax("there is no \"://\""))?;
+        if !is_scheme(scheme) {
+            // It may be a credential or a token that has lost its way: the error does not repeat it.
+            return Err(syntax("what stands before \"://\" is no scheme"));
+        }
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
             "wss" => true,
@@ -123,6 +127,12 @@ impl Target {
             authorization: credential(&parsed),
         })
     }
+}
+
+/// Whether `text` has the form of a scheme (RFC 3986 section 3.1).
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 fn credential(url: &Url) -> Option<HeaderValue> {
@@ -176,6 +186,19 @@ mod tests {
             "ws://a b/",
         ] {
             assert!(matches!(Target::parse(url), Err(UrlError::Syntax(_))), "{url}");
+        }
+    }
+
+    #[test]
+    fn b163_an_error_does_not_repeat_a_credential() {
+        for url in [
+            "user:secret@ws://h/",
+            "token=secret://h/",
+            "http://user:secret@h/?token=secret",
+            "ws://secret@h:x/",
+        ] {
+            let error = Target::parse(url).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("secret"), "{error}");
         }
     }
 

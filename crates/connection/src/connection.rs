@@ -55,11 +55,11 @@ impl Connection {
     /// A request that cannot be sent.
     pub fn new(config: Arc<Config>, request: &Request, env: &mut Env) -> Result<Self, RequestError> {
         let (upgrade, bytes) = Upgrade::start(request, env)?;
-        let tx = Tx::new(bytes, &config);
+        let (rx, tx) = (Rx::new(&config), Tx::new(bytes, &config));
         Ok(Self {
             config,
             upgrade: Some(Box::new(upgrade)),
-            rx: Rx::new(),
+            rx,
             tx,
             started: env.now,
             close_frame: None,
@@ -71,6 +71,12 @@ impl Connection {
     #[inline]
     pub const fn state(&self) -> State {
         self.tx.state
+    }
+
+    /// Delivers fragments singly or whole messages, whatever [`Config::deliver_fragments`] says: for one connection of many that share a
+    /// configuration. To be set before messages come.
+    pub const fn set_deliver_fragments(&mut self, deliver: bool) {
+        self.rx.deliver_fragments = deliver;
     }
 
     /// The sending half.

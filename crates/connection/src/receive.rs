@@ -112,6 +112,7 @@ enum Lent {
 /// The receiving half.
 #[derive(Debug)]
 pub(crate) struct Rx {
+    pub(crate) deliver_fragments: bool,
     partial: Partial,
     message: Option<Progress>,
     carry: Vec<u8>,
@@ -123,8 +124,9 @@ pub(crate) struct Rx {
 }
 
 impl Rx {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(config: &Config) -> Self {
         Self {
+            deliver_fragments: config.deliver_fragments,
             partial: Partial::None,
             message: None,
             carry: Vec::new(),
@@ -272,7 +274,7 @@ impl Rx {
         self.message = Some(progress);
         let bytes = &input.bytes[payload.clone()];
         self.check_text(bytes, config)?;
-        if config.deliver_fragments {
+        if self.deliver_fragments {
             return self.end_frame(header, Place::Input(payload), config);
         }
         self.append(bytes, 0, env);
@@ -396,7 +398,7 @@ impl Rx {
         }
         progress.len = progress.len.saturating_add(header.len);
         // What was handed on is not held: with single fragments each stands for itself.
-        let held = if config.deliver_fragments { header.len } else { progress.len };
+        let held = if self.deliver_fragments { header.len } else { progress.len };
         if held > config.max_message_size {
             return Err(ProtocolError::MessageTooBig { len: held, limit: config.max_message_size });
         }
@@ -413,7 +415,7 @@ impl Rx {
             }
         }
         let kind = message.kind;
-        if config.deliver_fragments && !is_unfragmented(&header) {
+        if self.deliver_fragments && !is_unfragmented(&header) {
             self.lend(&place);
             let first = header.opcode != Opcode::Continuation;
             return Ok(Flow::Step(Step::Fragment { kind, place, first, last: header.fin }));

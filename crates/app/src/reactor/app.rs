@@ -98,6 +98,8 @@ pub(super) struct LiveStage {
     pub(super) connection: Connection,
     /// The end of the stream has been announced, so a short read is not the last.
     pub(super) read_closed: bool,
+    /// Reading stopped early and goes on with its turn among those that did.
+    pub(super) queued: bool,
 }
 
 impl App {

@@ -1,5 +1,6 @@
 //! The apps of one reactor, as callbacks and the reactor's owner reach them.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
@@ -68,8 +69,12 @@ pub struct Apps {
     pub(super) stopping: bool,
     /// The last turn has stopped the apps.
     pub(super) stopped: bool,
+    /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
+    pub(super) running: Option<AppId>,
     /// The app that is running was removed.
     pub(super) interrupted: bool,
+    /// A panic that goes on when the turn has ended.
+    pub(super) panic: Option<Box<dyn Any + Send>>,
     pub(super) resolver: Box<dyn Resolver>,
     pub(super) connector: Box<dyn Connector>,
     pub(super) panic_policy: PanicPolicy,
@@ -97,7 +102,9 @@ impl Apps {
             removals: Vec::new(),
             stopping: false,
             stopped: false,
+            running: None,
             interrupted: false,
+            panic: None,
             resolver,
             connector,
             panic_policy: PanicPolicy::default(),
@@ -137,9 +144,7 @@ impl Apps {
             return false;
         }
         slot.removed = true;
-        if slot.app.is_none() {
-            self.interrupted = true;
-        }
+        self.interrupted |= self.running == Some(id);
         self.removals.push(id);
         true
     }
@@ -147,9 +152,9 @@ impl Apps {
     /// Calls `work` with the [`Context`] of another app, to send to a peer for instance. `None` when that app has ended, or when it is
     /// the one whose callback is running: use its own context.
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
-        let interrupted = std::mem::replace(&mut self.interrupted, false);
-        let app = self.take(id);
-        let mut lent = Lent { apps: self, id, app, interrupted };
+        let app = self.take(id)?;
+        let running = self.running.replace(id);
+        let mut lent = Lent { apps: self, id, app: Some(app), running };
         let app = lent.app.as_mut()?;
         let (_, mut context) = app.split(id, lent.apps);
         Some(work(&mut context))
@@ -251,15 +256,27 @@ struct Lent<'a> {
     apps: &'a mut Apps,
     id: AppId,
     app: Option<Box<App>>,
-    interrupted: bool,
+    /// The app that lends a hand.
+    running: Option<AppId>,
 }
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.apps.interrupted = self.interrupted;
         if let Some(app) = self.app.take() {
             self.apps.put_back(self.id, app);
-            self.apps.attend(self.id);
+        }
+        self.apps.running = self.running;
+        self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
+    }
+}
+
+impl Drop for Apps {
+    fn drop(&mut self) {
+        // Senders outlive the reactor: they must not queue for nobody.
+        for app in self.slots.iter().filter_map(|(_, slot)| slot.app.as_ref()) {
+            if let Some(shared) = &app.control.shared {
+                shared.detach();
+            }
         }
     }
 }

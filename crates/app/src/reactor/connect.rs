@@ -12,6 +12,7 @@ use websocket_link::{Answer, Query};
 use super::AppId;
 use super::app::{App, Connecting, LiveStage, Resolving, Stage};
 use super::drive::Driver;
+use super::schedule::later;
 use crate::Error;
 use crate::inbox::Job;
 use crate::target::Place;
@@ -25,8 +26,8 @@ impl Driver<'_> {
             Err(error) => return self.end(app, id, Some(error)),
         };
         let way = &app.plan.options.way;
-        let connect_deadline = self.apps.env.now + way.connect_timeout;
-        let resolve_deadline = self.apps.env.now + way.resolve_timeout;
+        let connect_deadline = later(self.apps.env.now, way.connect_timeout);
+        let resolve_deadline = later(self.apps.env.now, way.resolve_timeout);
         if let Some(mut io) = app.plan.take(|extras| &mut extras.stream) {
             match self.watch(id, &mut io) {
                 Ok(key) => {
@@ -73,7 +74,7 @@ impl Driver<'_> {
         };
         let source = match addresses {
             Ok(addresses) if !addresses.is_empty() => {
-                let deadline = self.apps.env.now + app.plan.options.way.connect_timeout;
+                let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
                 return self.connect(app, id, addresses.into(), deadline, request);
             }
             Ok(_) => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
@@ -94,6 +95,7 @@ impl Driver<'_> {
         match connected {
             Ok(_) => match Connection::new(app.plan.config().clone(), &request, &mut self.apps.env) {
                 Ok(mut connection) => {
+                    connection.set_deliver_fragments(app.handler.wants_fragments());
                     connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
                     // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
                     let interest = Interest::Write;
@@ -103,6 +105,7 @@ impl Driver<'_> {
                         interest,
                         connection,
                         read_closed: false,
+                        queued: false,
                     }));
                     app.control.mark_dirty(self.apps, id);
                 }

@@ -1,7 +1,7 @@
 //! One piece of work on one app, with the app out of its slot and panics caught.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_connection::{CloseCode, SendError, State};
 use websocket_dispatcher::{Dispatcher, Interest, Ready};
@@ -44,7 +44,7 @@ impl Driver<'_> {
                 let ran = catch_unwind(AssertUnwindSafe(|| work(self.apps)));
                 if let Err(panic) = ran {
                     log::error!(target: "websocket::app", "work from another thread panicked: {}", text(&*panic));
-                    self.propagate(panic);
+                    self.keep_panic(panic);
                 }
             }
         }
@@ -53,6 +53,7 @@ impl Driver<'_> {
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
+        self.apps.running = Some(id);
         self.apps.interrupted = false;
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
         if let Some(panic) = &caught {
@@ -63,9 +64,10 @@ impl Driver<'_> {
                 app.control.ended = true;
             }
         }
+        self.apps.running = None;
         self.settle(app, id);
         if let Some(panic) = caught {
-            self.propagate(panic);
+            self.keep_panic(panic);
         }
     }
 
@@ -82,16 +84,22 @@ impl Driver<'_> {
                 Stage::Connecting(connecting) if connecting.key == ready.key => self.connecting(app, id),
                 Stage::Live(live) if live.key == ready.key => {
                     live.read_closed |= ready.read_closed;
+                    let queued = live.queued;
                     if ready.writable {
                         self.write(app, id);
                     }
-                    if ready.readable {
+                    if ready.readable && !queued {
                         self.read(app, id);
                     }
                 }
                 _ => {}
             },
-            Work::Read => self.read(app, id),
+            Work::Read => {
+                if let Stage::Live(live) = &mut app.stage {
+                    live.queued = false;
+                }
+                self.read(app, id);
+            }
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
             Work::Look => {
@@ -230,7 +238,9 @@ impl Driver<'_> {
         }
         if interest == Interest::Read && std::mem::take(&mut app.control.blocked) {
             self.send_backlog(app, id);
-            app.call(id, self.apps, |handler, context| handler.on_drain(context));
+            if matches!(&app.stage, Stage::Live(live) if live.connection.state() == State::Open) {
+                app.call(id, self.apps, |handler, context| handler.on_drain(context));
+            }
         }
     }
 
@@ -303,9 +313,10 @@ impl Driver<'_> {
         app.control.armed = deadline;
     }
 
-    fn propagate(&self, panic: Box<dyn Any + Send>) {
+    /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
+    fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.apps.panic_policy == PanicPolicy::Propagate {
-            resume_unwind(panic);
+            self.apps.panic = Some(panic);
         }
     }
 }

@@ -31,7 +31,7 @@ impl Driver<'_> {
         let mut by = app.control.close_before_open.then_some(Side::Client);
         if let Stage::Live(live) = &app.stage {
             frame = live.connection.close_frame().cloned();
-            by = live.connection.closing_side();
+            by = live.connection.closing_side().or(by);
         }
         self.close_stream(app);
         let unsent = Self::unsent(app);

@@ -12,6 +12,7 @@ use std::fmt;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::resume_unwind;
 use std::time::{Duration, Instant};
 
 use rand::TryRng as _;
@@ -23,6 +24,7 @@ use websocket_link::{Connector, Resolver, SystemResolver, TcpConnector};
 pub(crate) use app::{App, Control};
 pub use apps::{AppId, Apps, PanicPolicy};
 pub use schedule::TimerId;
+use schedule::later;
 
 use crate::inbox::{Inbox, Job, ReactorHandle};
 use crate::{Error, Outcome};
@@ -157,7 +159,9 @@ impl<D: Dispatcher> Reactor<D> {
     /// Does everything that there is to do now, with `ready` as the dispatcher's observations since the last turn. Never blocks.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
         self.apps.env.now = self.dispatcher.now();
-        self.apps.inbox.take(&mut self.jobs);
+        if self.apps.inbox.has_jobs() {
+            self.apps.inbox.take(&mut self.jobs);
+        }
         let mut driver =
             Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer };
         // What this turn adds to a list waits for the next one.
@@ -193,6 +197,9 @@ impl<D: Dispatcher> Reactor<D> {
             driver.discard(id);
         }
         self.apps.tidy_schedule();
+        if let Some(panic) = self.apps.panic.take() {
+            resume_unwind(panic);
+        }
         self.next()
     }
 
@@ -220,7 +227,7 @@ impl<D: Wait> Reactor<D> {
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let limit = timeout.map(|timeout| self.dispatcher.now() + timeout);
+        let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();

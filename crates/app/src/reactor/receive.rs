@@ -78,7 +78,10 @@ impl Driver<'_> {
         }
         match stop {
             Stop::Dry => {}
-            Stop::Budget => self.apps.runnable.push_back(id),
+            Stop::Budget => {
+                live.queued = true;
+                self.apps.runnable.push_back(id);
+            }
             Stop::End => outcome = outcome.and(live.connection.end_of_stream(env)),
             Stop::Failed(error) => {
                 let closing = live.connection.state() == State::Closing;

@@ -75,6 +75,12 @@ impl Schedule {
     }
 }
 
+/// `now` and `after` more; what is too far for the clock is as far as anybody will wait.
+pub(super) fn later(now: Instant, after: Duration) -> Instant {
+    const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    now.checked_add(after).unwrap_or_else(|| now + AN_AGE)
+}
+
 type Call = Box<dyn FnMut(&mut Context<'_>) -> CallbackResult>;
 
 struct Timer {
@@ -96,7 +102,7 @@ impl AppTimers {
         every: Option<Duration>,
         call: Call,
     ) -> TimerId {
-        let at = apps.env.now + after;
+        let at = later(apps.env.now, after);
         let timer = TimerId(apps.schedule.sequence + 1);
         apps.schedule.push(at, app, Due::Timer(timer));
         self.0.insert(timer, Timer { every, call: Some(call) });
@@ -123,8 +129,8 @@ impl AppTimers {
     pub(super) fn rearm(&mut self, timer: TimerId, call: Call, at: Instant, app: AppId, apps: &mut Apps) {
         if let Some(Timer { every: Some(every), call: slot }) = self.0.get_mut(&timer) {
             *slot = Some(call);
-            let next = at + *every;
-            let next = if next < apps.env.now { apps.env.now + *every } else { next };
+            let next = later(at, *every);
+            let next = if next < apps.env.now { later(apps.env.now, *every) } else { next };
             apps.schedule.push(next, app, Due::Timer(timer));
         }
     }
