@@ -1,2 +1,6 @@
 //! What several whole-system tests share.
 #![forbid(unsafe_code)]
+
+mod support;
+
+pub use support::*;

@@ -31,6 +31,7 @@ mod handler;
 mod headers;
 mod inbox;
 mod options;
+mod outbox;
 mod outcome;
 mod plan;
 mod reactor;

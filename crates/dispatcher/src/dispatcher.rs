@@ -66,7 +66,7 @@ pub trait Dispatcher {
     /// Whether a short read from a socket means that it has run dry.
     ///
     /// `true` is a promise: bytes or an end of stream that arrive after the short read are reported, and an end that had already
-    /// arrived was reported with [`Ready::read_closed`]. It spares one system call a wake-up. Level-triggered loops and
+    /// arrived was reported with [`Ready::read_closed`] or is reported again. It spares one system call a wake-up. Level-triggered loops and
     /// edge-triggered epoll can promise it; the default is not to.
     fn short_read_drains(&self) -> bool {
         false

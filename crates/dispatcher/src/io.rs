@@ -71,7 +71,7 @@ impl Io {
     /// Whether the stream is connected: `Ok(false)` while that is under way.
     ///
     /// # Errors
-    /// The reason why connecting failed.
+    /// The reason why connecting failed. The system tells it once: drop the stream then.
     pub fn connected(&mut self) -> io::Result<bool> {
         let peer = match &mut self.0 {
             Kind::Tcp(stream) => match stream.take_error()? {

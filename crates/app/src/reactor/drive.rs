@@ -71,6 +71,19 @@ impl Driver<'_> {
         }
     }
 
+    /// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
+    pub(super) fn each(
+        &mut self,
+        listed: &mut Vec<AppId>,
+        list: impl FnOnce(&mut Apps) -> &mut Vec<AppId>,
+        mut work: impl FnMut(&mut Self, AppId),
+    ) {
+        std::mem::swap(listed, list(self.apps));
+        for id in listed.drain(..) {
+            work(self, id);
+        }
+    }
+
     /// Drops a removed app.
     pub(super) fn discard(&mut self, id: AppId) {
         if let Some(mut app) = self.apps.take_removed(id) {

@@ -70,6 +70,8 @@ pub struct Reactor<D = MioDispatcher> {
     buffer: Vec<u8>,
     ready: Vec<Ready>,
     jobs: Vec<Job>,
+    /// Takes the place of a list of apps while that is worked through.
+    listed: Vec<AppId>,
 }
 
 impl Reactor {
@@ -109,7 +111,14 @@ impl<D: Dispatcher> Reactor<D> {
         let env = Env::new(dispatcher.now(), SeededEntropy::new(seed));
         let inbox = Inbox::new(dispatcher.waker());
         let apps = Apps::new(env, inbox, Box::new(SystemResolver::default()), Box::new(TcpConnector));
-        Ok(Self { dispatcher, apps, buffer: vec![0; BUFFER], ready: Vec::new(), jobs: Vec::new() })
+        Ok(Self {
+            dispatcher,
+            apps,
+            buffer: vec![0; BUFFER],
+            ready: Vec::new(),
+            jobs: Vec::new(),
+            listed: Vec::new(),
+        })
     }
 
     /// Resolves names with `resolver` instead of the system's.
@@ -181,21 +190,15 @@ impl<D: Dispatcher> Reactor<D> {
         while let Some(entry) = driver.apps.schedule.pop_due(driver.apps.env.now, newest) {
             driver.attend(entry.app, Work::Due(entry));
         }
-        for id in std::mem::take(&mut driver.apps.waiting) {
-            driver.attend(id, Work::Look);
-        }
-        for id in std::mem::take(&mut driver.apps.dirty) {
-            driver.attend(id, Work::Write);
-        }
+        driver.each(&mut self.listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
+        driver.each(&mut self.listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
         if std::mem::take(&mut driver.apps.stopping) {
             driver.apps.stopped = true;
             for id in driver.apps.ids() {
                 driver.attend(id, Work::Stop);
             }
         }
-        for id in std::mem::take(&mut driver.apps.removals) {
-            driver.discard(id);
-        }
+        driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();
         if let Some(panic) = self.apps.panic.take() {
             resume_unwind(panic);

@@ -1,0 +1,101 @@
+//! The loop's end of an app's senders.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use websocket_connection::{Env, SendError, Tx};
+
+use crate::sender::{Command, OwnedMessage, Shared};
+
+/// What senders have asked for, from the mailbox to the wire.
+///
+/// A message is kept until its last byte was written, so that it can be handed back when the connection ends before that.
+pub(crate) struct Outbox {
+    shared: Arc<Shared>,
+    /// Out of the mailbox and not done yet.
+    commands: VecDeque<Command>,
+    /// Messages whose turn has come, which the full output could not take yet.
+    backlog: VecDeque<OwnedMessage>,
+    /// Messages in the output, each with the position at which its frame ends.
+    in_output: VecDeque<(u64, OwnedMessage)>,
+    /// The position up to which the output was written.
+    written: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(shared: Arc<Shared>) -> Box<Self> {
+        Box::new(Self {
+            shared,
+            commands: VecDeque::new(),
+            backlog: VecDeque::new(),
+            in_output: VecDeque::new(),
+            written: 0,
+        })
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Empties the mailbox.
+    pub(crate) fn fetch(&mut self) {
+        self.commands.append(&mut self.shared.take());
+    }
+
+    /// The next thing to do but for sending, whose messages join the backlog.
+    pub(crate) fn next_command(&mut self) -> Option<Command> {
+        loop {
+            match self.commands.pop_front()? {
+                Command::Send(message) => self.backlog.push_back(message),
+                command => return Some(command),
+            }
+        }
+    }
+
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+
+    /// Encodes the backlog, until the output is full.
+    ///
+    /// # Errors
+    /// Why a message has to wait: the output is full, a fragmented message is being sent, or the connection closes.
+    pub(crate) fn encode(&mut self, tx: &mut Tx, env: &mut Env) -> Result<(), SendError> {
+        while let Some(message) = self.backlog.front() {
+            match message {
+                OwnedMessage::Text(text) => tx.send_text(text, env)?,
+                OwnedMessage::Binary(bytes) => tx.send_binary(bytes, env)?,
+                OwnedMessage::Ping(payload) => tx.ping(payload, env)?,
+            }
+            self.shared.release(message);
+            let end = self.written + tx.queued_bytes() as u64;
+            self.in_output.extend(self.backlog.pop_front().map(|message| (end, message)));
+        }
+        Ok(())
+    }
+
+    /// `len` bytes more of the output were written.
+    pub(crate) fn wrote(&mut self, len: usize) {
+        self.written += len as u64;
+        while self.in_output.front().is_some_and(|(end, _)| *end <= self.written) {
+            self.in_output.pop_front();
+        }
+    }
+
+    /// The app has ended; what was promised to senders and is not wholly on the wire.
+    pub(crate) fn close(&mut self) -> Vec<OwnedMessage> {
+        self.commands.append(&mut self.shared.detach());
+        let in_output = self.in_output.drain(..).map(|(_, message)| message);
+        let commands = self.commands.drain(..).filter_map(|command| match command {
+            Command::Send(message) => Some(message),
+            _ => None,
+        });
+        in_output.chain(self.backlog.drain(..)).chain(commands).collect()
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.shared.detach();
+    }
+}

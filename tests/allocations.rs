@@ -1,0 +1,98 @@
+//! In the steady state a message costs no heap allocation: not when it is received, not when it is echoed, neither whole nor in fragments,
+//! neither small nor large.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use websocket_app::{Context, Kind, Message, Reactor, RunOptions, SendError, WebSocketApp};
+use websocket_testkit::server::EchoServer;
+
+thread_local! {
+    /// Allocations of this thread: the server's thread has its own.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes on to the system's allocator with the arguments as they came; counting touches a cell of the thread that
+// needs neither allocation nor destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above; the pointer came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Echoes `messages` messages on each of `apps` connections after a warm-up of as many; returns the allocations of the second part.
+fn allocations(
+    apps: usize,
+    messages: usize,
+    send: impl Fn(&mut Context<'_>) -> Result<(), SendError> + Copy + 'static,
+) -> u64 {
+    let server = EchoServer::start().unwrap();
+    let mut reactor = Reactor::new().unwrap();
+    let echoed = Rc::new(Cell::new(0));
+    for _ in 0..apps {
+        let echoed = echoed.clone();
+        WebSocketApp::new(server.url())
+            .on_open(move |app, _| send(app))
+            .on_message(move |app, _| {
+                echoed.set(echoed.get() + 1);
+                send(app)
+            })
+            .run_on(&mut reactor, &RunOptions::default())
+            .unwrap();
+    }
+    let mut run_to = |count: usize| {
+        reactor.run_until(|_| echoed.get() >= count).unwrap();
+        ALLOCATIONS.get()
+    };
+    let before = run_to(apps * messages);
+    run_to(2 * apps * messages) - before
+}
+
+#[test]
+fn small_texts_cost_no_allocation() {
+    let text = "x".repeat(100);
+    let text: &'static str = text.leak();
+    assert_eq!(allocations(10, 1000, move |app| app.send_text(text)), 0);
+}
+
+#[test]
+fn fragmented_messages_cost_no_allocation() {
+    let send = |app: &mut Context<'_>| {
+        app.send_fragment(Some(Kind::Binary), &[1; 300], false)?;
+        app.send_fragment(None, &[2; 300], true)
+    };
+    assert_eq!(allocations(3, 1000, send), 0);
+}
+
+#[test]
+fn large_messages_cost_no_allocation() {
+    let bytes: &'static [u8] = vec![7; 1 << 20].leak();
+    assert_eq!(allocations(1, 20, move |app| app.send_bytes(bytes)), 0);
+}
+
+#[test]
+fn the_counter_counts() {
+    let before = ALLOCATIONS.get();
+    let boxed = Box::new(Message::Binary(&[]));
+    assert_eq!(boxed.len(), 0);
+    assert_eq!(ALLOCATIONS.get(), before + 1);
+}

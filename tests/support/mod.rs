@@ -1,0 +1,9 @@
+//! Apps that write down what they are told, and reactors to run them on.
+
+mod log;
+mod wait;
+mod world;
+
+pub use self::log::{Log, close_line, error_line, outcome_line};
+pub use self::wait::{run, until};
+pub use self::world::{SERVER, URL, World};
