@@ -1,4 +1,5 @@
 //! What the server sends: frames however they are cut, breaches of the protocol, limits, UTF-8.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -356,7 +357,7 @@ fn b072_the_response_itself_may_come_one_byte_at_a_time_with_frames_behind_it() 
 
 #[test]
 fn b074_a_message_larger_than_any_buffer_comes_whole() {
-    let large: Rc<[u8]> = (0..5_000_000_u32).map(|index| (index * 7 >> 3) as u8).collect();
+    let large: Rc<[u8]> = (0..5_000_000_u32).map(|index| ((index * 7) >> 3) as u8).collect();
     let sent = large.to_vec();
     let server = ScriptedServer::start(move |mut peer| {
         peer.accept_upgrade();

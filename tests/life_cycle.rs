@@ -7,9 +7,11 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::dispatcher::Io;
-use websocket_app::{ConfigError, Error, HeaderError, Outcome, Reactor, RunOptions, Side, State, WebSocketApp};
+use websocket_app::{
+    ConfigError, Error, HeaderError, Outcome, Reactor, RunOptions, Side, State, WebSocketApp,
+};
 use websocket_testkit::server::{EchoServer, ScriptedServer};
-use websocket_tests::{Log, URL, World, outcome_line, run, until};
+use websocket_tests::{Log, SERVER, URL, World, outcome_line, run, run_forever, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -96,7 +98,7 @@ fn b007_b008_a_run_tells_who_closed_it_or_what_broke_it() {
     .unwrap();
     let log = Log::new();
     let mut app = log.app(server.url()).on_message(|app, _| app.close());
-    let mut outcomes = (0..3).map(|_| app.run_forever(&RunOptions::new()).unwrap());
+    let mut outcomes = (0..3).map(|_| run_forever(&mut app, &RunOptions::new()).unwrap());
 
     let by_client = outcomes.next().unwrap();
     assert_eq!(outcome_line(&by_client), "clean 1000 as you wish, by Client");
@@ -126,19 +128,16 @@ fn b009_b010_an_app_can_run_again_and_each_run_starts_afresh() {
     .unwrap();
     let log = Log::new();
     let hello = log.clone();
-    let mut app = log
-        .app(server.url())
-        .header([("X-Fixed", "1")])
-        .cookie("c=2")
-        .mask_key(|| [7; 4])
-        .on_open(move |app, _| {
+    let mut app = log.app(server.url()).header([("X-Fixed", "1")]).cookie("c=2").mask_key(|| [7; 4]).on_open(
+        move |app, _| {
             hello.push("open");
             app.send_text("hello")
-        });
-    assert!(app.run_forever(&RunOptions::new()).unwrap().is_error());
+        },
+    );
+    assert!(run_forever(&mut app, &RunOptions::new()).unwrap().is_error());
     log.take();
     for _ in 0..2 {
-        assert!(!app.run_forever(&RunOptions::new()).unwrap().is_error());
+        assert!(!run_forever(&mut app, &RunOptions::new()).unwrap().is_error());
         assert_eq!(log.take(), ["open", "close 1000, by server, clean"]);
     }
     server.join();
@@ -162,7 +161,7 @@ fn b010_a_run_of_a_handler_and_one_that_removed_its_app_leave_the_app_fit_for_an
     let opened = Rc::new(Cell::new(0));
     let mut app = WebSocketApp::with_handler(server.url(), Counter(opened.clone()));
     for run in 1..=2 {
-        app.run_forever(&RunOptions::new()).unwrap();
+        run_forever(&mut app, &RunOptions::new()).unwrap();
         assert_eq!(opened.get(), run);
     }
 
@@ -173,7 +172,7 @@ fn b010_a_run_of_a_handler_and_one_that_removed_its_app_leave_the_app_fit_for_an
         app.remove();
     });
     for _ in 0..2 {
-        assert_eq!(outcome_line(&app.run_forever(&RunOptions::new()).unwrap()), "stopped");
+        assert_eq!(outcome_line(&run_forever(&mut app, &RunOptions::new()).unwrap()), "stopped");
         assert_eq!(log.take(), ["open"]);
     }
 }
@@ -193,14 +192,14 @@ fn b012_an_app_knows_its_state_in_every_callback() {
             message.borrow_mut().push((app.is_running(), app.state(), app.is_open()));
         })
         .on_close(move |app, _| close.borrow_mut().push((app.is_running(), app.state(), app.is_open())));
-    app.run_forever(&RunOptions::new()).unwrap();
+    run_forever(&mut app, &RunOptions::new()).unwrap();
     assert_eq!(
         *seen.borrow(),
         [(true, State::Open, true), (true, State::Closing, false), (false, State::Closed, false)]
     );
 
     let mut world = World::new();
-    world.net.black_hole(websocket_tests::SERVER);
+    world.net.black_hole(SERVER);
     let id = Log::new().app(URL).run_on(&mut world.reactor, &RunOptions::new()).unwrap();
     world.settle();
     let state = world.reactor.apps().with(id, |app| (app.is_running(), app.state(), app.is_open()));
@@ -240,7 +239,7 @@ fn b013_a_stop_from_another_thread_ends_a_run_and_the_server_is_told_1001() {
         let sender = app.sender();
         thread::spawn(move || sender.stop());
     });
-    assert_eq!(outcome_line(&app.run_forever(&RunOptions::new()).unwrap()), "stopped");
+    assert_eq!(outcome_line(&run_forever(&mut app, &RunOptions::new()).unwrap()), "stopped");
     assert_eq!(log.lines(), ["open", "close, by client"]);
     server.join();
 }
@@ -275,7 +274,7 @@ fn b014_a_close_before_the_start_is_honoured() {
     let log = Log::new();
     let mut app = log.app("ws://127.0.0.1:9/");
     app.sender().close();
-    assert_eq!(outcome_line(&app.run_forever(&RunOptions::new()).unwrap()), "clean none, by Client");
+    assert_eq!(outcome_line(&run_forever(&mut app, &RunOptions::new()).unwrap()), "clean none, by Client");
     assert_eq!(log.take(), ["close, by client"]);
 
     let mut world = World::new();
@@ -311,12 +310,13 @@ fn b016_a_header_function_is_called_before_every_attempt_and_once() {
     let calls = Rc::new(Cell::new(0));
     let count = calls.clone();
     let log = Log::new();
-    let mut app = log.app(server.url()).header([("X-Fixed", "yes"), ("X-Attempt", "0")]).header_with(move || {
-        count.set(count.get() + 1);
-        vec![("X-Attempt", count.get().to_string())]
-    });
+    let mut app =
+        log.app(server.url()).header([("X-Fixed", "yes"), ("X-Attempt", "0")]).header_with(move || {
+            count.set(count.get() + 1);
+            vec![("X-Attempt", count.get().to_string())]
+        });
     for run in 1..=3 {
-        app.run_forever(&RunOptions::new()).unwrap();
+        run_forever(&mut app, &RunOptions::new()).unwrap();
         assert_eq!(calls.get(), run);
     }
     server.join();
@@ -326,10 +326,7 @@ fn b016_a_header_function_is_called_before_every_attempt_and_once() {
 fn b016_what_a_header_function_returns_is_checked_before_any_io() {
     let mut world = World::new();
     let log = Log::new();
-    log.app(URL)
-        .header_with(|| [("X", "a\r\nb")])
-        .run_on(&mut world.reactor, &RunOptions::new())
-        .unwrap();
+    log.app(URL).header_with(|| [("X", "a\r\nb")]).run_on(&mut world.reactor, &RunOptions::new()).unwrap();
     world.reactor.run().unwrap();
     assert_eq!(log.lines(), ["error Header(Value(\"X\"))", "close: Header(Value(\"X\"))"]);
     assert_eq!(world.net.attempts(), []);
@@ -347,7 +344,7 @@ fn b019_a_prepared_socket_is_used_and_host_and_path_come_from_the_url() {
     let log = Log::new();
     let stream = Io::tcp(TcpStream::connect(server.addr()).unwrap()).unwrap();
     let mut app = log.app("ws://example.test:8080/chat?x=1").socket(stream);
-    assert!(!app.run_forever(&RunOptions::new()).unwrap().is_error());
+    assert!(!run_forever(&mut app, &RunOptions::new()).unwrap().is_error());
     assert_eq!(log.lines(), ["open", "close 1000, by server, clean"]);
     assert_eq!(server.accepted(), 1);
     server.join();

@@ -1,4 +1,5 @@
 //! What the app sends, byte by byte as the server gets it.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -405,6 +406,33 @@ fn b063_what_exceeds_the_bound_is_refused_with_figures_and_fits_when_on_drain_co
     assert_eq!(decoder.next_frame().unwrap().payload, [1; 6000]);
     assert_eq!(decoder.next_frame().unwrap().payload, [2; 6000]);
     assert_eq!(log.lines(), ["drain, 0 queued"; 2]);
+}
+
+#[test]
+fn a_request_that_leaves_in_pieces_calls_no_on_drain_before_on_open() {
+    let mut faults = Faults::default();
+    faults.send_buffer = 50;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let log = Log::new();
+    let listener = world.net.listen(SERVER);
+    log.app(URL).run_on(&mut world.reactor, &RunOptions::new()).unwrap();
+    world.settle();
+    let peer = listener.accept().unwrap();
+    while peer.accept_upgrade().is_none() {
+        world.settle();
+    }
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b223_every_close_code_has_a_name() {
+    // 1004 is reserved, 1014 was registered after the others: it is a number here.
+    for code in (1000..=1015).filter(|code| ![1004, 1014].contains(code)) {
+        let named = CloseCode::from(code);
+        assert_eq!(u16::from(named), code);
+        assert!(!matches!(named, CloseCode::Bad(_) | CloseCode::Reserved(_)), "{code} is {named:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! From the URL to the open connection: the request as the server sees it, the response as the client checks it.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -112,6 +112,8 @@ fn name(error: &Error) -> String {
         Error::Upgrade(UpgradeError::Status { response, .. }) => {
             format!("Upgrade(Status {})", response.status.as_u16())
         }
+        Error::Upgrade(UpgradeError::NotHttp) => "Upgrade(NotHttp)".to_owned(),
+        Error::Upgrade(UpgradeError::EndOfStream) => "Upgrade(EndOfStream)".to_owned(),
         Error::Callback(error) => format!("Callback({error})"),
         other => format!("{other:?}"),
     }

@@ -5,5 +5,5 @@ mod wait;
 mod world;
 
 pub use self::log::{Log, close_line, error_line, outcome_line};
-pub use self::wait::{run, until};
+pub use self::wait::{run, run_forever, until};
 pub use self::world::{SERVER, URL, World};

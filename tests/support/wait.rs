@@ -1,9 +1,11 @@
-//! Running a reactor on real sockets until something has happened.
+//! Running on real sockets until something has happened, but not for ever.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use websocket_app::dispatcher::Wait;
-use websocket_app::{Apps, Reactor};
+use websocket_app::{Apps, Error, Outcome, Reactor, RunOptions, WebSocketApp};
 
 /// A safety net: it turns a test that would hang into one that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -33,4 +35,28 @@ pub fn until<D: Wait>(reactor: &mut Reactor<D>, mut done: impl FnMut(&mut Apps) 
         reactor.poll(Some(left)).expect("the loop works");
     }
     unreachable!("turns are counted without end")
+}
+
+/// [`WebSocketApp::run_forever`], but not for ever.
+///
+/// # Errors
+/// Those of the run.
+///
+/// # Panics
+/// When it does not end.
+#[track_caller]
+pub fn run_forever(app: &mut WebSocketApp, options: &RunOptions) -> Result<Outcome, Error> {
+    let sender = app.sender();
+    let (ended, end) = mpsc::channel::<()>();
+    let watchdog = thread::spawn(move || {
+        let late = end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout);
+        if late {
+            sender.stop();
+        }
+        late
+    });
+    let outcome = app.run_forever(options);
+    drop(ended);
+    assert!(!watchdog.join().expect("the watchdog lives"), "the run does not end");
+    outcome
 }

@@ -43,9 +43,8 @@ fn echo(task: &Task) -> Result<Report> {
     let mut ids = Vec::with_capacity(task.connections);
     for index in 0..task.connections {
         let (opened, trips) = (opened.clone(), trips.clone());
-        let app = WebSocketApp::new(task.url())
-            .on_open(move |_, _| opened.set(opened.get() + 1))
-            .on_message(move |app, message| {
+        let app = WebSocketApp::new(task.url()).on_open(move |_, _| opened.set(opened.get() + 1)).on_message(
+            move |app, message| {
                 let Message::Text(text) = message else { return Ok(()) };
                 let last = trips.borrow_mut().as_mut().is_some_and(|trips| trips.count(index, text.len()));
                 if last {
@@ -53,7 +52,8 @@ fn echo(task: &Task) -> Result<Report> {
                     return Ok(());
                 }
                 app.send_text(text)
-            });
+            },
+        );
         ids.push(app.run_on(&mut reactor, &RunOptions::default())?);
     }
     reactor.run_until(|_| opened.get() == task.connections)?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use websocket_connection::{CloseCode, CloseFrame, Env, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
+use crate::outbox::Outbox;
 use crate::reactor::{AppId, Apps, Control, TimerId};
 use crate::sender::{CloseRequest, Sender, Shared};
 use crate::{CallbackResult, IntoCallbackResult};
@@ -108,7 +109,7 @@ impl Context<'_> {
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(Live { tx, io }) = &mut self.live else { return Ok(()) };
-        write_all(tx, io, &mut self.apps.env).map(drop)
+        write_all(self.control, tx, io, &mut self.apps.env).map(drop)
     }
 
     /// The state of the connection, in the words of RFC 6455.
@@ -152,11 +153,12 @@ impl Context<'_> {
 
     /// A handle on this app for other threads.
     pub fn sender(&mut self) -> Sender {
-        let shared = self.control.shared.get_or_insert_with(|| {
+        let outbox = self.control.outbox.get_or_insert_with(|| {
             let shared = Shared::new();
             shared.attach(self.apps.inbox.clone(), self.id, self.control.limit);
-            shared
+            Outbox::new(shared)
         });
+        let shared = outbox.shared();
         if let Some(live) = &self.live {
             shared.set_open(live.tx.state() == State::Open);
             shared.set_output(live.tx.queued_bytes());
@@ -218,12 +220,18 @@ impl Context<'_> {
 }
 
 /// Writes until nothing is left or the stream takes no more; `true` when nothing is left.
-pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
+pub(crate) fn write_all(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
     while tx.queued_bytes() > 0 {
         match io.write(tx.output()) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(len) => tx.wrote(len, env),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Ok(len) => {
+                tx.wrote(len, env);
+                control.wrote(len);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                control.blocked = true;
+                return Ok(false);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

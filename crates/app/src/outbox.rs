@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use websocket_connection::{Env, SendError, Tx};
 
-use crate::sender::{Command, OwnedMessage, Shared};
+use crate::sender::{Command, Order, OwnedMessage, Shared};
 
 /// What senders have asked for, from the mailbox to the wire.
 ///
@@ -42,12 +42,12 @@ impl Outbox {
         self.commands.append(&mut self.shared.take());
     }
 
-    /// The next thing to do but for sending, whose messages join the backlog.
-    pub(crate) fn next_command(&mut self) -> Option<Command> {
+    /// The next order; messages on the way to it join the backlog.
+    pub(crate) fn next_order(&mut self) -> Option<Order> {
         loop {
             match self.commands.pop_front()? {
                 Command::Send(message) => self.backlog.push_back(message),
-                command => return Some(command),
+                Command::Do(order) => return Some(order),
             }
         }
     }
@@ -88,7 +88,7 @@ impl Outbox {
         let in_output = self.in_output.drain(..).map(|(_, message)| message);
         let commands = self.commands.drain(..).filter_map(|command| match command {
             Command::Send(message) => Some(message),
-            _ => None,
+            Command::Do(_) => None,
         });
         in_output.chain(self.backlog.drain(..)).chain(commands).collect()
     }
@@ -96,6 +96,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
+        // Senders outlive the app and its reactor: they must not queue for nobody.
         self.shared.detach();
     }
 }

@@ -11,6 +11,9 @@ use websocket_connection::{CloseCode, CloseFrame, MAX_CONTROL_PAYLOAD, SendError
 use crate::inbox::{Inbox, Job};
 use crate::{AppId, CallbackResult, Context, Error, ReactorHandle, RunOptions, WebSocketApp};
 
+/// The longest header of a frame that a client sends (RFC 6455 section 5.2), which the output reckons with for every frame.
+const MAX_HEADER: usize = 14;
+
 /// A message on its way to the loop. Cloning it is cheap: the payload is shared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -30,6 +33,11 @@ impl OwnedMessage {
             Self::Text(text) => text.as_bytes(),
             Self::Binary(bytes) | Self::Ping(bytes) => bytes,
         }
+    }
+
+    /// The bytes that it may take up in the output.
+    fn frame_len(&self) -> usize {
+        self.as_bytes().len().saturating_add(MAX_HEADER)
     }
 }
 
@@ -66,6 +74,11 @@ type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
 pub(crate) enum Command {
     Send(OwnedMessage),
+    Do(Order),
+}
+
+/// Anything but sending.
+pub(crate) enum Order {
     Close(CloseRequest),
     Remove,
     Run(Work),
@@ -74,7 +87,7 @@ pub(crate) enum Command {
 /// What an app and its senders share.
 pub(crate) struct Shared {
     open: AtomicBool,
-    /// Bytes in `commands` and in the app's backlog.
+    /// Bytes of the messages that are not in the output yet.
     accepted: AtomicUsize,
     /// Bytes in the connection's output, as of the last turn.
     output: AtomicUsize,
@@ -117,10 +130,10 @@ impl Shared {
 
     /// The app has ended; returns what was not done.
     pub(crate) fn detach(&self) -> VecDeque<Command> {
+        let mut mailbox = self.lock();
         self.open.store(false, Ordering::Release);
         self.accepted.store(0, Ordering::Relaxed);
         self.output.store(0, Ordering::Relaxed);
-        let mut mailbox = self.lock();
         mailbox.home = None;
         mailbox.announced = false;
         mailbox.ended = true;
@@ -135,9 +148,9 @@ impl Shared {
         self.output.store(bytes, Ordering::Relaxed);
     }
 
-    /// A message of `len` bytes has left the mailbox or the backlog.
-    pub(crate) fn release(&self, len: usize) {
-        self.accepted.fetch_sub(len, Ordering::Relaxed);
+    /// A message has gone to the output.
+    pub(crate) fn release(&self, message: &OwnedMessage) {
+        self.accepted.fetch_sub(message.frame_len(), Ordering::Relaxed);
     }
 
     pub(crate) fn take(&self) -> VecDeque<Command> {
@@ -146,18 +159,24 @@ impl Shared {
         std::mem::take(&mut mailbox.commands)
     }
 
-    fn post(&self, command: Command) {
+    fn order(&self, order: Order) {
+        self.lock().post(Command::Do(order));
+    }
+
+    /// Takes a message, or hands it back. All is decided under the lock, so that nothing is accepted after [`detach`](Self::detach).
+    fn accept(&self, message: OwnedMessage) -> Result<(), (OwnedMessage, SendError)> {
+        let len = message.frame_len();
         let mut mailbox = self.lock();
-        if mailbox.ended {
-            return;
+        if !self.open.load(Ordering::Acquire) {
+            return Err((message, SendError::NotOpen(State::Closed)));
         }
-        mailbox.commands.push_back(command);
-        if !std::mem::replace(&mut mailbox.announced, true) {
-            match &mailbox.home {
-                Some((inbox, app)) => inbox.push(Job::Commands(*app)),
-                None => mailbox.announced = false,
-            }
+        let (queued, limit) = (self.queued(), self.limit.load(Ordering::Relaxed));
+        if queued.saturating_add(len) > limit {
+            return Err((message, SendError::QueueFull { queued, len, limit }));
         }
+        self.accepted.fetch_add(len, Ordering::Relaxed);
+        mailbox.post(Command::Send(message));
+        Ok(())
     }
 
     fn queued(&self) -> usize {
@@ -166,6 +185,19 @@ impl Shared {
 
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
         self.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Mailbox {
+    fn post(&mut self, command: Command) {
+        if self.ended {
+            return;
+        }
+        self.commands.push_back(command);
+        if let (Some((inbox, app)), false) = (&self.home, self.announced) {
+            inbox.push(Job::Commands(*app));
+            self.announced = true;
+        }
     }
 }
 
@@ -228,34 +260,15 @@ impl Sender {
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send(&self, message: OwnedMessage) -> Result<(), Refused> {
         let len = message.as_bytes().len();
-        let shared = &*self.0;
         if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
             return Err(Refused { message, reason: SendError::ControlTooLong { len } });
         }
-        if !shared.open.load(Ordering::Acquire) {
-            return Err(Refused { message, reason: SendError::NotOpen(State::Closed) });
-        }
-        let limit = shared.limit.load(Ordering::Relaxed);
-        let output = shared.output.load(Ordering::Relaxed);
-        let fits = |accepted: usize| {
-            let total = accepted.checked_add(len)?;
-            (total.checked_add(output)? <= limit).then_some(total)
-        };
-        match shared.accepted.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits) {
-            Ok(_) => {
-                shared.post(Command::Send(message));
-                Ok(())
-            }
-            Err(accepted) => {
-                let reason = SendError::QueueFull { queued: accepted + output, len, limit };
-                Err(Refused { message, reason })
-            }
-        }
+        self.0.accept(message).map_err(|(message, reason)| Refused { message, reason })
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
     pub fn close(&self) {
-        self.0.post(Command::Close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() }));
+        self.0.order(Order::Close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() }));
     }
 
     /// Starts the closing handshake in the loop's next turn; never blocks. Before the app runs, or before its connection is open, the
@@ -265,13 +278,13 @@ impl Sender {
     /// A code or reason that must not be sent; nothing was queued.
     pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         CloseFrame::check(Some(code), reason)?;
-        self.0.post(Command::Close(CloseRequest { code: Some(code), reason: reason.to_owned() }));
+        self.0.order(Order::Close(CloseRequest { code: Some(code), reason: reason.to_owned() }));
         Ok(())
     }
 
     /// Ends the app at once and silently: no closing handshake, no further callback.
     pub fn remove(&self) {
-        self.0.post(Command::Remove);
+        self.0.order(Order::Remove);
     }
 
     /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`. If the app ends first, `work`
@@ -280,7 +293,7 @@ impl Sender {
         &self,
         work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static,
     ) {
-        self.0.post(Command::Run(Box::new(move |app| work(app).into_callback_result())));
+        self.0.order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
     }
 
     /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does not run.

@@ -250,7 +250,8 @@ impl WebSocketApp {
 
     /// Takes back what [`build`](Self::build) moved, for the next run.
     fn restore(&mut self, app: App) {
-        let (handler, plan) = app.into_parts();
+        let (handler, plan, shared) = app.into_parts();
+        self.shared = shared;
         (self.header_function, self.mask_key) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {

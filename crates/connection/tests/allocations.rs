@@ -1,4 +1,5 @@
 //! In the steady state receiving and answering messages allocates nothing.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -16,6 +16,9 @@
 //! websocket_testkit::dispatcher_conformance!(host: SimNet::new(1));
 //! ```
 //!
+//! A loop that owns the thread and calls back is tested through a [`Wait`](websocket_dispatcher::Wait) made for the
+//! test: it runs the loop until something was collected, a wake came, or the deadline passed.
+//!
 //! The suite asks for what the contract promises and no more: it takes edges and levels, spurious observations and late changes, and
 //! never looks at how long something took. What it does not take is silence, another's key, or a wait that returns in circles. Its
 //! time limits only turn a hanging test into a failing one.
@@ -42,7 +45,8 @@ use std::thread;
 
 pub use self::host::{Far, Host, Sockets};
 
-/// The points, each a function that panics when a dispatcher misses it. [`dispatcher_conformance!`](crate::dispatcher_conformance) makes tests of them.
+/// The points, each a function that panics when a dispatcher misses it.
+/// [`dispatcher_conformance!`](crate::dispatcher_conformance) makes tests of them.
 pub mod points {
     pub use super::changes::*;
     pub use super::identity::*;

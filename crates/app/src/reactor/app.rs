@@ -11,8 +11,9 @@ use websocket_dispatcher::{Interest, Io, Key};
 use super::schedule::AppTimers;
 use super::{AppId, Apps};
 use crate::context::Live;
+use crate::outbox::Outbox;
 use crate::plan::Plan;
-use crate::sender::{OwnedMessage, Shared};
+use crate::sender::Shared;
 use crate::{CallbackResult, Context, Error, Handler, Outcome};
 
 /// One app.
@@ -33,17 +34,17 @@ pub(crate) struct App {
 #[derive(Default)]
 pub(crate) struct Control {
     /// Made when the first sender is.
-    pub(crate) shared: Option<Arc<Shared>>,
+    pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
-    /// Messages of senders that the full output could not take yet.
-    pub(super) backlog: VecDeque<OwnedMessage>,
     /// A close was asked for while there was no connection to close.
     pub(crate) close_before_open: bool,
     /// The socket took no more, or a message was refused, since the output was last empty.
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(super) dirty: bool,
+    /// `on_error` is running.
+    pub(super) complaining: bool,
     /// The attempt is over.
     pub(crate) ended: bool,
     /// The app's earliest entry in the schedule.
@@ -57,6 +58,14 @@ impl Control {
         if !self.dirty {
             self.dirty = true;
             apps.dirty.push(id);
+        }
+    }
+
+    /// `len` bytes of the output were written.
+    #[inline]
+    pub(crate) fn wrote(&mut self, len: usize) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.wrote(len);
         }
     }
 }
@@ -73,6 +82,16 @@ pub(super) enum Stage {
     Live(Box<LiveStage>),
     /// Over.
     Ended,
+}
+
+impl Stage {
+    /// The connection as callbacks see it.
+    fn live(&mut self) -> Option<Live<'_>> {
+        match self {
+            Self::Live(live) => Some(Live { tx: live.connection.tx(), io: &mut live.io }),
+            _ => None,
+        }
+    }
 }
 
 pub(super) struct Resolving {
@@ -104,7 +123,8 @@ pub(super) struct LiveStage {
 
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, shared: Option<Arc<Shared>>) -> Box<Self> {
-        let control = Control { limit: plan.options.config.max_queued_bytes, shared, ..Control::default() };
+        let limit = plan.options.config.max_queued_bytes;
+        let control = Control { limit, outbox: shared.map(Outbox::new), ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -116,8 +136,9 @@ impl App {
         })
     }
 
-    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>) {
-        (self.handler, self.plan)
+    /// What the next run needs again.
+    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Arc<Shared>>) {
+        (self.handler, self.plan, self.control.outbox.map(|outbox| outbox.shared().clone()))
     }
 
     /// When this app must be looked at, whatever happens.
@@ -136,30 +157,32 @@ impl App {
         id: AppId,
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
-        let live = match &mut self.stage {
-            Stage::Live(live) => Some(Live { tx: live.connection.tx(), io: &mut live.io }),
-            _ => None,
-        };
-        (&mut *self.handler, Context { apps, id, control: &mut self.control, live })
+        (&mut *self.handler, Context { apps, id, control: &mut self.control, live: self.stage.live() })
     }
 
-    /// Calls the handler; an error that it returns goes to its `on_error`.
+    /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
     pub(super) fn call(
         &mut self,
         id: AppId,
         apps: &mut Apps,
         call: impl FnOnce(&mut dyn Handler, &mut Context<'_>) -> CallbackResult,
     ) {
+        if apps.interrupted {
+            return;
+        }
         let (handler, mut context) = self.split(id, apps);
         let result = call(handler, &mut context);
         check(handler, &mut context, result);
     }
 
-    /// Tells the handler of a failure. The first one that concerns the connection is kept.
+    /// Tells the handler of a failure of the connection. The first one is kept, also if `on_error` panics.
     pub(super) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
-        let (handler, mut context) = self.split(id, apps);
-        tell(handler, &mut context, &error);
-        self.failure.get_or_insert_with(|| Box::new(error));
+        let Self { handler, control, stage, failure, .. } = self;
+        let mut context = Context { apps, id, control, live: stage.live() };
+        match failure {
+            None => tell(&mut **handler, &mut context, failure.insert(Box::new(error))),
+            Some(_) => tell(&mut **handler, &mut context, &error),
+        }
     }
 }
 
@@ -173,7 +196,12 @@ pub(super) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 
 #[cold]
 fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+    if context.apps.interrupted {
+        return;
+    }
+    context.control.complaining = true;
     if let Err(error) = handler.on_error(context, error) {
         log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
     }
+    context.control.complaining = false;
 }

@@ -129,8 +129,8 @@ impl Apps {
         let generation = self.generation;
         let entry = self.slots.vacant_entry();
         let id = AppId { slot: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation };
-        if let Some(shared) = &app.control.shared {
-            shared.attach(self.inbox.clone(), id, app.control.limit);
+        if let Some(outbox) = &app.control.outbox {
+            outbox.shared().attach(self.inbox.clone(), id, app.control.limit);
         }
         entry.insert(Slot { generation, app: Some(app), removed: false });
         self.waiting.push(id);
@@ -267,17 +267,6 @@ impl Drop for Lent<'_> {
         }
         self.apps.running = self.running;
         self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
-    }
-}
-
-impl Drop for Apps {
-    fn drop(&mut self) {
-        // Senders outlive the reactor: they must not queue for nobody.
-        for app in self.slots.iter().filter_map(|(_, slot)| slot.app.as_ref()) {
-            if let Some(shared) = &app.control.shared {
-                shared.detach();
-            }
-        }
     }
 }
 

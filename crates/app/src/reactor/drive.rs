@@ -11,7 +11,7 @@ use super::schedule::{Due, Entry};
 use super::{AppId, Apps, PanicPolicy};
 use crate::context::write_all;
 use crate::inbox::Job;
-use crate::sender::{Command, OwnedMessage};
+use crate::sender::Order;
 use crate::{Error, Outcome, Timeout};
 
 /// What there is to do about one app.
@@ -57,12 +57,7 @@ impl Driver<'_> {
         self.apps.interrupted = false;
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
         if let Some(panic) = &caught {
-            let message = text(&**panic);
-            if catch_unwind(AssertUnwindSafe(|| self.panicked(&mut app, id, message))).is_err() {
-                log::error!(target: "websocket::app", "{id}: a callback panicked after another");
-                self.close_stream(&mut app);
-                app.control.ended = true;
-            }
+            self.panicked(&mut app, id, text(&**panic));
         }
         self.apps.running = None;
         self.settle(app, id);
@@ -86,8 +81,8 @@ impl Driver<'_> {
 
     /// Drops a removed app.
     pub(super) fn discard(&mut self, id: AppId) {
-        if let Some(mut app) = self.apps.take_removed(id) {
-            self.release(&mut app);
+        if let Some(app) = self.apps.take_removed(id) {
+            self.release(app);
         }
     }
 
@@ -101,7 +96,7 @@ impl Driver<'_> {
                     if ready.writable {
                         self.write(app, id);
                     }
-                    if ready.readable && !queued {
+                    if ready.readable && !queued && !self.apps.interrupted {
                         self.read(app, id);
                     }
                 }
@@ -136,6 +131,8 @@ impl Driver<'_> {
     fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
         let timer = match entry.due {
             Due::Timer(timer) => timer,
+            // One that was armed before may come after its successor.
+            Due::Deadline if app.control.armed != Some(entry.at) => return,
             Due::Deadline => {
                 app.control.armed = None;
                 return self.deadline(app, id);
@@ -170,30 +167,24 @@ impl Driver<'_> {
 
     /// Does what senders asked for, in their order.
     fn commands(&mut self, app: &mut App, id: AppId) {
-        let Some(shared) = app.control.shared.clone() else { return };
-        for command in shared.take() {
-            if app.control.ended || self.apps.interrupted {
-                if let Command::Send(message) = command {
-                    app.control.backlog.push_back(message);
-                }
-                continue;
-            }
-            match command {
-                Command::Send(message) => app.control.backlog.push_back(message),
-                Command::Close(request) => {
-                    self.send_backlog(app, id);
+        if let Some(outbox) = &mut app.control.outbox {
+            outbox.fetch();
+        }
+        while !self.apps.interrupted
+            && let Some(order) = app.control.outbox.as_mut().and_then(|outbox| outbox.next_order())
+        {
+            self.send_backlog(app, id);
+            match order {
+                Order::Close(request) => {
                     app.split(id, self.apps).1.request_close(request);
                     if app.control.close_before_open {
                         self.end(app, id, None);
                     }
                 }
-                Command::Remove => {
+                Order::Remove => {
                     self.apps.remove(id);
                 }
-                Command::Run(work) => {
-                    self.send_backlog(app, id);
-                    app.call(id, self.apps, |_, context| work(context));
-                }
+                Order::Run(work) => app.call(id, self.apps, |_, context| work(context)),
             }
         }
         self.send_backlog(app, id);
@@ -201,32 +192,14 @@ impl Driver<'_> {
 
     /// Encodes the messages of senders, until the output is full.
     fn send_backlog(&mut self, app: &mut App, id: AppId) {
-        let (control, stage) = (&mut app.control, &mut app.stage);
-        let Stage::Live(live) = stage else { return };
-        while let Some(message) = control.backlog.front() {
-            let tx = live.connection.tx();
-            let env = &mut self.apps.env;
-            let sent = match message {
-                OwnedMessage::Text(text) => tx.send_text(text, env),
-                OwnedMessage::Binary(bytes) => tx.send_binary(bytes, env),
-                OwnedMessage::Ping(payload) => tx.ping(payload, env),
-            };
-            match sent {
-                Ok(()) => {
-                    let len = message.as_bytes().len();
-                    if let Some(shared) = &control.shared {
-                        shared.release(len);
-                    }
-                    control.backlog.pop_front();
-                    control.mark_dirty(self.apps, id);
-                }
-                Err(SendError::QueueFull { .. }) => {
-                    control.blocked = true;
-                    return;
-                }
-                // A fragmented message is being sent, or the connection closes: on_close hands the rest back.
-                Err(_) => return,
-            }
+        let (control, Stage::Live(live)) = (&mut app.control, &mut app.stage) else { return };
+        let Some(outbox) = control.outbox.as_mut().filter(|outbox| outbox.has_backlog()) else { return };
+        let tx = live.connection.tx();
+        let before = tx.queued_bytes();
+        let encoded = outbox.encode(tx, &mut self.apps.env);
+        control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
+        if tx.queued_bytes() > before {
+            control.mark_dirty(self.apps, id);
         }
     }
 
@@ -234,13 +207,10 @@ impl Driver<'_> {
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
         let Stage::Live(live) = &mut app.stage else { return };
         app.control.dirty = false;
-        let written = write_all(live.connection.tx(), &mut live.io, &mut self.apps.env);
-        let interest = match written {
+        let tx = live.connection.tx();
+        let interest = match write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env) {
             Ok(true) => Interest::Read,
-            Ok(false) => {
-                app.control.blocked = true;
-                Interest::ReadWrite
-            }
+            Ok(false) => Interest::ReadWrite,
             Err(error) => return self.write_failed(app, id, error),
         };
         if interest != live.interest {
@@ -249,9 +219,11 @@ impl Driver<'_> {
                 return self.end(app, id, Some(Error::Io(error)));
             }
         }
-        if interest == Interest::Read && std::mem::take(&mut app.control.blocked) {
+        let open = live.connection.state() == State::Open;
+        if interest == Interest::Read {
             self.send_backlog(app, id);
-            if matches!(&app.stage, Stage::Live(live) if live.connection.state() == State::Open) {
+            // What the backlog has filled again drains another time.
+            if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }
@@ -263,6 +235,8 @@ impl Driver<'_> {
         match &app.stage {
             Stage::Live(live) if live.connection.state() == State::Closed => {}
             Stage::Live(live) if live.connection.close_frame().is_some() => self.end(app, id, None),
+            // Told already, and the close frame with its code could not be written.
+            Stage::Live(_) if app.failure.is_some() => self.end(app, id, None),
             Stage::Live(_) => self.end(app, id, Some(Error::Io(error))),
             _ => {}
         }
@@ -273,13 +247,21 @@ impl Driver<'_> {
         self.finish(app, id, Some(Outcome::Stopped));
     }
 
+    /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
     fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
-        if app.control.ended {
-            log::error!(target: "websocket::app", "{id}: on_close panicked: {message}");
+        if app.control.ended || self.apps.interrupted {
+            log::error!(target: "websocket::app", "{id}: the last callback panicked: {message}");
             return;
         }
-        self.say_goodbye(app, CloseCode::Error);
-        self.end(app, id, Some(Error::CallbackPanicked(message)));
+        let complaining = std::mem::take(&mut app.control.complaining);
+        let error = Error::CallbackPanicked(message);
+        again(id, || self.say_goodbye(app, CloseCode::Error));
+        again(id, || match complaining {
+            // Of its own panic on_error is not told.
+            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
+            false => app.report(id, self.apps, error),
+        });
+        again(id, || self.finish(app, id, None));
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
@@ -288,7 +270,7 @@ impl Driver<'_> {
             let tx = live.connection.tx();
             if tx.close(Some(code), "", &mut self.apps.env).is_ok() {
                 // It is a courtesy: the stream is dropped next, whatever becomes of it.
-                let _courtesy = write_all(tx, &mut live.io, &mut self.apps.env);
+                let _courtesy = write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env);
             }
         }
     }
@@ -296,7 +278,7 @@ impl Driver<'_> {
     /// Puts the app back into its slot with its deadline armed, or drops it.
     fn settle(&mut self, mut app: Box<App>, id: AppId) {
         if self.apps.is_removed(id) {
-            self.release(&mut app);
+            self.release(app);
             return;
         }
         if app.control.ended {
@@ -305,9 +287,9 @@ impl Driver<'_> {
             return;
         }
         self.arm(&mut app, id);
-        if let (Some(shared), Stage::Live(live)) = (&app.control.shared, &app.stage) {
-            shared.set_open(live.connection.state() == State::Open);
-            shared.set_output(live.connection.queued_bytes());
+        if let (Some(outbox), Stage::Live(live)) = (&app.control.outbox, &app.stage) {
+            outbox.shared().set_open(live.connection.state() == State::Open);
+            outbox.shared().set_output(live.connection.queued_bytes());
         }
         self.apps.put_back(id, app);
     }
@@ -331,6 +313,13 @@ impl Driver<'_> {
         if self.apps.panic_policy == PanicPolicy::Propagate {
             self.apps.panic = Some(panic);
         }
+    }
+}
+
+/// Does what may panic once more after a panic.
+fn again(id: AppId, step: impl FnOnce()) {
+    if catch_unwind(AssertUnwindSafe(step)).is_err() {
+        log::error!(target: "websocket::app", "{id}: a callback panicked after another");
     }
 }
 

@@ -6,8 +6,7 @@ use super::AppId;
 use super::app::{App, Stage};
 use super::apps::Finished;
 use super::drive::Driver;
-use crate::sender::{Command, OwnedMessage};
-use crate::{Closed, Error, Outcome};
+use crate::{Closed, Context, Error, Outcome};
 
 impl Driver<'_> {
     /// Ends the attempt, with `error` unless its failure has been reported before.
@@ -34,40 +33,38 @@ impl Driver<'_> {
             by = live.connection.closing_side().or(by);
         }
         self.close_stream(app);
-        let unsent = Self::unsent(app);
+        let unsent = app.control.outbox.as_mut().map(|outbox| outbox.close()).unwrap_or_default();
         app.control.timers.clear(self.apps);
 
-        let failure = app.failure.take();
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
+        let outcome = match (app.failure.take(), outcome) {
+            (Some(error), _) => Outcome::Lost(*error),
+            (None, Some(outcome)) => outcome,
+            (None, None) => {
+                let by = by.unwrap_or(Side::Client);
+                Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
+            }
+        };
+        let App { handler, control, outcome: kept, .. } = app;
+        // Kept before on_close is called, which may panic.
+        let outcome = &**kept.insert(Box::new(outcome));
+        let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
             code: frame.code,
             reason: &frame.reason,
-            by: if failure.is_some() { None } else { by },
-            clean: frame_came && failure.is_none() && outcome.is_none(),
-            error: failure.as_deref(),
+            by: if error.is_some() { None } else { by },
+            clean: frame_came && matches!(outcome, Outcome::Clean { .. }),
+            error,
             unsent: &unsent,
         };
-        app.call(id, self.apps, |handler, context| handler.on_close(context, &closed));
-        app.outcome = Some(Box::new(match (outcome, failure) {
-            (Some(outcome), _) => outcome,
-            (None, Some(error)) => Outcome::Lost(*error),
-            (None, None) => {
-                Outcome::Clean { code: frame.code, reason: frame.reason, by: by.unwrap_or(Side::Client) }
-            }
-        }));
-    }
-
-    /// What senders were promised and the wire never saw.
-    fn unsent(app: &mut App) -> Vec<OwnedMessage> {
-        let mut unsent: Vec<_> = std::mem::take(&mut app.control.backlog).into();
-        if let Some(shared) = &app.control.shared {
-            unsent.extend(shared.detach().into_iter().filter_map(|command| match command {
-                Command::Send(message) => Some(message),
-                _ => None,
-            }));
+        if self.apps.interrupted {
+            return;
         }
-        unsent
+        let mut context = Context { apps: self.apps, id, control, live: None };
+        if let Err(error) = handler.on_close(&mut context, &closed) {
+            log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
+        }
     }
 
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
@@ -88,20 +85,18 @@ impl Driver<'_> {
     }
 
     /// Lets go of everything that a removed app holds, silently.
-    pub(super) fn release(&mut self, app: &mut App) {
-        self.close_stream(app);
-        if let Some(shared) = app.control.shared.take() {
-            shared.detach();
-        }
+    pub(super) fn release(&mut self, mut app: Box<App>) {
+        self.close_stream(&mut app);
         app.control.timers.clear(self.apps);
-        self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+        self.retire(app);
     }
 
-    /// Drops an app that has ended, or keeps it for whoever waits for its outcome.
+    /// Drops an app that has ended or was removed, or keeps it for whoever waits for its outcome.
     pub(super) fn retire(&mut self, mut app: Box<App>) {
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
-        if let (true, Some(outcome)) = (app.keep_outcome, app.outcome.take()) {
-            self.apps.finished = Some(Finished { outcome: *outcome, app });
+        if app.keep_outcome {
+            let outcome = app.outcome.take().map_or(Outcome::Stopped, |outcome| *outcome);
+            self.apps.finished = Some(Finished { outcome, app });
         }
     }
 }

@@ -192,11 +192,13 @@ impl<D: Dispatcher> Reactor<D> {
         }
         driver.each(&mut self.listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
         driver.each(&mut self.listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
-        if std::mem::take(&mut driver.apps.stopping) {
+        if driver.apps.stopping {
             driver.apps.stopped = true;
             for id in driver.apps.ids() {
                 driver.attend(id, Work::Stop);
             }
+            // Whoever asked again in the meantime has what they want.
+            driver.apps.stopping = false;
         }
         driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();

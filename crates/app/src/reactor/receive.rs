@@ -7,11 +7,15 @@ use websocket_connection::{Event, Input, State};
 use super::AppId;
 use super::app::{App, LiveStage, Stage, check};
 use super::drive::Driver;
-use crate::context::Live;
+use crate::context::{Live, write_all};
 use crate::{Context, Error, Handler, Open};
 
 /// Bytes that one connection may read in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
+
+/// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
+/// being woken for them.
+const BULK: usize = 16 << 10;
 
 /// How reading came to its end.
 enum Stop {
@@ -59,7 +63,7 @@ impl Driver<'_> {
                 return;
             }
             budget = budget.saturating_sub(len);
-            if drains && room.is_some_and(|room| len < room) {
+            if drains && len < BULK && room.is_some_and(|room| len < room) {
                 break Stop::Dry;
             }
             if budget == 0 {
@@ -79,10 +83,17 @@ impl Driver<'_> {
         match stop {
             Stop::Dry => {}
             Stop::Budget => {
-                live.queued = true;
-                self.apps.runnable.push_back(id);
+                if !std::mem::replace(&mut live.queued, true) {
+                    self.apps.runnable.push_back(id);
+                }
             }
-            Stop::End => outcome = outcome.and(live.connection.end_of_stream(env)),
+            Stop::End => {
+                if live.connection.state() == State::Closing {
+                    // Our part of the closing handshake may still be here, and the server may have ended its own side only.
+                    let _courtesy = write_all(&mut app.control, live.connection.tx(), &mut live.io, env);
+                }
+                outcome = outcome.and(live.connection.end_of_stream(env));
+            }
             Stop::Failed(error) => {
                 let closing = live.connection.state() == State::Closing;
                 // A reset after the close frames, or after ours, is how some servers hang up.
@@ -156,18 +167,24 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
         Event::Message(message) => {
             let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
             check(handler, context, data);
+            if context.apps.interrupted {
+                return;
+            }
             handler.on_message(context, message)
         }
         Event::Fragment(fragment) => {
             let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
             check(handler, context, data);
+            if context.apps.interrupted {
+                return;
+            }
             handler.on_cont_message(context, fragment)
         }
         Event::Ping(payload) => handler.on_ping(context, payload),
         Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
         Event::Open(response) => {
-            if let Some(shared) = &context.control.shared {
-                shared.set_open(true);
+            if let Some(outbox) = &context.control.outbox {
+                outbox.shared().set_open(true);
             }
             handler.on_open(context, &Open { response: &response, attempt: 1 })
         }

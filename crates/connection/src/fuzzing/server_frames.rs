@@ -11,9 +11,9 @@ const MAX_FRAME: usize = 20_000;
 const MAX_MESSAGE: usize = 24_000;
 
 /// Whatever a server sends after the upgrade: the same events and the same verdict however the bytes are cut, and the same as
-/// tungstenite's, but for what [`compare`] allows.
+/// tungstenite's, but for what `compare` allows.
 ///
-/// Input: one byte of options, then [`Pieces`](super::plan::Pieces).
+/// Input: one byte of options, then `Pieces` of the plan.
 ///
 /// # Panics
 /// If one of these does not hold.

@@ -5,7 +5,7 @@ use crate::{Config, Error, State, UpgradeError};
 /// Whatever a server answers to the upgrade request: no panic, an error of the opening handshake or an open connection, and the
 /// same result however the bytes are cut.
 ///
-/// Input: one byte of options, then [`Pieces`](super::plan::Pieces).
+/// Input: one byte of options, then `Pieces` of the plan.
 ///
 /// # Panics
 /// If one of these does not hold.

@@ -1,7 +1,7 @@
 //! What a server must not send: the code of our close frame, and what is left of the connection.
 
 use super::SECOND;
-use crate::fuzzing::harness::{Client, Seen, close_frame, frame};
+use crate::fuzzing::harness::{Client, Leave, Seen, close_frame, frame};
 use crate::{CloseCode, Config, Error, Opcode, ProtocolError, Side, State};
 
 use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
@@ -87,6 +87,23 @@ fn b076_b079_b080_b081_b082_b083_b084_b085_b086_b087_b088_b092_every_breach_is_a
         let [close] = sent.as_slice() else { panic!("{sent:?}") };
         assert_eq!(close.close(), Some((code, error.to_string().as_str())), "{error}");
         assert_eq!(client.conn.held_bytes(), 0, "{error}");
+    }
+}
+
+#[test]
+fn b071_b092_breaches_at_every_split() {
+    for (bytes, error, code) in breaches() {
+        for cut in 0..=bytes.len() {
+            for leave in [Leave::InBuffer, Leave::Absorb] {
+                let mut client = Client::open(limited());
+                let result = client.feed(&bytes[..cut], leave).and_then(|()| client.came(&bytes[cut..]));
+                assert_eq!(result, Err(Error::Protocol(error.clone())), "{error}, cut at {cut}");
+                assert_eq!(client.take(), [], "{error}, cut at {cut}");
+                let sent = client.sent();
+                assert_eq!(sent.len(), 1);
+                assert_eq!(sent[0].close().map(|(code, _)| code), Some(code), "{error}, cut at {cut}");
+            }
+        }
     }
 }
 

@@ -225,6 +225,22 @@ fn b106_pongs_find_their_pings_by_payload() {
     );
 }
 
+/// A server that skips pongs is more common than a round trip longer than the interval.
+#[test]
+fn b106_of_pings_with_the_same_payload_a_pong_answers_the_latest() {
+    let mut client = Client::open(Config::default());
+    for _ in 0..3 {
+        client.conn.tx().ping(b"same", &mut client.env).unwrap();
+        client.sent();
+        client.env.now += SECOND;
+    }
+    client.came(&pong(b"same").repeat(2)).unwrap();
+    assert_eq!(
+        client.take(),
+        [Seen::Pong(b"same".to_vec(), Some(SECOND)), Seen::Pong(b"same".to_vec(), None)]
+    );
+}
+
 #[test]
 fn b106_round_trip_times_are_kept_and_smoothed() {
     let mut client = Client::open(Config::default());

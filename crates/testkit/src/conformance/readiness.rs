@@ -159,8 +159,8 @@ pub fn observations_are_appended<H: Host>(host: &mut H) {
     }
 }
 
-/// Where [`short_read_drains`](websocket_dispatcher::Dispatcher::short_read_drains) is promised: what arrives after a short read is reported, and
-/// an end that had arrived before it was flagged.
+/// Where [`short_read_drains`](websocket_dispatcher::Dispatcher::short_read_drains) is promised: what arrives after a
+/// short read is reported, and an end that had arrived before it was flagged, or is reported once more.
 pub fn a_short_read_that_drains_is_followed_by_news<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     if !rig.dispatcher.short_read_drains() {

@@ -15,8 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The server's end of one connection, in blocking calls.
 ///
 /// Every method that waits panics when the client does something else than what is waited for, or nothing at all for ten
-/// seconds. Dropping the peer closes the socket; what the client sent and nobody read then turns the close into a reset, as TCP does. For an
-/// orderly end call [`shutdown`](Self::shutdown), then [`read_to_end`](Self::read_to_end).
+/// seconds. Dropping the peer closes the socket; what the client sent and nobody read then turns the close into a
+/// reset, as TCP does. For an orderly end call [`shutdown`](Self::shutdown), then [`read_to_end`](Self::read_to_end).
 #[derive(Debug)]
 pub struct Peer {
     stream: TcpStream,

@@ -1,0 +1,23 @@
+//! The smallest program: one app says hello to an embedded echo server, prints the answer and closes.
+
+use std::error::Error;
+
+use websocket_app::{RunOptions, WebSocketApp};
+use websocket_testkit::server::EchoServer;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = EchoServer::start()?;
+    println!("connecting to {}", server.url());
+
+    let outcome = WebSocketApp::new(server.url())
+        .on_open(|app, _| app.send_text("Hello, WebSocket!"))
+        .on_message(|app, message| {
+            println!("received {message:?}");
+            app.close();
+        })
+        .on_error(|_, error| eprintln!("failed: {error}"))
+        .on_close(|_, closed| println!("closed, cleanly: {}", closed.clean))
+        .run_forever(&RunOptions::new())?;
+
+    if outcome.is_error() { Err("the connection was lost".into()) } else { Ok(()) }
+}

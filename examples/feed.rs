@@ -1,0 +1,43 @@
+//! A subscription to a feed: a request when the connection opens, prices as they come, keep-alive pings and their round-trip times.
+
+use std::error::Error;
+use std::time::Duration;
+
+use websocket_app::{Outcome, RunOptions, WebSocketApp};
+use websocket_examples::ticker;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let server = ticker::start()?;
+    let options = RunOptions::new()
+        .ping_interval(Duration::from_secs(1))
+        .ping_timeout(Duration::from_millis(500))
+        .upgrade_timeout(Duration::from_secs(5));
+
+    let outcome = WebSocketApp::new(server.url())
+        .on_open(|app, open| {
+            println!("open: {}", open.response.status);
+            app.set_timeout(Duration::from_secs(5), |app| app.close());
+            app.send_text("subscribe")
+        })
+        .on_message(|_, message| -> Result<(), Box<dyn Error>> {
+            let (name, price) =
+                message.as_text().and_then(|text| text.split_once(' ')).ok_or("not a price")?;
+            println!("{name} {price:>8}");
+            Ok(())
+        })
+        .on_pong(|_, _, rtt| {
+            if let Some(rtt) = rtt {
+                println!("     the server is alive, {rtt:.1?} away and back");
+            }
+        })
+        .on_error(|_, error| eprintln!("failed: {error}"))
+        .run_forever(&options)?;
+
+    match outcome {
+        Outcome::Clean { reason, by, .. } => {
+            println!("closed by the {by:?}; the last word was {reason:?}");
+            Ok(())
+        }
+        _ => Err("the feed was lost".into()),
+    }
+}

@@ -1,0 +1,125 @@
+//! Every example ends by itself and says what it did, and the README has its sentence.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+const README: &str = include_str!("../../README.md");
+
+fn example(name: &str, arguments: &[&str]) -> Output {
+    let test = std::env::current_exe().expect("the path of this test");
+    let directory: PathBuf = test.ancestors().nth(2).expect("PROFILE/deps/TEST").join("examples");
+    let program = directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
+    Command::new(&program).args(arguments).output().unwrap_or_else(|error| {
+        panic!("{}: {error}; `cargo test -p websocket-examples` builds the examples too", program.display())
+    })
+}
+
+/// Runs an example that should succeed, and returns what it printed.
+fn output(name: &str, arguments: &[&str]) -> String {
+    let output = example(name, arguments);
+    assert!(output.status.success(), "{name}: {output:?}");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("failed"), "{name}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The first sentence of the comment at the head of an example.
+fn sentence(source: &str) -> &str {
+    source.strip_prefix("//! ").and_then(|comment| comment.lines().next()).expect("a comment at the head")
+}
+
+#[test]
+fn the_readme_has_the_sentence_of_every_example() {
+    for source in [
+        include_str!("../echo.rs"),
+        include_str!("../embed.rs"),
+        include_str!("../feed.rs"),
+        include_str!("../multiplex.rs"),
+        include_str!("../threads.rs"),
+    ] {
+        assert!(README.contains(sentence(source)), "{:?}", sentence(source));
+    }
+}
+
+#[test]
+fn the_first_commands_of_the_readme_run_multiplex_and_all_tests() {
+    let fences = README.split("```").skip(1).step_by(2);
+    let blocks = fences.map(|fence| fence.split_once('\n').unwrap().1);
+    let mut commands = blocks.filter(|block| block.starts_with("cargo") || block.starts_with("./"));
+    let expected = "cargo run --release --example multiplex -- --apps 1000\ncargo test\n";
+    assert_eq!(commands.next(), Some(expected));
+}
+
+#[test]
+fn echo_prints_the_answer() {
+    let output = output("echo", &[]);
+    assert!(
+        output.contains(r#"received Text("Hello, WebSocket!")"#) && output.contains("cleanly: true"),
+        "{output}"
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn embed_forwards_every_datagram() {
+    let output = output("embed", &[]);
+    assert_eq!(output.matches("came by datagram").count(), 5, "{output}");
+    assert_eq!(output.matches("came back by WebSocket: measurement").count(), 5, "{output}");
+}
+
+#[test]
+fn feed_prints_prices_and_round_trips_and_leaves_in_peace() {
+    let output = output("feed", &[]);
+    for expected in ["ACME ", "the server is alive", "closed by the Client; the last word was \"goodbye\""] {
+        assert!(output.contains(expected), "{expected}: {output}");
+    }
+}
+
+#[test]
+fn threads_lose_nothing_and_keep_their_order() {
+    let output = output("threads", &[]);
+    assert_eq!(output.matches("10000 messages came back, in order").count(), 4, "{output}");
+    assert!(output.contains("Clean"), "{output}");
+}
+
+#[test]
+fn multiplex_ends_with_its_table() {
+    let output = output("multiplex", &["--apps", "50", "--messages", "20"]);
+    for expected in
+        ["apps                     50", "messages              1 000", "latency p99", "throughput", "time"]
+    {
+        assert!(output.contains(expected), "{expected}: {output}");
+    }
+}
+
+#[test]
+fn multiplex_refuses_bad_arguments_with_its_usage() {
+    for arguments in [
+        &["--apps", "0"][..],
+        &["--apps", "many"],
+        &["--apps"],
+        &["--seconds", "-1"],
+        &["--seconds", "1", "--messages", "1"],
+        &["--what"],
+        &["word"],
+    ] {
+        let output = example("multiplex", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("error: ") && error.contains("usage: multiplex"), "{error}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn multiplex_names_a_descriptor_limit_that_is_too_low() {
+    use nix::sys::resource::{Resource, getrlimit};
+
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if hard >= 1_000_000 {
+        return;
+    }
+    let output = example("multiplex", &["--apps", "1000000"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.contains(&format!("may hold {hard} at most")), "{error}");
+}
