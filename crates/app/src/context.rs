@@ -230,6 +230,7 @@ pub(crate) fn write_all(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &m
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 control.blocked = true;
+                tx.stall(env);
                 return Ok(false);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

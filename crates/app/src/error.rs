@@ -67,6 +67,8 @@ pub enum Timeout {
     Upgrade,
     /// `ping_timeout`
     Pong,
+    /// `write_timeout`
+    Write,
     /// `close_timeout`
     Close,
 }
@@ -78,6 +80,7 @@ impl fmt::Display for Timeout {
             Self::Connect => "the server did not accept the connection within connect_timeout",
             Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
             Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
+            Self::Write => "the server took no byte of what waits for it within write_timeout",
             Self::Close => "the server did not complete the closing handshake within close_timeout",
         })
     }
@@ -132,6 +135,7 @@ impl From<websocket_connection::Error> for Error {
             Connection::Upgrade(error) => Self::Upgrade(error),
             Connection::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
             Connection::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            Connection::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
             Connection::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,
         }

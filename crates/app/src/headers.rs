@@ -168,7 +168,11 @@ fn name(name: &str) -> Result<HeaderName, HeaderError> {
 /// `value` as the value of a header called `name`.
 pub(crate) fn value(name: &str, value: &str) -> Result<HeaderValue, HeaderError> {
     // `HeaderValue` lets tabs pass, which are harmless, and refuses line breaks and NUL, which would inject headers.
-    HeaderValue::from_bytes(value.as_bytes()).map_err(|_| HeaderError::Value(name.to_owned()))
+    let mut checked =
+        HeaderValue::from_bytes(value.as_bytes()).map_err(|_| HeaderError::Value(name.to_owned()))?;
+    // `Debug` of a sensitive value does not show it.
+    checked.set_sensitive(["authorization", "cookie"].iter().any(|secret| name.eq_ignore_ascii_case(secret)));
+    Ok(checked)
 }
 
 #[cfg(test)]
@@ -199,6 +203,13 @@ mod tests {
     fn more_headers_than_a_map_can_hold_are_refused() {
         let many: Vec<_> = (0..40_000).map(|number| (format!("X-{number}"), "")).collect();
         assert_eq!(many.to_headers(), Err(HeaderError::TooMany));
+    }
+
+    #[test]
+    fn b163_debug_shows_neither_cookies_nor_credentials() {
+        let headers = [("Authorization", "Bearer secret"), ("cookie", "secret"), ("X", "shown")].to_headers();
+        let text = format!("{:?}", headers.unwrap());
+        assert!(text.contains("shown") && !text.contains("secret"), "{text}");
     }
 
     #[test]

@@ -119,6 +119,12 @@ impl RunOptions {
         self.with(|config| config.upgrade_timeout = timeout)
     }
 
+    /// Time without progress while bytes wait to be written, after which the connection is lost. Default 30 s.
+    #[must_use]
+    pub fn write_timeout(self, timeout: Duration) -> Self {
+        self.with(|config| config.write_timeout = timeout)
+    }
+
     /// Time for the closing handshake, after which the stream is dropped. Default 3 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {

@@ -48,6 +48,8 @@ pub struct Config {
     pub accept_non_minimal_lengths: bool,
     /// Time from the start of the connection object to the complete response. Default 10 s.
     pub upgrade_timeout: Duration,
+    /// Time without progress while bytes wait to be written; the connection is lost then. Default 30 s.
+    pub write_timeout: Duration,
     /// Time for the closing handshake, and for the peer to close the stream after it. Default 3 s.
     pub close_timeout: Duration,
     /// Time between keep-alive pings; zero means none. Default zero.
@@ -76,6 +78,7 @@ impl Default for Config {
             accept_masked_frames: false,
             accept_non_minimal_lengths: false,
             upgrade_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
             close_timeout: Duration::from_secs(3),
             ping_interval: Duration::ZERO,
             ping_timeout: None,

@@ -20,7 +20,7 @@ use crate::{
 /// 2. The stream ended: [`end_of_stream`](Self::end_of_stream).
 /// 3. [`deadline`](Self::deadline) has passed: [`handle_timeout`](Self::handle_timeout). Early calls do nothing.
 /// 4. After each of these and after sending through [`tx`](Self::tx): write [`output`](Self::output) and report it with
-///    [`wrote`](Self::wrote).
+///    [`wrote`](Self::wrote), or [`Tx::stall`] when the stream takes none.
 /// 5. [`state`](Self::state) is [`State::Closed`]: drop the stream.
 ///
 /// A failure is kept and returned again by every later [`receive`](Self::receive). After a breach of the protocol the close frame with
@@ -132,6 +132,9 @@ impl Connection {
     ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
         if let Some(message) = self.receive_whole(input) {
             return Ok(Some((Event::Message(message), &mut self.tx)));
+        }
+        if input.rest().is_empty() && self.tx.state == State::Open && self.rx.is_between_frames() {
+            return Ok(None);
         }
         self.receive_any(input, env)
     }
@@ -258,7 +261,7 @@ impl Connection {
     }
 
     /// Drops the connection as it is: no closing handshake. Memory goes back to `env`.
-    pub fn close(&mut self, env: &mut Env) {
+    pub fn abort(&mut self, env: &mut Env) {
         // Nothing failed: the caller does not want it any more.
         let _wanted = self.finish(None, env);
     }
@@ -268,7 +271,7 @@ impl Connection {
     pub fn deadline(&self) -> Option<Instant> {
         match (self.tx.state, self.tx.closing) {
             (State::Connecting, _) => self.started.checked_add(self.config.upgrade_timeout),
-            (State::Open, _) => self.tx.pings.deadline(),
+            (State::Open, _) => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
             (State::Closing, Some((_, since))) => since.checked_add(self.config.close_timeout),
             (State::Closing | State::Closed, _) => None,
         }
@@ -284,6 +287,9 @@ impl Connection {
         }
         match self.tx.state {
             State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
+            State::Open if self.write_deadline().is_some_and(|deadline| deadline <= env.now) => {
+                self.finish(Some(Error::Timeout(Timeout::Write)), env)
+            }
             State::Open if self.tx.pings.is_dead(&self.config, env.now) => {
                 self.finish(Some(Error::Timeout(Timeout::Pong)), env)
             }
@@ -298,6 +304,10 @@ impl Connection {
             State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
             State::Closed => Ok(()),
         }
+    }
+
+    fn write_deadline(&self) -> Option<Instant> {
+        self.tx.stalled?.checked_add(self.config.write_timeout)
     }
 
     fn step(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {

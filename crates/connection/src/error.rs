@@ -61,6 +61,8 @@ pub enum Timeout {
     Upgrade,
     /// A ping found no sign of life in time.
     Pong,
+    /// The server took none of the waiting bytes in time.
+    Write,
     /// The closing handshake did not complete in time.
     Close,
 }
@@ -70,6 +72,7 @@ impl fmt::Display for Timeout {
         f.write_str(match self {
             Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
             Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
+            Self::Write => "the server took no byte of what waits for it within write_timeout",
             Self::Close => "the server did not complete the closing handshake within close_timeout",
         })
     }

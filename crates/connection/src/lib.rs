@@ -6,6 +6,7 @@
 //! connections of a caller share, so an idle connection holds none.
 #![forbid(unsafe_code)]
 
+mod buffers;
 mod close;
 mod config;
 mod connection;
@@ -16,8 +17,10 @@ mod frame;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod input;
 mod mask;
 mod ping;
+mod progress;
 mod receive;
 #[cfg(test)]
 mod tests;
@@ -32,8 +35,8 @@ pub use crate::env::{Entropy, Env, SeededEntropy};
 pub use crate::error::{Error, ProtocolError, SendError, Timeout};
 pub use crate::event::{Event, Fragment, Kind, Message};
 pub use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
+pub use crate::input::Input;
 pub use crate::ping::Rtt;
-pub use crate::receive::Input;
 pub use crate::transmit::{MaskKey, Side, State, Tx};
 pub use crate::upgrade::{Request, RequestError, Response, UpgradeError};
 pub use http;

@@ -44,6 +44,8 @@ pub struct Tx {
     start: usize,
     /// Bytes written since the connection began.
     written: u64,
+    /// Since when the stream has taken nothing of what waits.
+    pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
     /// The side whose close frame came first, and when the closing handshake began.
@@ -61,6 +63,7 @@ impl Tx {
             out: request,
             start: 0,
             written: 0,
+            stalled: None,
             limit: config.max_queued_bytes,
             fragmented: false,
             closing: None,
@@ -230,6 +233,7 @@ impl Tx {
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
         self.pings.written(self.written, env.now);
+        self.stalled = None;
         if self.start == self.out.len() {
             env.output.give(std::mem::take(&mut self.out));
             self.start = 0;
@@ -249,6 +253,13 @@ impl Tx {
     #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) const fn held_bytes(&self) -> usize {
         self.out.capacity()
+    }
+
+    /// The stream takes no more bytes now: `write_timeout` runs from the first time that this is said after the last progress.
+    pub const fn stall(&mut self, env: &Env) {
+        if self.stalled.is_none() {
+            self.stalled = Some(env.now);
+        }
     }
 
     fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {

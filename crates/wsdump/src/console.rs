@@ -8,6 +8,9 @@ use websocket_app::{Kind, Message};
 
 use crate::arguments::Arguments;
 
+/// Back over the prompt.
+const TO_LINE_START: &str = "\r\x1b[K";
+
 /// Standard output, decorated or not.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -16,6 +19,8 @@ pub(crate) struct Console {
     timings: bool,
     verbose: u8,
     /// Somebody types and reads on a terminal.
+    interactive: bool,
+    /// The cursor stands behind a prompt.
     prompt: bool,
 }
 
@@ -26,18 +31,30 @@ impl Console {
             raw: arguments.raw,
             timings: arguments.timings,
             verbose: arguments.verbose,
-            prompt: !arguments.raw && io::stdin().is_terminal() && io::stdout().is_terminal(),
+            interactive: !arguments.raw && io::stdin().is_terminal() && io::stdout().is_terminal(),
+            prompt: false,
         }
     }
 
-    /// The connection is open.
-    pub(crate) fn opened(&self) -> io::Result<()> {
-        if !self.prompt {
+    /// From now on lines are sent.
+    pub(crate) fn start_prompt(&mut self) -> io::Result<()> {
+        if !self.interactive {
+            return Ok(());
+        }
+        self.prompt = true;
+        let mut out = io::stdout().lock();
+        writeln!(out, "Each line is sent as a message; the end of the input (Ctrl+D) closes.")?;
+        self.end(&mut out)
+    }
+
+    /// Nothing is sent any more.
+    pub(crate) fn end_prompt(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.prompt) {
             return Ok(());
         }
         let mut out = io::stdout().lock();
-        writeln!(out, "Connected: each line is sent as a message, the end of the input (Ctrl+D) closes.")?;
-        self.end(&mut out)
+        write!(out, "{TO_LINE_START}")?;
+        out.flush()
     }
 
     pub(crate) fn message(&self, message: Message<'_>) -> io::Result<()> {
@@ -74,8 +91,7 @@ impl Console {
 
     fn begin(&self, out: &mut impl Write) -> io::Result<()> {
         if self.prompt {
-            // Over the prompt of the line that is being typed.
-            write!(out, "\r\x1b[K")?;
+            write!(out, "{TO_LINE_START}")?;
         }
         if self.timings {
             write!(out, "{:.6} ", self.start.elapsed().as_secs_f64())?;
@@ -111,6 +127,12 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
+/// The payload of a ping or pong, which may be text.
+pub(crate) fn shown(payload: &[u8]) -> Shown<'_> {
+    let is_text = str::from_utf8(payload).is_ok_and(|text| !text.contains(char::is_control));
+    Shown(if is_text { Kind::Text } else { Kind::Binary }, payload)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +146,7 @@ mod tests {
     #[test]
     fn bytes_are_shown_in_hexadecimal() {
         assert_eq!(Shown(Kind::Binary, b"\x00\xffA").to_string(), "3 bytes: 00 ff 41");
+        assert_eq!(shown(b"\x00A").to_string(), "2 bytes: 00 41");
+        assert_eq!(shown("ping ü".as_bytes()).to_string(), "ping ü");
     }
 }

@@ -10,7 +10,7 @@ use websocket_app::{
 };
 
 use crate::arguments::Arguments;
-use crate::console::{Console, Shown};
+use crate::console::{Console, Shown, shown};
 use crate::input;
 
 /// What went wrong on this side of the connection.
@@ -34,7 +34,7 @@ impl Handler for Session {
         for (name, value) in &open.response.headers {
             self.console.control(format_args!("{name}: {}", Shown(Kind::Text, value.as_bytes())))?;
         }
-        self.console.opened()?;
+        self.console.start_prompt()?;
         if let Some(text) = &self.arguments.text {
             app.send_text(text)?;
         }
@@ -59,12 +59,12 @@ impl Handler for Session {
     }
 
     fn on_ping(&mut self, _: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
-        Ok(self.console.control(format_args!("ping: {}", Shown(Kind::Text, payload)))?)
+        Ok(self.console.control(format_args!("ping: {}", shown(payload)))?)
     }
 
     fn on_pong(&mut self, _: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
         let rtt = rtt.map(|rtt| format!(" after {rtt:.1?}")).unwrap_or_default();
-        Ok(self.console.control(format_args!("pong: {}{rtt}", Shown(Kind::Text, payload)))?)
+        Ok(self.console.control(format_args!("pong: {}{rtt}", shown(payload)))?)
     }
 
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
@@ -89,8 +89,10 @@ impl Handler for Session {
     }
 
     fn on_close(&mut self, _: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
+        self.console.end_prompt()?;
         let code = closed.code.map_or("no code".into(), |code| u16::from(code).to_string());
+        let colon = if closed.reason.is_empty() { "" } else { ": " };
         let reason = Shown(Kind::Text, closed.reason.as_bytes());
-        Ok(self.console.control(format_args!("close: {code} {reason}"))?)
+        Ok(self.console.control(format_args!("close with {code}{colon}{reason}"))?)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
@@ -15,9 +16,15 @@ fn wsdump(arguments: &[&str], input: &[u8]) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("wsdump starts");
-    // It may have ended already, without reading anything.
-    let _ = child.stdin.take().expect("a pipe").write_all(input);
-    child.wait_with_output().expect("wsdump ends")
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    let writer = thread::spawn(move || {
+        // It may have ended already, without reading anything.
+        let _ = stdin.write_all(&input);
+    });
+    let output = child.wait_with_output().expect("wsdump ends");
+    writer.join().expect("the input was written");
+    output
 }
 
 /// What a run that must succeed prints.
@@ -108,7 +115,9 @@ fn verbose_shows_control_frames() {
         peer.send_pong(b"unasked");
     });
     let output = printed(&["-v", "--eof-wait", "60", &server.url()], b"");
-    for expected in ["< open: 101", "< ping: are you there?\n", "< pong: unasked\n", "< close: 1000 done\n"] {
+    for expected in
+        ["< open: 101", "< ping: are you there?\n", "< pong: unasked\n", "< close with 1000: done\n"]
+    {
         assert!(output.contains(expected), "{expected}: {output}");
     }
     server.join();

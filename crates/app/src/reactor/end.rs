@@ -76,7 +76,7 @@ impl Driver<'_> {
             }
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
-                live.connection.close(&mut self.apps.env);
+                live.connection.abort(&mut self.apps.env);
                 self.dispatcher.deregister(live.key, live.io);
                 self.apps.free_key(live.key);
             }

@@ -120,7 +120,7 @@ impl Run {
                     let result = self.client.end();
                     self.failed(result);
                 } else {
-                    self.client.conn.close(&mut self.client.env);
+                    self.client.conn.abort(&mut self.client.env);
                 }
                 self.client.assert_over();
             }

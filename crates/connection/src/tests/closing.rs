@@ -215,7 +215,7 @@ fn b119_a_connection_is_dropped_from_any_state_without_a_failure() {
         let mut client = Client::connecting(Config::default());
         reach(&mut client);
         for _ in 0..2 {
-            client.conn.close(&mut client.env);
+            client.conn.abort(&mut client.env);
             client.assert_over();
             assert_eq!(client.conn.error(), None);
         }

@@ -1,7 +1,7 @@
 //! The bound on bytes that wait to be written, and what happens to pongs at it.
 
 use crate::fuzzing::harness::{Client, Seen, frame};
-use crate::{Config, Error, Opcode, ProtocolError, SendError, State};
+use crate::{Config, Error, Opcode, ProtocolError, SendError, State, Timeout};
 
 /// Room for `bytes` of frames.
 fn bounded(bytes: usize) -> Client {
@@ -106,4 +106,29 @@ fn a_limit_of_nothing_refuses_messages_and_closes_cleanly() {
     client.came(&ping(b"")).unwrap();
     assert_eq!(client.came(&[0xff]), Err(Error::Protocol(ProtocolError::ReservedBits(7))));
     assert_eq!(client.sent().len(), 1);
+}
+
+#[test]
+fn b065_a_stream_that_takes_nothing_for_too_long_ends_the_connection() {
+    const SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+    let mut config = Config::default();
+    config.write_timeout = 10 * SECOND;
+    let mut client = Client::open(config);
+    client.conn.tx().send_text("0123456789", &mut client.env).unwrap();
+    assert_eq!(client.due_in(), None, "waiting to be written is no stall");
+
+    // Progress counts, however small.
+    for _ in 0..3 {
+        client.conn.tx().stall(&client.env);
+        assert_eq!(client.due_in(), Some(10 * SECOND));
+        client.advance(9 * SECOND).unwrap();
+        client.conn.tx().stall(&client.env);
+        assert_eq!(client.due_in(), Some(SECOND), "one stall, not a new one");
+        client.write(1);
+        assert_eq!(client.due_in(), None);
+    }
+
+    client.conn.tx().stall(&client.env);
+    assert_eq!(client.advance(10 * SECOND), Err(Error::Timeout(Timeout::Write)));
+    assert_eq!(client.conn.state(), State::Closed);
 }

@@ -145,8 +145,9 @@ pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeErr
         let name = HeaderName::from_bytes(header.name.as_bytes());
         let value = HeaderValue::from_bytes(header.value);
         match (name, value) {
-            (Ok(name), Ok(value)) if std::str::from_utf8(header.value).is_ok() => {
+            (Ok(name), Ok(mut value)) if std::str::from_utf8(header.value).is_ok() => {
                 let limit = response.headers.len();
+                value.set_sensitive(name == header::SET_COOKIE);
                 if response.headers.try_append(name, value).is_err() {
                     return Err(UpgradeError::TooManyHeaders { limit });
                 }

@@ -1,0 +1,61 @@
+//! How far a message has come over its fragments (RFC 6455 section 5.4).
+
+use crate::frame::Header;
+use crate::utf8::Incremental;
+use crate::{Config, Kind, Opcode, ProtocolError};
+
+/// The message that is under way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Progress {
+    pub(crate) kind: Kind,
+    fragments: u32,
+    len: u64,
+    utf8: Incremental,
+}
+
+impl Progress {
+    /// Where the message stands once the frame of this header is part of it, or why that frame may not come now. With `single` fragments
+    /// each is handed on by itself, and only its own length counts as held.
+    #[inline]
+    pub(crate) fn after(
+        message: Option<Self>,
+        header: &Header,
+        single: bool,
+        config: &Config,
+    ) -> Result<Self, ProtocolError> {
+        let start = |kind| Self { kind, fragments: 0, len: 0, utf8: Incremental::default() };
+        let mut progress = match (header.opcode, message) {
+            (Opcode::Continuation, Some(message)) => message,
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (_, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
+            (Opcode::Text, None) => start(Kind::Text),
+            (_, None) => start(Kind::Binary),
+        };
+        progress.fragments += 1;
+        if progress.fragments > config.max_fragments {
+            return Err(ProtocolError::TooManyFragments { limit: config.max_fragments });
+        }
+        progress.len = progress.len.saturating_add(header.len);
+        let held = if single { header.len } else { progress.len };
+        if held > config.max_message_size {
+            return Err(ProtocolError::MessageTooBig { len: held, limit: config.max_message_size });
+        }
+        Ok(progress)
+    }
+
+    /// Checks the next piece of a text.
+    pub(crate) fn check(&mut self, piece: &[u8], config: &Config) -> Result<(), ProtocolError> {
+        if self.kind == Kind::Binary || !config.validate_utf8 {
+            return Ok(());
+        }
+        self.utf8.feed(piece).map_err(|_| ProtocolError::InvalidUtf8)
+    }
+
+    /// Checks that a text does not end inside a character.
+    pub(crate) fn finish(&mut self, config: &Config) -> Result<(), ProtocolError> {
+        if self.kind == Kind::Binary || !config.validate_utf8 {
+            return Ok(());
+        }
+        self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)
+    }
+}
