@@ -1,11 +1,9 @@
 //! The smallest program: one app says hello to an embedded echo server, prints the answer and closes.
 
-use std::error::Error;
-
-use websocket_app::{RunOptions, WebSocketApp};
+use websocket_app::{BoxError, RunOptions, WebSocketApp};
 use websocket_testkit::server::EchoServer;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     println!("connecting to {}", server.url());
 

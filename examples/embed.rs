@@ -1,7 +1,7 @@
 //! A loop of your own, here poll(2), watches a whole reactor by one descriptor beside descriptors of its own (unix only).
 
 #[cfg(unix)]
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), websocket_app::BoxError> {
     unix::main()
 }
 
@@ -12,7 +12,6 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
-    use std::error::Error;
     use std::net::UdpSocket;
     use std::os::fd::AsFd as _;
     use std::thread;
@@ -20,12 +19,12 @@ mod unix {
 
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use websocket_app::{AppId, Reactor, RunOptions, WebSocketApp};
+    use websocket_app::{AppId, BoxError, Reactor, RunOptions, WebSocketApp};
     use websocket_testkit::server::EchoServer;
 
     const MEASUREMENTS: usize = 5;
 
-    pub(super) fn main() -> Result<(), Box<dyn Error>> {
+    pub(super) fn main() -> Result<(), BoxError> {
         let server = EchoServer::start()?;
         // The loop's own business: datagrams that some device sends.
         let datagrams = UdpSocket::bind("127.0.0.1:0")?;
@@ -74,7 +73,7 @@ mod unix {
     }
 
     /// Sends what came as datagrams through the app.
-    fn forward(datagrams: &UdpSocket, reactor: &mut Reactor, app: AppId) -> Result<(), Box<dyn Error>> {
+    fn forward(datagrams: &UdpSocket, reactor: &mut Reactor, app: AppId) -> Result<(), BoxError> {
         let mut buffer = [0; 256];
         while let Ok(len) = datagrams.recv(&mut buffer) {
             let text = std::str::from_utf8(&buffer[..len])?;

@@ -1,12 +1,11 @@
 //! A subscription to a feed: a request when the connection opens, prices as they come, keep-alive pings and their round-trip times.
 
-use std::error::Error;
 use std::time::Duration;
 
-use websocket_app::{Outcome, RunOptions, WebSocketApp};
+use websocket_app::{BoxError, Outcome, RunOptions, WebSocketApp};
 use websocket_examples::ticker;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxError> {
     let server = ticker::start()?;
     let options = RunOptions::new()
         .ping_interval(Duration::from_secs(1))
@@ -19,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             app.set_timeout(Duration::from_secs(5), |app| app.close());
             app.send_text("subscribe")
         })
-        .on_message(|_, message| -> Result<(), Box<dyn Error>> {
+        .on_message(|_, message| -> Result<(), BoxError> {
             let (name, price) =
                 message.as_text().and_then(|text| text.split_once(' ')).ok_or("not a price")?;
             println!("{name} {price:>8}");

@@ -1,12 +1,11 @@
 //! A thousand apps share one reactor on one thread against an embedded echo server, and a table tells what that costs.
 
 use std::cell::RefCell;
-use std::error::Error;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use websocket_app::{CallbackResult, Context, Message, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{BoxError, CallbackResult, Context, Message, Reactor, RunOptions, WebSocketApp};
 use websocket_examples::bar::Bar;
 use websocket_examples::latencies::Latencies;
 use websocket_examples::server::{self, MOST_IN_ONE_PROCESS, OTHER_DESCRIPTORS, Server};
@@ -54,7 +53,7 @@ struct Tally {
     first_failure: Option<String>,
 }
 
-fn run(arguments: &Run) -> Result<(), Box<dyn Error>> {
+fn run(arguments: &Run) -> Result<(), BoxError> {
     let Run { apps, length } = *arguments;
     let ends = if apps > MOST_IN_ONE_PROCESS { 1 } else { 2 };
     descriptors::reserve((ends * apps) as u64 + OTHER_DESCRIPTORS)

@@ -1,12 +1,11 @@
 //! Several threads send through one connection, each in its own order, and another thread closes it.
 
 use std::cell::Cell;
-use std::error::Error;
 use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
 
-use websocket_app::{Refused, RunOptions, Sender, WebSocketApp};
+use websocket_app::{BoxError, Refused, RunOptions, Sender, WebSocketApp};
 use websocket_testkit::server::EchoServer;
 
 const THREADS: usize = 4;
@@ -17,7 +16,7 @@ fn send_all(thread: usize, sender: &Sender) -> Result<(), Refused> {
     (0..MESSAGES).try_for_each(|number| sender.send_text(format!("{thread} {number}")))
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     let start = Instant::now();
     let received = Rc::new(Cell::new([0; THREADS]));
@@ -41,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 sender.close();
             });
         })
-        .on_message(move |_, message| -> Result<(), Box<dyn Error>> {
+        .on_message(move |_, message| -> Result<(), BoxError> {
             let text = message.as_text().ok_or("not a text")?;
             let (thread, number) = text.split_once(' ').ok_or("not a message of ours")?;
             let (thread, number): (usize, usize) = (thread.parse()?, number.parse()?);

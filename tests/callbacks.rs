@@ -1,4 +1,5 @@
 //! What callbacks get, in which order, and what becomes of their errors.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;

@@ -1,4 +1,5 @@
 //! The closing handshake: what is sent and awaited, and that nobody is kept waiting.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::thread;
 use std::time::Duration;
@@ -27,7 +28,8 @@ fn b109_a_close_carries_1000_or_ones_own_code_and_reason() {
     assert_eq!(close_frame(&peer), Some((1000, String::new())));
     let app = Log::new().app(URL).on_open(|app, _| app.close_with(CloseCode::Away, "žluť"));
     assert_eq!(close_frame(&world.open(app, &options())), Some((1001, "žluť".into())));
-    let app = Log::new().app(URL).on_open(|app, _| app.close_with(CloseCode::Library(4999), &"x".repeat(123)));
+    let app =
+        Log::new().app(URL).on_open(|app, _| app.close_with(CloseCode::Library(4999), &"x".repeat(123)));
     assert_eq!(close_frame(&world.open(app, &options())), Some((4999, "x".repeat(123))));
 }
 

@@ -1,4 +1,5 @@
 //! Every way in which an attempt can end: on_error if it failed, then exactly one on_close, which is the last callback.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::RefCell;
 use std::io;
@@ -17,7 +18,10 @@ fn options() -> RunOptions {
 }
 
 /// What an app that talks to `script` is told, and what its run returns.
-fn told(script: impl Fn(Peer) + Send + Sync + 'static, app: impl FnOnce(&Log, String) -> WebSocketApp) -> (Vec<String>, String) {
+fn told(
+    script: impl Fn(Peer) + Send + Sync + 'static,
+    app: impl FnOnce(&Log, String) -> WebSocketApp,
+) -> (Vec<String>, String) {
     let server = ScriptedServer::start(script).unwrap();
     let log = Log::new();
     let outcome = run_forever(&mut app(&log, server.url()), &options()).unwrap();
@@ -47,7 +51,8 @@ fn b051_b039_a_refused_connection() {
     let address = socket.local_addr().unwrap().as_socket().unwrap();
     let log = Log::new();
     let mut app = log.app(format!("ws://{address}/"));
-    let Outcome::Lost(Error::Connect { address: tried, source }) = run_forever(&mut app, &options()).unwrap()
+    let Outcome::Lost(Error::Connect { address: tried, source, .. }) =
+        run_forever(&mut app, &options()).unwrap()
     else {
         panic!("it was not refused")
     };
@@ -479,6 +484,7 @@ fn b049_on_close_comes_last_with_the_connection_gone() {
         peer.accept_upgrade();
         peer.send_close(1000, "");
         peer.read_close();
+        peer.shutdown();
         peer.expect_eof();
     })
     .unwrap();
@@ -517,7 +523,8 @@ fn an_app_added_in_on_close_takes_over() {
     log.app(echo.url())
         .on_open(|app, _| app.close())
         .on_close(move |app, _| {
-            let successor = next.app(&url).on_message(|app, _| app.close()).on_open(|app, _| app.send_text("hi"));
+            let successor =
+                next.app(&url).on_message(|app, _| app.close()).on_open(|app, _| app.send_text("hi"));
             app.apps().add(successor, &options()).map(drop)
         })
         .run_on(&mut reactor, &options())

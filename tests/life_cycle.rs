@@ -1,4 +1,5 @@
 //! A run: what it refuses, how it starts and stops, what it returns, and that another can follow.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
 use std::net::{TcpListener, TcpStream};

@@ -17,6 +17,8 @@ use websocket_testkit::server::{Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet, SimPeer};
 use websocket_tests::{Log, SERVER, URL, World, run, until};
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// A server that reads so many frames, all of them legal, before it closes.
 fn reading(frames: usize) -> (ScriptedServer, mpsc::Receiver<Vec<Frame>>) {
     let (sender, receiver) = mpsc::channel();
@@ -69,27 +71,29 @@ fn b053_nothing_can_be_sent_without_an_open_connection() {
         keep.borrow_mut().extend([app.send_text("x"), app.send_bytes(b"x"), app.send("x", Opcode::Text)]);
     });
     let sender = app.sender();
-    let refused = |sender: &Sender| {
+    let refused = |sender: &Sender, why: &str| {
         let text = sender.send_text("kept").unwrap_err();
         assert_eq!((text.message, text.reason.clone()), (OwnedMessage::Text("kept".into()), text.reason));
         let bytes = sender.send_bytes(&b"kept"[..]).unwrap_err();
         assert_eq!(bytes.message.as_bytes(), b"kept");
-        assert_eq!(bytes.to_string(), "the connection is already closed");
+        assert_eq!(bytes.to_string(), why);
     };
-    refused(&sender);
+    const NOT_YET: &str = "the connection is not open yet; send from on_open or later";
+    const CLOSED: &str = "the connection is already closed";
+    refused(&sender, NOT_YET);
 
     let id = app.run_on(&mut world.reactor, &RunOptions::new()).unwrap();
     world.settle();
     let early = world.reactor.apps().with(id, |app| app.send_text("too early")).unwrap();
     assert_eq!(early, Err(SendError::NotOpen(State::Connecting)));
-    refused(&sender);
+    refused(&sender, NOT_YET);
 
     let peer = listener.accept().unwrap();
     peer.accept_upgrade().unwrap();
     peer.shutdown();
     world.settle();
     assert_eq!(*ended.borrow(), vec![Err(SendError::NotOpen(State::Closed)); 3]);
-    refused(&sender);
+    refused(&sender, CLOSED);
     assert!(frames(&peer).is_empty());
 }
 
@@ -475,6 +479,40 @@ fn b064_threads_share_a_handle_that_queues_and_the_loop_alone_writes() {
         .run_forever(&RunOptions::new())
         .unwrap();
     assert!(!outcome.is_error());
+}
+
+/// A world whose sockets take 1000 bytes that the server has not read, with an app that sends 5000, and the server's end.
+fn stuck(log: &Log, options: &RunOptions) -> (World, SimPeer) {
+    let mut faults = Faults::default();
+    faults.send_buffer = 1000;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes(&[7; 5000])), options);
+    (world, peer)
+}
+
+#[test]
+fn b065_b070_a_server_that_takes_nothing_for_write_timeout_is_a_typed_timeout() {
+    let log = Log::new();
+    // Keep-alive cannot tell: its ping waits behind the rest.
+    let options = RunOptions::new().write_timeout(20 * SECOND).ping_interval(5 * SECOND).ping_timeout(SECOND);
+    let (mut world, peer) = stuck(&log, &options);
+    world.run_for(19 * SECOND);
+    assert!(log.lines().is_empty() && peer.ended().is_none());
+    world.run_for(SECOND);
+    assert_eq!(log.lines(), ["error Timeout(Write)", "close: Timeout(Write)"]);
+    assert!(peer.ended().is_some());
+}
+
+#[test]
+fn b065_each_byte_that_the_server_takes_gives_it_more_time() {
+    let log = Log::new();
+    let (mut world, peer) = stuck(&log, &RunOptions::new().write_timeout(20 * SECOND));
+    for _ in 0..5 {
+        world.run_for(19 * SECOND);
+        assert_eq!(peer.read_available().len(), 1000);
+    }
+    world.run_for(100 * SECOND);
+    assert_eq!((log.lines(), peer.read_available().len()), (vec!["drain".into()], 8));
 }
 
 #[test]

@@ -695,6 +695,8 @@ fn b162_bodies_are_capped_chunked_or_absent() {
     let chunked =
         b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n";
     assert_eq!(refusal(&RunOptions::new(), chunked.to_vec()).1, b"abcde");
+    let large = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\nabcdefghijklmnopqrstuvwxyz";
+    assert_eq!(refusal(&RunOptions::new().max_error_body(10), large.to_vec()).1, b"abcdefghij");
     // Nothing says where it would end, so nothing is waited for.
     assert_eq!(refusal(&RunOptions::new(), b"HTTP/1.1 500 Oops\r\n\r\nuntil the end".to_vec()).1, b"");
 }

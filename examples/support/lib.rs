@@ -8,16 +8,27 @@ pub mod process;
 pub mod server;
 pub mod ticker;
 
-/// The code of the README and of the guide is compiled as documentation tests, and run where it can be.
+/// The code of the README and of the guide is compiled, and run where it can be, as documentation tests.
 #[cfg(doctest)]
 mod guide {
     macro_rules! chapters {
-        ($($name:ident = $file:literal)*) => {
-            $(#[doc = include_str!($file)] mod $name {})*
+        ($($chapter:ident: $file:literal,)*) => {
+            $(#[doc = include_str!($file)] mod $chapter {})*
         };
     }
 
     chapters! {
-        readme = "../../README.md"
+        readme: "../../README.md",
+        contributing: "../../CONTRIBUTING.md",
+        callbacks: "../../docs/src/callbacks.md",
+        embedding: "../../docs/src/embedding.md",
+        errors: "../../docs/src/errors.md",
+        event_loops: "../../docs/src/event-loops.md",
+        getting_started: "../../docs/src/getting-started.md",
+        limits: "../../docs/src/limits.md",
+        many_apps: "../../docs/src/many-apps.md",
+        migrating: "../../docs/src/migrating.md",
+        testing: "../../docs/src/testing.md",
+        threads: "../../docs/src/threads.md",
     }
 }

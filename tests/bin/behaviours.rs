@@ -16,8 +16,20 @@ const LINES: usize = 223;
 /// Where tests may be.
 const FOLDERS: [&str; 5] = ["bench", "conformance", "crates", "examples", "tests"];
 /// The capabilities that a missing line may wait for.
-const CAPABILITIES: [&str; 11] =
-    ["auth", "cookies", "hosts", "log", "names", "proxy", "reconnect", "redirects", "streams", "tls", "tool"];
+const CAPABILITIES: [&str; 12] = [
+    "auth",
+    "cookies",
+    "deadlines",
+    "hosts",
+    "log",
+    "names",
+    "proxy",
+    "reconnect",
+    "redirects",
+    "streams",
+    "tls",
+    "tool",
+];
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -94,7 +94,7 @@ pub fn close_line(closed: &Closed<'_>) -> String {
 /// `clean 1000 bye, by Server`, `lost EndOfStream` or `stopped`.
 pub fn outcome_line(outcome: &Outcome) -> String {
     match outcome {
-        Outcome::Clean { code, reason, by } => {
+        Outcome::Clean { code, reason, by, .. } => {
             let code = code.map_or_else(|| "none".to_owned(), |code| u16::from(code).to_string());
             format!("{}, by {by:?}", format!("clean {code} {reason}").trim_end())
         }
@@ -106,7 +106,7 @@ pub fn outcome_line(outcome: &Outcome) -> String {
 
 fn name(error: &Error) -> String {
     match error {
-        Error::Resolve { host, source } => format!("Resolve({host}, {:?})", source.kind()),
+        Error::Resolve { host, source, .. } => format!("Resolve({host}, {:?})", source.kind()),
         Error::Connect { source, .. } => format!("Connect({:?})", source.kind()),
         Error::Io(source) => format!("Io({:?})", source.kind()),
         Error::Upgrade(UpgradeError::Status { response, .. }) => {

@@ -9,7 +9,7 @@ use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeErro
 use crate::{HeaderError, UrlError};
 
 /// An error of the user's own.
-pub type BoxError = Box<dyn std::error::Error>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, sorted by whose fault it is.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub enum Error {
     /// Options contradict each other. Found before any I/O.
     Options(ConfigError),
     /// The host name was not resolved.
+    #[non_exhaustive]
     Resolve {
         /// The name.
         host: String,
@@ -31,6 +32,7 @@ pub enum Error {
         source: io::Error,
     },
     /// No address of the server could be connected to.
+    #[non_exhaustive]
     Connect {
         /// The last address that was tried; `None` when the host name has none.
         address: Option<SocketAddr>,

@@ -23,18 +23,23 @@ pub(crate) enum Job {
 
 /// The queue of one reactor. Jobs are pushed first, then the loop is woken; it clears the flag before it takes the queue.
 pub(crate) struct Inbox {
-    jobs: Mutex<Vec<Job>>,
+    /// `None` once the reactor is gone.
+    jobs: Mutex<Option<Vec<Job>>>,
     announced: AtomicBool,
     waker: Waker,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { jobs: Mutex::default(), announced: AtomicBool::new(false), waker })
+        Arc::new(Self { jobs: Mutex::new(Some(Vec::new())), announced: AtomicBool::new(false), waker })
     }
 
     pub(crate) fn push(&self, job: Job) {
-        self.lock().push(job);
+        if let Some(jobs) = &mut *self.lock() {
+            jobs.push(job);
+        } else {
+            return;
+        }
         if !self.announced.swap(true, Ordering::AcqRel) {
             self.waker.wake_by_ref();
         }
@@ -47,10 +52,19 @@ impl Inbox {
     /// Moves all jobs to the end of `jobs`.
     pub(crate) fn take(&self, jobs: &mut Vec<Job>) {
         self.announced.store(false, Ordering::Release);
-        jobs.append(&mut self.lock());
+        if let Some(queued) = &mut *self.lock() {
+            jobs.append(queued);
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Job>> {
+    /// The reactor is gone: what is queued is dropped, and so is what comes.
+    pub(crate) fn close(&self) {
+        // Jobs are the user's closures: they are dropped without the lock.
+        let jobs = self.lock().take();
+        drop(jobs);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Job>>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,6 +51,7 @@ pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
 pub use crate::sender::{OwnedMessage, Refused, Sender};
 pub use crate::target::UrlError;
 pub use crate::web_socket_app::WebSocketApp;
+pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
     CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError, RequestError,
     Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,

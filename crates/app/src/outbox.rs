@@ -33,6 +33,11 @@ impl Outbox {
         })
     }
 
+    /// For the next run of the same app.
+    pub(crate) fn emptied(&self) -> Box<Self> {
+        Self::new(self.shared.clone())
+    }
+
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
@@ -85,12 +90,16 @@ impl Outbox {
     /// The app has ended; what was promised to senders and is not wholly on the wire.
     pub(crate) fn close(&mut self) -> Vec<OwnedMessage> {
         self.commands.append(&mut self.shared.detach());
-        let in_output = self.in_output.drain(..).map(|(_, message)| message);
-        let commands = self.commands.drain(..).filter_map(|command| match command {
-            Command::Send(message) => Some(message),
-            Command::Do(_) => None,
-        });
-        in_output.chain(self.backlog.drain(..)).chain(commands).collect()
+        let mut unsent: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
+        unsent.extend(self.backlog.drain(..));
+        // Orders stay until the app is dropped: they are the user's closures, and dropping them runs the user's code.
+        for command in std::mem::take(&mut self.commands) {
+            match command {
+                Command::Send(message) => unsent.push(message),
+                order @ Command::Do(_) => self.commands.push_back(order),
+            }
+        }
+        unsent
     }
 }
 

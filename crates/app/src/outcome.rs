@@ -10,6 +10,7 @@ use crate::sender::OwnedMessage;
 #[non_exhaustive]
 pub enum Outcome {
     /// One side closed, as it should.
+    #[non_exhaustive]
     Clean {
         /// The code of the server's close frame; `None` when it had none, or when the server closed the stream without one after
         /// our close.

@@ -160,7 +160,9 @@ impl Shared {
     }
 
     fn order(&self, order: Order) {
-        self.lock().post(Command::Do(order));
+        // A closure that is not taken is dropped without the lock: its destructor may use this very sender.
+        let refused = self.lock().post(Command::Do(order));
+        drop(refused);
     }
 
     /// Takes a message, or hands it back. All is decided under the lock, so that nothing is accepted after [`detach`](Self::detach).
@@ -168,14 +170,19 @@ impl Shared {
         let len = message.frame_len();
         let mut mailbox = self.lock();
         if !self.open.load(Ordering::Acquire) {
-            return Err((message, SendError::NotOpen(State::Closed)));
+            let state = if mailbox.ended { State::Closed } else { State::Connecting };
+            return Err((message, SendError::NotOpen(state)));
         }
         let (queued, limit) = (self.queued(), self.limit.load(Ordering::Relaxed));
+        if len > limit {
+            return Err((message, SendError::TooBig { len, limit }));
+        }
         if queued.saturating_add(len) > limit {
             return Err((message, SendError::QueueFull { queued, len, limit }));
         }
         self.accepted.fetch_add(len, Ordering::Relaxed);
-        mailbox.post(Command::Send(message));
+        // Open apps have not ended: it is taken.
+        let _taken = mailbox.post(Command::Send(message));
         Ok(())
     }
 
@@ -189,15 +196,17 @@ impl Shared {
 }
 
 impl Mailbox {
-    fn post(&mut self, command: Command) {
+    /// Takes the command, or hands it back when the app has ended.
+    fn post(&mut self, command: Command) -> Option<Command> {
         if self.ended {
-            return;
+            return Some(command);
         }
         self.commands.push_back(command);
         if let (Some((inbox, app)), false) = (&self.home, self.announced) {
             inbox.push(Job::Commands(*app));
             self.announced = true;
         }
+        None
     }
 }
 
@@ -271,7 +280,8 @@ impl Sender {
         self.0.order(Order::Close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() }));
     }
 
-    /// Starts the closing handshake in the loop's next turn; never blocks. Before the app runs, or before its connection is open, the
+    /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that takes no bytes: accepted
+    /// messages that the full output could not take yet come back as [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
     /// attempt is ended instead.
     ///
     /// # Errors

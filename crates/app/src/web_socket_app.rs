@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -11,6 +10,7 @@ use websocket_dispatcher::{Dispatcher, Io};
 
 use crate::callbacks::{Callbacks, IntoCallbackResult};
 use crate::headers::{self, HeaderError, ToHeaders};
+use crate::outbox::Outbox;
 use crate::plan::{Extras, HeaderFunction, Plan};
 use crate::reactor::App;
 use crate::sender::{Sender, Shared};
@@ -32,7 +32,8 @@ pub struct WebSocketApp {
     callbacks: Callbacks,
     /// In place of the callbacks.
     handler: Option<Box<dyn Handler>>,
-    shared: Option<Arc<Shared>>,
+    /// Made when the first sender is.
+    outbox: Option<Box<Outbox>>,
 }
 
 impl WebSocketApp {
@@ -48,7 +49,7 @@ impl WebSocketApp {
             stream: None,
             callbacks: Callbacks::default(),
             handler: None,
-            shared: None,
+            outbox: None,
         }
     }
 
@@ -203,7 +204,7 @@ impl WebSocketApp {
 
     /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
     pub fn sender(&mut self) -> Sender {
-        Sender(self.shared.get_or_insert_with(Shared::new).clone())
+        Sender(self.outbox.get_or_insert_with(|| Outbox::new(Shared::new())).shared().clone())
     }
 
     /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
@@ -245,13 +246,13 @@ impl WebSocketApp {
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
-        Ok(App::new(handler, plan, self.shared.clone()))
+        Ok(App::new(handler, plan, self.outbox.take()))
     }
 
     /// Takes back what [`build`](Self::build) moved, for the next run.
     fn restore(&mut self, app: App) {
-        let (handler, plan, shared) = app.into_parts();
-        self.shared = shared;
+        let (handler, plan, outbox) = app.into_parts();
+        self.outbox = outbox;
         (self.header_function, self.mask_key) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {

@@ -184,6 +184,13 @@ pub enum SendError {
         /// What is allowed.
         limit: usize,
     },
+    /// The message alone exceeds `max_queued_bytes`: waiting does not help.
+    TooBig {
+        /// Bytes of this frame.
+        len: usize,
+        /// What is allowed.
+        limit: usize,
+    },
     /// A ping or pong above 125 bytes.
     ControlTooLong {
         /// Its length in bytes.
@@ -217,6 +224,12 @@ impl fmt::Display for SendError {
                 f,
                 "{len} bytes more would exceed the limit of {limit} queued bytes ({queued} wait); send when they have drained"
             ),
+            Self::TooBig { len, limit } => {
+                write!(
+                    f,
+                    "a frame of {len} bytes exceeds the limit of {limit} queued bytes; send it in fragments"
+                )
+            }
             Self::ControlTooLong { len } => write!(f, "a ping or pong carries at most 125 bytes, not {len}"),
             Self::NotUtf8 => f.write_str("text must be UTF-8; send other bytes as binary"),
             Self::InsideFragmented => f.write_str("a fragmented message is being sent; end it first"),

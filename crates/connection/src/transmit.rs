@@ -277,6 +277,9 @@ impl Tx {
         }
         let queued = self.queued_bytes();
         let len = len.saturating_add(MAX_HEADER);
+        if len > self.limit {
+            return Err(SendError::TooBig { len, limit: self.limit });
+        }
         if queued.saturating_add(len) > self.limit {
             return Err(SendError::QueueFull { queued, len, limit: self.limit });
         }

@@ -1,11 +1,11 @@
 //! One app on its reactor: where its attempt stands.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Request};
+use websocket_connection::{Connection, Request, State};
 use websocket_dispatcher::{Interest, Io, Key};
 
 use super::schedule::AppTimers;
@@ -13,7 +13,6 @@ use super::{AppId, Apps};
 use crate::context::Live;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
-use crate::sender::Shared;
 use crate::{CallbackResult, Context, Error, Handler, Outcome};
 
 /// One app.
@@ -117,14 +116,16 @@ pub(super) struct LiveStage {
     pub(super) connection: Connection,
     /// The end of the stream has been announced, so a short read is not the last.
     pub(super) read_closed: bool,
+    /// Writing has failed with this; the connection ends with it once everything that can be read was read.
+    pub(super) broken: Option<io::Error>,
     /// Reading stopped early and goes on with its turn among those that did.
     pub(super) queued: bool,
 }
 
 impl App {
-    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, shared: Option<Arc<Shared>>) -> Box<Self> {
+    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
         let limit = plan.options.config.max_queued_bytes;
-        let control = Control { limit, outbox: shared.map(Outbox::new), ..Control::default() };
+        let control = Control { limit, outbox, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -137,8 +138,8 @@ impl App {
     }
 
     /// What the next run needs again.
-    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Arc<Shared>>) {
-        (self.handler, self.plan, self.control.outbox.map(|outbox| outbox.shared().clone()))
+    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Box<Outbox>>) {
+        (self.handler, self.plan, self.control.outbox.map(|outbox| outbox.emptied()))
     }
 
     /// When this app must be looked at, whatever happens.
@@ -148,6 +149,14 @@ impl App {
             Stage::Resolving(resolving) => Some(resolving.deadline),
             Stage::Connecting(connecting) => Some(connecting.deadline),
             Stage::Live(live) => live.connection.deadline(),
+        }
+    }
+
+    /// Tells the app's senders how far the connection is.
+    pub(super) fn publish(&self) {
+        if let (Some(outbox), Stage::Live(live)) = (&self.control.outbox, &self.stage) {
+            outbox.shared().set_open(live.connection.state() == State::Open);
+            outbox.shared().set_output(live.connection.queued_bytes());
         }
     }
 

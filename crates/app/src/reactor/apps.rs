@@ -263,6 +263,7 @@ struct Lent<'a> {
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
         if let Some(app) = self.app.take() {
+            app.publish();
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;

@@ -86,16 +86,23 @@ impl Driver<'_> {
     /// A connecting stream has moved.
     pub(super) fn connecting(&mut self, app: &mut App, id: AppId) {
         let Stage::Connecting(connecting) = &mut app.stage else { return };
-        let connected = connecting.io.connected();
-        if let Ok(false) = connected {
-            return;
-        }
+        // Whatever is the user's may panic: it is asked before the stream is moved.
+        let connected = match connecting.io.connected() {
+            Ok(false) => return,
+            Ok(true) => {
+                let config = app.plan.config().clone();
+                let wants_fragments = app.handler.wants_fragments();
+                let connection = Connection::new(config, &connecting.request, &mut self.apps.env);
+                Ok(connection.map(|connection| (connection, wants_fragments)))
+            }
+            Err(error) => Err(error),
+        };
         let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::Ended) else { return };
         let Connecting { key, io, address, rest, deadline, request } = *connecting;
         match connected {
-            Ok(_) => match Connection::new(app.plan.config().clone(), &request, &mut self.apps.env) {
-                Ok(mut connection) => {
-                    connection.set_deliver_fragments(app.handler.wants_fragments());
+            Ok(connection) => match connection {
+                Ok((mut connection, wants_fragments)) => {
+                    connection.set_deliver_fragments(wants_fragments);
                     connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
                     // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
                     let interest = Interest::Write;
@@ -105,6 +112,7 @@ impl Driver<'_> {
                         interest,
                         connection,
                         read_closed: false,
+                        broken: None,
                         queued: false,
                     }));
                     app.control.mark_dirty(self.apps, id);

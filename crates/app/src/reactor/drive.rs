@@ -21,7 +21,7 @@ pub(super) enum Work {
     Read,
     Write,
     Due(Entry),
-    /// The app was added, or a close was asked for.
+    /// The app was added, or a close was asked for before there was a connection.
     Look,
     Commands,
     Resolved(u64, std::io::Result<Vec<std::net::SocketAddr>>),
@@ -82,11 +82,14 @@ impl Driver<'_> {
     /// Drops a removed app.
     pub(super) fn discard(&mut self, id: AppId) {
         if let Some(app) = self.apps.take_removed(id) {
-            self.release(app);
+            self.release(app, id);
         }
     }
 
     fn work(&mut self, app: &mut App, id: AppId, work: Work) {
+        if app.control.close_before_open {
+            return self.end(app, id, None);
+        }
         match work {
             Work::Ready(ready) => match &mut app.stage {
                 Stage::Connecting(connecting) if connecting.key == ready.key => self.connecting(app, id),
@@ -111,9 +114,7 @@ impl Driver<'_> {
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
             Work::Look => {
-                if app.control.close_before_open {
-                    self.end(app, id, None);
-                } else if matches!(app.stage, Stage::New) {
+                if matches!(app.stage, Stage::New) {
                     self.start(app, id);
                 }
             }
@@ -205,13 +206,19 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
-        let Stage::Live(live) = &mut app.stage else { return };
         app.control.dirty = false;
+        let Stage::Live(live) = &mut app.stage else { return };
+        if live.broken.is_some() {
+            return;
+        }
         let tx = live.connection.tx();
         let interest = match write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env) {
             Ok(true) => Interest::Read,
             Ok(false) => Interest::ReadWrite,
-            Err(error) => return self.write_failed(app, id, error),
+            Err(error) => {
+                live.broken = Some(error);
+                return self.read(app, id);
+            }
         };
         if interest != live.interest {
             live.interest = interest;
@@ -226,19 +233,6 @@ impl Driver<'_> {
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
-        }
-    }
-
-    /// The server may have said why before it stopped listening: what it said is read first.
-    fn write_failed(&mut self, app: &mut App, id: AppId, error: std::io::Error) {
-        self.read(app, id);
-        match &app.stage {
-            Stage::Live(live) if live.connection.state() == State::Closed => {}
-            Stage::Live(live) if live.connection.close_frame().is_some() => self.end(app, id, None),
-            // Told already, and the close frame with its code could not be written.
-            Stage::Live(_) if app.failure.is_some() => self.end(app, id, None),
-            Stage::Live(_) => self.end(app, id, Some(Error::Io(error))),
-            _ => {}
         }
     }
 
@@ -278,19 +272,16 @@ impl Driver<'_> {
     /// Puts the app back into its slot with its deadline armed, or drops it.
     fn settle(&mut self, mut app: Box<App>, id: AppId) {
         if self.apps.is_removed(id) {
-            self.release(app);
+            self.release(app, id);
             return;
         }
         if app.control.ended {
             self.apps.take_removed(id);
-            self.retire(app);
+            self.retire(app, id);
             return;
         }
         self.arm(&mut app, id);
-        if let (Some(outbox), Stage::Live(live)) = (&app.control.outbox, &app.stage) {
-            outbox.shared().set_open(live.connection.state() == State::Open);
-            outbox.shared().set_output(live.connection.queued_bytes());
-        }
+        app.publish();
         self.apps.put_back(id, app);
     }
 
@@ -316,10 +307,10 @@ impl Driver<'_> {
     }
 }
 
-/// Does what may panic once more after a panic.
-fn again(id: AppId, step: impl FnOnce()) {
+/// Does what may panic where a panic must not go on: after another one, or while what is the user's is dropped.
+pub(super) fn again(id: AppId, step: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(step)).is_err() {
-        log::error!(target: "websocket::app", "{id}: a callback panicked after another");
+        log::error!(target: "websocket::app", "{id}: the user's code panicked where nobody can be told");
     }
 }
 

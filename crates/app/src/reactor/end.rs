@@ -5,7 +5,7 @@ use websocket_connection::Side;
 use super::AppId;
 use super::app::{App, Stage};
 use super::apps::Finished;
-use super::drive::Driver;
+use super::drive::{Driver, again};
 use crate::{Closed, Context, Error, Outcome};
 
 impl Driver<'_> {
@@ -34,7 +34,6 @@ impl Driver<'_> {
         }
         self.close_stream(app);
         let unsent = app.control.outbox.as_mut().map(|outbox| outbox.close()).unwrap_or_default();
-        app.control.timers.clear(self.apps);
 
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
@@ -85,18 +84,20 @@ impl Driver<'_> {
     }
 
     /// Lets go of everything that a removed app holds, silently.
-    pub(super) fn release(&mut self, mut app: Box<App>) {
+    pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
         self.close_stream(&mut app);
-        app.control.timers.clear(self.apps);
-        self.retire(app);
+        self.retire(app, id);
     }
 
     /// Drops an app that has ended or was removed, or keeps it for whoever waits for its outcome.
-    pub(super) fn retire(&mut self, mut app: Box<App>) {
+    pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
+        again(id, || app.control.timers.clear(self.apps));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         if app.keep_outcome {
             let outcome = app.outcome.take().map_or(Outcome::Stopped, |outcome| *outcome);
             self.apps.finished = Some(Finished { outcome, app });
+        } else {
+            again(id, || drop(app));
         }
     }
 }

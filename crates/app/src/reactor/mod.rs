@@ -43,7 +43,7 @@ pub struct Next {
     pub again: bool,
 }
 
-/// Runs many apps on one thread.
+/// Runs many apps on one thread. Dropping it drops its apps silently; [`Apps::stop`] ends them with `on_close`.
 ///
 /// On a dispatcher that may be blocked in, [`run`](Self::run) does everything. A host loop that owns the thread collects [`Ready`] and
 /// calls [`turn`](Self::turn). Any unix loop can also watch a reactor on mio by its one descriptor ([`AsFd`]) and
@@ -64,7 +64,7 @@ pub struct Next {
 /// reactor.run()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct Reactor<D = MioDispatcher> {
+pub struct Reactor<D: Dispatcher = MioDispatcher> {
     dispatcher: D,
     apps: Apps,
     buffer: Vec<u8>,
@@ -248,7 +248,7 @@ impl<D: Wait> Reactor<D> {
     /// # Errors
     /// As [`poll`](Self::poll).
     pub fn run(&mut self) -> Result<(), Error> {
-        self.run_until(|apps| apps.is_empty())
+        self.run_until(|apps| apps.is_empty() && !apps.inbox.has_jobs())
     }
 
     /// Runs until `done`, which is asked before every turn, or the reactor is stopped.
@@ -257,7 +257,7 @@ impl<D: Wait> Reactor<D> {
     /// As [`poll`](Self::poll).
     pub fn run_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
         self.apps.stopped = false;
-        while !self.apps.stopped && !done(&mut self.apps) {
+        while !self.apps.stopped && !done(self.apps()) {
             self.poll(None)?;
         }
         Ok(())
@@ -266,13 +266,25 @@ impl<D: Wait> Reactor<D> {
 
 /// The descriptor is readable when a turn is due, but for deadlines: see [`Reactor::next_deadline`].
 #[cfg(unix)]
-impl<D: AsFd> AsFd for Reactor<D> {
+impl<D: Dispatcher + AsFd> AsFd for Reactor<D> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.dispatcher.as_fd()
     }
 }
 
-impl<D> fmt::Debug for Reactor<D> {
+impl<D: Dispatcher> Drop for Reactor<D> {
+    fn drop(&mut self) {
+        // A host loop may live on: it must not go on watching descriptors that are about to be closed.
+        let Self { dispatcher, apps, buffer, .. } = self;
+        let mut driver = Driver { dispatcher, apps, buffer };
+        for id in driver.apps.ids() {
+            driver.discard(id);
+        }
+        driver.apps.inbox.close();
+    }
+}
+
+impl<D: Dispatcher> fmt::Debug for Reactor<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").field("apps", &self.apps.len()).finish_non_exhaustive()
     }

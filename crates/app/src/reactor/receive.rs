@@ -80,6 +80,11 @@ impl Driver<'_> {
         if live.connection.error().is_none() {
             outcome = live.connection.absorb(&mut Input::new(&self.buffer[..held]), env);
         }
+        // What the server said before it stopped listening has been read now.
+        let stop = match stop {
+            Stop::Dry => live.broken.take().map_or(Stop::Dry, Stop::Failed),
+            stop => stop,
+        };
         match stop {
             Stop::Dry => {}
             Stop::Budget => {
@@ -118,7 +123,6 @@ impl Driver<'_> {
         let App { handler, control, stage, .. } = app;
         let Stage::Live(live) = stage else { return 0 };
         let LiveStage { connection, io, .. } = &mut **live;
-        let failed = connection.error().is_some();
         let outcome = outcome.and_then(|()| {
             loop {
                 match connection.receive(&mut input, &mut self.apps.env) {
@@ -139,7 +143,8 @@ impl Driver<'_> {
             control.mark_dirty(self.apps, id);
         }
         if let Err(error) = outcome {
-            if !failed {
+            // The connection repeats its failure for ever; the app is told once.
+            if app.failure.is_none() {
                 app.report(id, self.apps, error);
             }
             return 0;

@@ -18,7 +18,7 @@ fn ping(payload: &[u8]) -> Vec<u8> {
 fn b063_a_message_beyond_the_limit_is_refused_and_nothing_is_queued() {
     let mut client = bounded(100);
     let send = |client: &mut Client, len| client.conn.tx().send_binary(&vec![0; len], &mut client.env);
-    assert_eq!(send(&mut client, 87), Err(SendError::QueueFull { queued: 0, len: 101, limit: 100 }));
+    assert_eq!(send(&mut client, 87), Err(SendError::TooBig { len: 101, limit: 100 }));
     send(&mut client, 50).unwrap();
     assert_eq!(client.conn.queued_bytes(), 56);
     for _ in 0..3 {
