@@ -1,5 +1,6 @@
 //! In the steady state a message costs no heap allocation: not when it is received, not when it is echoed, neither whole nor in fragments,
 //! neither small nor large.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

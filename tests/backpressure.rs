@@ -177,9 +177,11 @@ fn b021_an_error_of_on_drain_goes_to_on_error() {
 fn a_message_larger_than_the_bound_is_never_accepted_and_nobody_waits_for_it() {
     let log = Log::new();
     let (mut world, peer) = with_app(log.app(URL), &options().max_queued_bytes(1000), |app| {
-        app.send_bytes(&[1; 1000]).unwrap_err();
-        assert!(app.sender().send_bytes(vec![1; 1000]).is_err());
-        assert!(app.sender().send_bytes(vec![1; 1000 - RESERVED + 1]).is_err());
+        let (len, limit) = (1001, 1000);
+        let too_big = SendError::TooBig { len, limit };
+        assert_eq!(app.send_bytes(&[1; 1001 - RESERVED]), Err(too_big.clone()));
+        let refused = app.sender().send_bytes(vec![1; 1001 - RESERVED]).unwrap_err();
+        assert_eq!(refused.reason, too_big);
         app.sender().send_bytes(vec![2; 1000 - RESERVED]).unwrap();
     });
     assert_eq!(payloads(&read_all(&mut world, &peer)), [2]);

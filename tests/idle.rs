@@ -1,5 +1,6 @@
 //! An idle reactor makes no system call until something happens: a tracer attached for ten seconds sees only the one it sleeps in.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::Cell;
 use std::env;

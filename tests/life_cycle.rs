@@ -271,6 +271,23 @@ fn a_stop_leaves_the_reactor_fit_for_another_run() {
 }
 
 #[test]
+fn a_dropped_reactor_drops_its_apps_silently() {
+    let mut world = World::new();
+    let log = Log::new();
+    let alive = Rc::new(());
+    let kept = alive.clone();
+    let peer = world.open(log.app(URL).on_message(move |_, _| drop(kept.clone())), &RunOptions::new());
+    world.net.black_hole(SERVER);
+    log.app(URL).run_on(&mut world.reactor, &RunOptions::new()).unwrap();
+    world.settle();
+    drop(world);
+    assert_eq!(log.lines(), ["open"]);
+    assert_eq!(Rc::strong_count(&alive), 1);
+    assert!(peer.ended().is_some());
+    assert_eq!(peer.read_frame(), None);
+}
+
+#[test]
 fn b014_a_close_before_the_start_is_honoured() {
     let log = Log::new();
     let mut app = log.app("ws://127.0.0.1:9/");

@@ -353,3 +353,72 @@ fn a_propagated_panic_is_that_of_the_callback_and_the_reactor_goes_on_afterwards
     lines.sort();
     assert_eq!(lines, (0..10).map(|index| format!("open {index}")).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_panic_in_wants_fragments_is_one_of_a_callback() {
+    struct Odd(Log);
+    impl Handler for Odd {
+        fn wants_fragments(&self) -> bool {
+            panic!("no idea")
+        }
+
+        fn on_error(&mut self, _: &mut Context<'_>, error: &Error) -> CallbackResult {
+            self.0.push(error_line(error));
+            Ok(())
+        }
+
+        fn on_close(&mut self, _: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
+            self.0.push(close_line(closed));
+            Ok(())
+        }
+    }
+    let mut world = world(PanicPolicy::Catch);
+    let listener = world.net.listen(SERVER);
+    let log = Log::new();
+    WebSocketApp::with_handler(URL, Odd(log.clone())).run_on(&mut world.reactor, &options()).unwrap();
+    world.reactor.run().unwrap();
+    let panicked = "CallbackPanicked(\"no idea\")";
+    assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+    assert!(listener.accept().unwrap().ended().is_some());
+}
+
+#[test]
+fn a_panic_while_what_a_callback_holds_is_dropped_harms_nobody() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+    for policy in [PanicPolicy::Catch, PanicPolicy::Propagate] {
+        let mut world = world(policy);
+        let (log, neighbour) = (Log::new(), Log::new());
+        let peers = [0, 1].map(|index| {
+            let app = if index == 0 {
+                let (first, second) = (Grenade, Grenade);
+                log.app(URL)
+                    .on_ping(move |_, payload| assert!(payload.is_empty() || size_of_val(&first) == 0))
+                    .on_open(move |app, _| {
+                        let third = Grenade;
+                        app.set_timeout(Duration::from_secs(60), move |_| drop(third));
+                        assert_eq!(size_of_val(&second), 0);
+                    })
+            } else {
+                neighbour.app(URL)
+            };
+            world.open(app, &options())
+        });
+        // The first ends and goes in the same turn in which the other has a message.
+        peers[0].close();
+        peers[1].write(&frame::text("hello"));
+        for _ in 0..4 {
+            turn(&mut world.reactor);
+        }
+        assert_eq!(log.lines(), ["error EndOfStream", "close: EndOfStream"]);
+        assert_eq!(neighbour.lines(), ["open", "text hello"]);
+        assert_eq!(world.reactor.apps().len(), 1);
+        peers[1].write(&frame::text("again"));
+        world.settle();
+        assert_eq!(neighbour.lines(), ["open", "text hello", "text again"]);
+    }
+}

@@ -390,3 +390,53 @@ fn the_server_sees_what_a_thread_sends_without_anything_else_happening() {
     thread.join().unwrap();
     server.join();
 }
+
+#[test]
+fn what_a_handle_asked_for_before_the_run_is_done_even_if_there_is_no_app_yet() {
+    let echo = EchoServer::start().unwrap();
+    let mut reactor = Reactor::new().unwrap();
+    let (url, (told, closed)) = (echo.url(), mpsc::channel());
+    let make = move || {
+        WebSocketApp::new(url)
+            .on_open(|app, _| app.close())
+            .on_close(move |_, closed| told.send(closed.clean).map_err(|_| "nobody listens"))
+    };
+    reactor.handle().add(options(), make, |error| panic!("{error}"));
+    reactor.run().unwrap();
+    assert_eq!(closed.try_recv(), Ok(true));
+}
+
+#[test]
+fn work_that_nobody_does_may_use_its_sender_when_it_is_dropped() {
+    struct Parting(Sender, mpsc::Sender<bool>);
+    impl Drop for Parting {
+        fn drop(&mut self) {
+            self.0.close();
+            self.0.run(|_| ());
+            // The test may be over.
+            let _ = self.1.send(self.0.send_text("one more").is_err() && self.0.queued_bytes() == 0);
+        }
+    }
+    let echo = EchoServer::start().unwrap();
+    let (told, refused) = mpsc::channel();
+
+    // While the app closes, after it has ended, and when its reactor is dropped.
+    let mut app = Log::new().app(echo.url()).on_open(|app, _| app.apps().stop());
+    let sender = app.sender();
+    let parting = Parting(sender.clone(), told.clone());
+    app = app.on_close(move |_, _| {
+        let parting = Parting(parting.0.clone(), parting.1.clone());
+        parting.0.clone().run(move |_| drop(parting));
+    });
+    run_forever(&mut app, &options()).unwrap();
+    let parting = Parting(sender.clone(), told.clone());
+    sender.run(move |_| drop(parting));
+    drop(app);
+    let mut reactor = Reactor::new().unwrap();
+    let sender = open(&mut reactor, Log::new().app(echo.url()));
+    let parting = Parting(sender.clone(), told);
+    sender.run(move |_| drop(parting));
+    drop(reactor);
+    // The one that the callback kept went with the app.
+    assert_eq!(refused.iter().collect::<Vec<_>>(), [true; 4]);
+}

@@ -132,7 +132,8 @@ impl Crowd {
             3 => "ws://192.0.2.77/",
             _ => URL,
         };
-        let options = RunOptions::new().max_queued_bytes(20_000).ping_interval(5 * SECOND).ping_timeout(3 * SECOND);
+        let options =
+            RunOptions::new().max_queued_bytes(20_000).ping_interval(5 * SECOND).ping_timeout(3 * SECOND);
         (WebSocketApp::with_handler(url, Member(self.clone())), options)
     }
 

@@ -32,7 +32,9 @@ impl Client for App {
         let store = first.clone();
         let outcome = WebSocketApp::new(url)
             .on_message(move |_, message| {
-                store.borrow_mut().get_or_insert_with(|| String::from_utf8_lossy(message.as_bytes()).into_owned());
+                store
+                    .borrow_mut()
+                    .get_or_insert_with(|| String::from_utf8_lossy(message.as_bytes()).into_owned());
             })
             .run_forever(&RunOptions::default())?;
         first.take().ok_or_else(|| format!("no message before the end: {outcome:?}").into())

@@ -60,11 +60,9 @@ impl WebSocketApp {
 
     /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has anyway is replaced.
     #[must_use]
-    pub fn header(mut self, headers: impl ToHeaders) -> Self {
+    pub fn header(mut self, given: impl ToHeaders) -> Self {
         self.headers = self.headers.and_then(|mut all| {
-            for (name, value) in &headers.to_headers()? {
-                all.append(name, value.clone());
-            }
+            headers::append_all(&mut all, &given.to_headers()?)?;
             Ok(all)
         });
         self
