@@ -11,6 +11,7 @@ use websocket_app::link::socket2::{Domain, Socket, Type};
 use websocket_app::{CloseCode, Error, Outcome, Reactor, RunOptions, State, UpgradeError, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
+use websocket_testkit::sim::{Faults, SimNet};
 use websocket_tests::{Log, SERVER, URL, World, outcome_line, run, run_forever, until};
 
 fn options() -> RunOptions {
@@ -295,6 +296,20 @@ fn b048_a_panic_in_a_callback() {
 }
 
 #[test]
+fn a_stop_after_a_failure_does_not_hide_it() {
+    let (lines, outcome) = told(
+        |mut peer| {
+            peer.accept_upgrade();
+            peer.send_frame(true, 0, 3, b"");
+            peer.read_to_end();
+        },
+        |log, url| log.app(url).on_error(|app, _| app.apps().stop()),
+    );
+    assert_eq!(lines, ["open", "close: Protocol(UnknownOpcode(3))"]);
+    assert_eq!(outcome, "lost Protocol(UnknownOpcode(3))");
+}
+
+#[test]
 fn b048_a_failure_while_closing_is_told_once() {
     let (lines, outcome) = told(
         |mut peer| {
@@ -435,6 +450,25 @@ fn a_panic_after_the_removal_is_silent_too() {
         .unwrap();
     run(&mut reactor);
     assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn an_app_that_removes_itself_in_on_drain_does_not_hear_the_message_that_came_with_it() {
+    let mut faults = Faults::default();
+    faults.send_buffer = 1000;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let log = Log::new();
+    let drain = log.clone();
+    let app = log.app(URL).on_open(|app, _| app.send_bytes(&[0; 1500])).on_drain(move |app| {
+        drain.push("drain");
+        app.remove();
+    });
+    let peer = world.open(app, &options());
+    peer.read_available();
+    peer.write(&frame::text("too late"));
+    world.settle();
+    assert_eq!(log.lines(), ["drain"]);
+    assert!(world.reactor.apps().is_empty());
 }
 
 #[test]

@@ -7,10 +7,10 @@ use websocket_app::{PanicPolicy, RunOptions};
 use websocket_testkit::frame;
 use websocket_tests::{Log, URL, World};
 
-/// Which signals are caught, ignored and blocked, as the kernel says.
+/// Which signals are caught and ignored, and which this thread blocks, as the kernel says.
 #[cfg(target_os = "linux")]
 fn signals() -> Vec<String> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     let lines: Vec<_> = status.lines().filter(|line| line.starts_with("Sig")).map(str::to_owned).collect();
     assert!(lines.iter().any(|line| line.starts_with("SigCgt")), "{status}");
     // Signals that happen to be pending are nobody's choice.

@@ -80,7 +80,7 @@ pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point
 /// Makes one `#[test]` for each point of the dispatchers' contract.
 ///
 /// The argument is an expression that builds a new dispatcher, or `host:` and one that builds a
-/// [`Host`](crate::conformance::Host). To test several dispatchers in one file, invoke the macro in a module for each.
+/// [`Host`](trait@crate::conformance::Host). To test several dispatchers in one file, invoke the macro in a module for each.
 ///
 /// ```
 /// mod mio {
