@@ -203,7 +203,7 @@ impl Crowd {
             }
             21 | 22 => {
                 let other = self.someone(app);
-                drop(app.apps().with(other, |other| other.send_bytes(&payload)));
+                let _sent = app.apps().with(other, |other| other.send_bytes(&payload));
             }
             23 => {
                 let other = self.someone(app);
