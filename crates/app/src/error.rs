@@ -77,14 +77,15 @@ pub enum Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Resolve => "the host name was not resolved within resolve_timeout",
-            Self::Connect => "the server did not accept the connection within connect_timeout",
-            Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
-            Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
-            Self::Write => "the server took no byte of what waits for it within write_timeout",
-            Self::Close => "the server did not complete the closing handshake within close_timeout",
-        })
+        use websocket_connection::Timeout as Connection;
+        match self {
+            Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
+            Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
+            Self::Upgrade => Connection::Upgrade.fmt(f),
+            Self::Pong => Connection::Pong.fmt(f),
+            Self::Write => Connection::Write.fmt(f),
+            Self::Close => Connection::Close.fmt(f),
+        }
     }
 }
 
