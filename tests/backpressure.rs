@@ -376,6 +376,33 @@ fn every_accepted_message_is_either_written_or_handed_to_on_close() {
 }
 
 #[test]
+fn what_was_written_whole_is_not_handed_back_however_much_came_before() {
+    let unsent = Rc::new(RefCell::new(Vec::new()));
+    let handed = unsent.clone();
+    let app = Log::new().app(URL).on_close(move |_, closed| {
+        handed.borrow_mut().extend(closed.unsent.iter().map(|message| message.as_bytes()[0]));
+    });
+    let (mut world, peer) = with_app(app, &options(), |app| {
+        let sender = app.sender();
+        app.send_bytes(&[0; 5 * SYSTEM]).unwrap();
+        for byte in 1..=3 {
+            sender.send_bytes(vec![byte; 500]).unwrap();
+        }
+    });
+    assert_eq!(payloads(&read_all(&mut world, &peer)), [0, 1, 2, 3]);
+    // The system takes two of these to the last byte, and nothing of the third.
+    in_app(&mut world, |app| {
+        for byte in 4..=6 {
+            app.sender().send_bytes(vec![byte; SYSTEM / 2 - HEADER]).unwrap();
+        }
+    });
+    world.settle();
+    peer.reset();
+    world.settle();
+    assert_eq!(*unsent.borrow(), [6]);
+}
+
+#[test]
 fn a_close_goes_out_behind_what_was_sent_before_and_its_timeout_runs_at_once() {
     let log = Log::new();
     let (mut world, peer) = with_app(log.app(URL), &options(), |app| {

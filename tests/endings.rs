@@ -458,11 +458,12 @@ fn an_app_that_removes_itself_in_on_drain_does_not_hear_the_message_that_came_wi
     faults.send_buffer = 1000;
     let mut world = World::on(SimNet::new(1).with_faults(faults));
     let log = Log::new();
-    let drain = log.clone();
+    let (data, drain) = (log.clone(), log.clone());
     let app = log.app(URL).on_open(|app, _| app.send_bytes(&[0; 1500])).on_drain(move |app| {
         drain.push("drain");
         app.remove();
     });
+    let app = app.on_data(move |_, _, _, _| data.push("data"));
     let peer = world.open(app, &options());
     peer.read_available();
     peer.write(&frame::text("too late"));

@@ -160,6 +160,36 @@ fn the_name_of_an_app_is_not_used_again() {
 }
 
 #[test]
+fn what_is_asked_for_between_turns_makes_the_next_one_due_at_once() {
+    let mut world = World::new();
+    let log = Log::new();
+    let peer = world.open(log.app(URL), &options());
+    world.run_for(Duration::from_secs(60));
+    assert_eq!(world.reactor.next_deadline(), None);
+    let id = world.reactor.apps().ids()[0];
+    world.reactor.apps().with(id, |app| app.send_text("now").unwrap());
+    assert_eq!(world.reactor.next_deadline(), Some(world.net.now()));
+    world.reactor.poll(None).unwrap();
+    assert_eq!(texts(&peer), ["now"]);
+    assert_eq!(world.reactor.next_deadline(), None);
+
+    world.reactor.apps().with(id, |app| app.set_timeout(Duration::ZERO, |app| app.send_text("and now")));
+    world.reactor.poll(None).unwrap();
+    assert_eq!(texts(&peer), ["and now"]);
+
+    let other = log.app("ws://192.0.2.77/").run_on(&mut world.reactor, &options()).unwrap();
+    assert_eq!(world.reactor.next_deadline(), Some(world.net.now()));
+    assert!(world.reactor.apps().remove(other));
+    world.reactor.poll(None).unwrap();
+    assert_eq!(world.net.attempts().len(), 1);
+
+    assert!(world.reactor.apps().remove(id));
+    world.reactor.run().unwrap();
+    assert!(world.reactor.apps().is_empty());
+    assert_eq!(world.net.elapsed(), Duration::from_secs(60));
+}
+
+#[test]
 fn a_callback_sends_to_a_peer_on_the_same_reactor() {
     let mut world = World::new();
     let log = Log::new();

@@ -284,6 +284,7 @@ fn what_a_sender_was_promised_is_handed_back_also_when_its_work_panics() {
     world.settle();
     assert_eq!(log.lines()[2], "[Text(Utf8Bytes(b\"behind it\"))]");
     assert!(sender.send_text("later").is_err());
+    assert_eq!(sender.queued_bytes(), 0);
 }
 
 #[test]

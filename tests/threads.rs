@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use websocket_app::{
     CloseCode, Message, OwnedMessage, Reactor, ReactorHandle, RunOptions, SendError, Sender, WebSocketApp,
@@ -111,6 +111,41 @@ fn b064_every_wake_is_seen_although_each_waits_for_the_last() {
     });
     reactor.run().unwrap();
     player.join().unwrap();
+}
+
+#[test]
+fn b064_no_wake_is_lost_when_two_threads_ask_at_the_same_time() {
+    const ROUNDS: usize = 10_000;
+    let mut reactor = Reactor::new().unwrap();
+    let done = Arc::new(AtomicUsize::new(0));
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            let (handle, done) = (reactor.handle(), done.clone());
+            thread::spawn(move || {
+                for round in 1..=ROUNDS {
+                    let count = done.clone();
+                    handle.run(move |_| {
+                        count.fetch_add(1, Ordering::AcqRel);
+                    });
+                    // Nobody asks again before both are served, so a lost wake is not made up for.
+                    let end = Instant::now() + PATIENCE;
+                    while done.load(Ordering::Acquire) < 2 * round {
+                        if Instant::now() > end {
+                            handle.stop();
+                            return false;
+                        }
+                        thread::yield_now();
+                    }
+                }
+                true
+            })
+        })
+        .collect();
+    // Who waits in vain stops it.
+    reactor.run_until(|_| done.load(Ordering::Acquire) == 2 * ROUNDS).unwrap();
+    for thread in threads {
+        assert!(thread.join().unwrap());
+    }
 }
 
 #[test]

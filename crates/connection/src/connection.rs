@@ -139,9 +139,20 @@ impl Connection {
         self.receive_any(input, env)
     }
 
+    /// As [`receive`](Self::receive), for nothing but small messages that are whole in the input, and cheaper; `None` for anything else, which
+    /// stays in the input for [`receive`](Self::receive).
+    #[inline]
+    pub fn receive_message<'e, 'b: 'e>(
+        &'e mut self,
+        input: &mut Input<'b>,
+    ) -> Option<(Message<'b>, &'e mut Tx)> {
+        let message = self.receive_whole(input)?;
+        Some((message, &mut self.tx))
+    }
+
     /// The short way for what comes most: a small message in one frame that is whole in the input. Whatever is unusual about a frame
     /// leaves it where it is, for the long way.
-    #[inline]
+    #[inline(always)]
     fn receive_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
         if self.tx.state != State::Open {
             return None;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _};
 
-use websocket_connection::{Event, Input, State};
+use websocket_connection::{Event, Input, Message, State};
 
 use super::AppId;
 use super::app::{App, LiveStage, Stage, check};
@@ -125,6 +125,14 @@ impl Driver<'_> {
         let LiveStage { connection, io, .. } = &mut **live;
         let outcome = outcome.and_then(|()| {
             loop {
+                while let Some((message, tx)) = connection.receive_message(&mut input) {
+                    let live = Some(Live { tx, io });
+                    let mut context = Context { apps: self.apps, id, control, live };
+                    dispatch_message(&mut **handler, &mut context, message);
+                    if self.apps.interrupted {
+                        return Ok(());
+                    }
+                }
                 match connection.receive(&mut input, &mut self.apps.env) {
                     Ok(Some((event, tx))) => {
                         let live = Some(Live { tx, io });
@@ -164,19 +172,23 @@ impl Driver<'_> {
     }
 }
 
+/// Calls the handler for one message.
+#[inline]
+fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
+    let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
+    check(handler, context, data);
+    if !context.apps.interrupted {
+        let result = handler.on_message(context, message);
+        check(handler, context, result);
+    }
+}
+
 /// Calls the handler for one event.
 #[inline]
 fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
     let context = &mut context;
     let result = match event {
-        Event::Message(message) => {
-            let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
-            check(handler, context, data);
-            if context.apps.interrupted {
-                return;
-            }
-            handler.on_message(context, message)
-        }
+        Event::Message(message) => return dispatch_message(handler, context, message),
         Event::Fragment(fragment) => {
             let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
             check(handler, context, data);
