@@ -114,7 +114,7 @@ fn b064_every_wake_is_seen_although_each_waits_for_the_last() {
 }
 
 #[test]
-fn b064_no_wake_is_lost_when_two_threads_ask_at_the_same_time() {
+fn no_wake_is_lost_when_two_threads_ask_at_the_same_time() {
     const ROUNDS: usize = 10_000;
     let mut reactor = Reactor::new().unwrap();
     let done = Arc::new(AtomicUsize::new(0));
