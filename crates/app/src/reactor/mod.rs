@@ -31,7 +31,7 @@ use crate::{Error, Outcome};
 use drive::{Driver, Work};
 
 /// The receive buffer that all connections of a reactor take turns in.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 128 << 10;
 
 /// What a reactor waits for after a turn.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
