@@ -191,6 +191,19 @@ fn b116_after_a_close_from_the_server_the_connection_is_not_open() {
 }
 
 #[test]
+fn a_close_between_two_turns_is_known_to_senders_at_once() {
+    let mut world = World::new();
+    let mut app = Log::new().app(URL);
+    let sender = app.sender();
+    world.open(app, &options());
+    let id = world.reactor.apps().ids()[0];
+    assert!(sender.is_open());
+    world.reactor.apps().with(id, |app| app.close()).unwrap();
+    assert!(!sender.is_open());
+    assert!(sender.send_text("late").is_err());
+}
+
+#[test]
 fn b117_closing_twice_or_what_is_not_connected_is_harmless() {
     let echo = EchoServer::start().unwrap();
     let log = Log::new();

@@ -181,7 +181,9 @@ fn b210_b217_a_host_that_owns_the_thread_collects_readiness_and_calls_turn() {
     let mut next = reactor.turn(&[]);
     let mut senders = Some(senders);
     let mut thread = None;
+    let end = Instant::now() + PATIENCE;
     while !reactor.apps().is_empty() {
+        assert!(Instant::now() < end, "{:?}", logs[0].lines());
         let ready = reactor.dispatcher().collect(next);
         next = reactor.turn(&ready);
         if senders.as_ref().is_some_and(|senders| senders.iter().all(|sender| sender.is_open())) {

@@ -12,7 +12,8 @@ use websocket_app::{
     ConfigError, Error, HeaderError, Outcome, Reactor, RunOptions, Side, State, WebSocketApp,
 };
 use websocket_testkit::server::{EchoServer, ScriptedServer};
-use websocket_tests::{Log, SERVER, URL, World, outcome_line, run, run_forever, until};
+use websocket_testkit::sim::SimNet;
+use websocket_tests::{Counting, Log, SERVER, URL, World, outcome_line, run, run_forever, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -285,6 +286,22 @@ fn a_dropped_reactor_drops_its_apps_silently() {
     assert_eq!(Rc::strong_count(&alive), 1);
     assert!(peer.ended().is_some());
     assert_eq!(peer.read_frame(), None);
+}
+
+#[test]
+fn a_dropped_reactor_has_its_dispatcher_watch_nothing_any_more() {
+    let net = SimNet::new(1);
+    let dispatcher = Counting::new(net.dispatcher());
+    let watched = dispatcher.watched.clone();
+    let mut reactor = Reactor::with_dispatcher(dispatcher).unwrap().connector(net.clone());
+    net.black_hole(SERVER);
+    for _ in 0..3 {
+        Log::new().app(URL).run_on(&mut reactor, &RunOptions::new()).unwrap();
+    }
+    reactor.poll(Some(Duration::ZERO)).unwrap();
+    assert_eq!(watched.get(), 3);
+    drop(reactor);
+    assert_eq!(watched.get(), 0);
 }
 
 #[test]

@@ -444,7 +444,7 @@ fn after_a_thousand_apps_came_and_went_nothing_is_left() {
     reactor.poll(Some(Duration::ZERO)).unwrap();
     assert!(reactor.apps().is_empty());
     assert_eq!((reactor.apps().len(), reactor.apps().ids()), (0, Vec::new()));
-    assert_eq!(reactor.dispatcher().watched, 0);
+    assert_eq!(reactor.dispatcher().watched.get(), 0);
     assert!(reactor.dispatcher().most_watched < 1000);
     assert_eq!(Rc::strong_count(&alive), 1, "every callback was dropped");
     assert_eq!(reactor.next_deadline(), None);

@@ -282,9 +282,11 @@ fn b054_a_sender_that_outlives_its_reactor_refuses() {
     let sender = open(&mut reactor, Log::new().app(echo.url()));
     let handle = reactor.handle();
     let alive = Arc::new(());
-    let kept = alive.clone();
-    sender.run(move |_| drop(kept));
+    let [for_app, for_all, too_late] = [0, 1, 2].map(|_| alive.clone());
+    sender.run(move |_| drop(for_app));
+    handle.run(move |_| drop(for_all));
     drop(reactor);
+    handle.run(move |_| drop(too_late));
     assert!(!sender.is_open());
     assert!(sender.send_text("to nobody").is_err());
     assert_eq!(sender.queued_bytes(), 0);

@@ -61,6 +61,20 @@ fn an_interval_fires_at_every_multiple_of_itself() {
 }
 
 #[test]
+fn an_interval_that_is_late_once_keeps_its_pace() {
+    let times = Rc::new(RefCell::new(Vec::new()));
+    let (mut world, _) = with_app(|app| {
+        let mut note = note(&times);
+        note(app);
+        app.set_interval(100 * MS, note);
+    });
+    world.run_until(150 * MS);
+    world.net.advance(80 * MS);
+    world.run_until(450 * MS);
+    assert_eq!(*times.borrow(), [0, 100, 230, 300, 400]);
+}
+
+#[test]
 fn what_an_interval_missed_is_not_made_up_for() {
     let times = Rc::new(RefCell::new(Vec::new()));
     let (mut world, _) = with_app(|app| {

@@ -1,8 +1,10 @@
 //! A dispatcher that counts what is asked of it.
 
+use std::cell::Cell;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
@@ -14,8 +16,8 @@ pub struct Counting<D> {
     inner: D,
     /// How often it was waited on.
     pub waits: usize,
-    /// How many streams it watches now.
-    pub watched: usize,
+    /// How many streams it watches now; clones tell it when the dispatcher itself is gone.
+    pub watched: Rc<Cell<usize>>,
     /// How many it has watched at the same time.
     pub most_watched: usize,
     /// The highest slot of a key so far.
@@ -24,16 +26,16 @@ pub struct Counting<D> {
 
 impl<D> Counting<D> {
     /// Counts what is asked of `inner`.
-    pub const fn new(inner: D) -> Self {
-        Self { inner, waits: 0, watched: 0, most_watched: 0, highest_slot: 0 }
+    pub fn new(inner: D) -> Self {
+        Self { inner, waits: 0, watched: Rc::default(), most_watched: 0, highest_slot: 0 }
     }
 }
 
 impl<D: Dispatcher> Dispatcher for Counting<D> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.inner.register(key, io, interest)?;
-        self.watched += 1;
-        self.most_watched = self.most_watched.max(self.watched);
+        self.watched.set(self.watched.get() + 1);
+        self.most_watched = self.most_watched.max(self.watched.get());
         self.highest_slot = self.highest_slot.max(key.slot());
         Ok(())
     }
@@ -43,7 +45,7 @@ impl<D: Dispatcher> Dispatcher for Counting<D> {
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        self.watched -= 1;
+        self.watched.set(self.watched.get() - 1);
         self.inner.deregister(key, io);
     }
 
