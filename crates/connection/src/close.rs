@@ -1,5 +1,7 @@
 //! Close frames (RFC 6455 sections 5.5.1 and 7.4).
 
+use std::time::Duration;
+
 use crate::{CloseCode, ProtocolError, SendError};
 
 /// Longest reason: a control frame less the code.
@@ -16,14 +18,6 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// Whether a close frame of ours may carry `code` and `reason`.
-    ///
-    /// # Errors
-    /// A code or reason that must not be sent.
-    pub fn check(code: Option<CloseCode>, reason: &str) -> Result<(), SendError> {
-        payload(code, reason).map(drop)
-    }
-
     /// Parses the payload of a server's close frame.
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, ProtocolError> {
         let (code, reason) = match payload {
@@ -38,6 +32,73 @@ impl CloseFrame {
             Ok(reason) => Ok(Self { code: Some(code.into()), reason: reason.to_owned() }),
             Err(_) => Err(ProtocolError::CloseReasonNotUtf8(String::from_utf8_lossy(reason).into_owned())),
         }
+    }
+}
+
+/// A close to begin: what our close frame says, and how long the server has to answer it.
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_connection::{Close, CloseCode};
+///
+/// let plain = Close::default(); // 1000, no reason
+/// let polite = Close::from((CloseCode::Away, "maintenance"));
+/// let quick = Close::from(CloseCode::Normal).timeout(Duration::from_millis(200));
+/// # let _ = (plain, polite, quick);
+/// ```
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Close {
+    pub(crate) code: Option<CloseCode>,
+    pub(crate) reason: String,
+    pub(crate) timeout: Option<Duration>,
+}
+
+impl Default for Close {
+    /// Code 1000, no reason, the configured timeout.
+    fn default() -> Self {
+        CloseCode::Normal.into()
+    }
+}
+
+impl From<CloseCode> for Close {
+    fn from(code: CloseCode) -> Self {
+        Self { code: Some(code), reason: String::new(), timeout: None }
+    }
+}
+
+impl From<(CloseCode, &str)> for Close {
+    fn from((code, reason): (CloseCode, &str)) -> Self {
+        Self::from(code).reason(reason)
+    }
+}
+
+impl Close {
+    /// A close frame without a code, which the server sees as 1005 (RFC 6455 section 7.1.5).
+    pub const fn without_code() -> Self {
+        Self { code: None, reason: String::new(), timeout: None }
+    }
+
+    /// The reason, at most 123 bytes. Default: none.
+    #[must_use]
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
+        self
+    }
+
+    /// Time for the closing handshake, in place of [`Config::close_timeout`](crate::Config::close_timeout). Zero waits for no answer: the
+    /// connection ends once the close frame was written, as far as the stream takes it at once, and that is no failure.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Whether a close frame of ours may say this.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent.
+    pub fn check(&self) -> Result<(), SendError> {
+        payload(self.code, &self.reason).map(drop)
     }
 }
 

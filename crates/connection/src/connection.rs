@@ -96,7 +96,7 @@ impl Connection {
 
     /// The side that began the closing handshake, if it has begun.
     pub fn closing_side(&self) -> Option<Side> {
-        self.tx.closing.map(|(side, _)| side)
+        self.tx.closing.map(|closing| closing.by)
     }
 
     /// Round-trip times of pings so far.
@@ -280,11 +280,11 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        match (self.tx.state, self.tx.closing) {
-            (State::Connecting, _) => self.started.checked_add(self.config.upgrade_timeout),
-            (State::Open, _) => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
-            (State::Closing, Some((_, since))) => since.checked_add(self.config.close_timeout),
-            (State::Closing | State::Closed, _) => None,
+        match self.tx.state {
+            State::Connecting => self.started.checked_add(self.config.upgrade_timeout),
+            State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
+            State::Closing => self.tx.closing?.deadline(&self.config),
+            State::Closed => None,
         }
     }
 
@@ -312,6 +312,7 @@ impl Connection {
             }
             // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
             State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
+            State::Closing if self.tx.closing.is_some_and(|closing| !closing.waits()) => self.finish(None, env),
             State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
             State::Closed => Ok(()),
         }

@@ -28,7 +28,7 @@ mod transmit;
 mod upgrade;
 mod utf8;
 
-pub use crate::close::CloseFrame;
+pub use crate::close::{Close, CloseFrame};
 pub use crate::config::{Config, ConfigError, Liveness};
 pub use crate::connection::Connection;
 pub use crate::env::{Entropy, Env, SeededEntropy};

@@ -1,11 +1,11 @@
 //! The sending half: frames are encoded and masked straight into one buffer of outgoing bytes.
 
 use std::fmt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::frame::{MAX_HEADER, append_header};
 use crate::ping::Pings;
-use crate::{CloseCode, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, close, mask};
+use crate::{Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, close, mask};
 
 /// Where a connection stands, in the words of RFC 6455 section 4.1 and 7.1.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,6 +31,28 @@ pub enum Side {
     Server,
 }
 
+/// A closing handshake under way.
+#[derive(Clone, Copy)]
+pub(crate) struct Closing {
+    /// The side whose close frame came first.
+    pub(crate) by: Side,
+    since: Instant,
+    /// In place of the configured one.
+    timeout: Option<Duration>,
+}
+
+impl Closing {
+    /// When the stream is dropped, whether or not the server has answered.
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        self.since.checked_add(self.timeout.unwrap_or(config.close_timeout))
+    }
+
+    /// Whether the answer is waited for at all.
+    pub(crate) fn waits(&self) -> bool {
+        self.timeout != Some(Duration::ZERO)
+    }
+}
+
 /// A source of mask keys that takes the place of the default one.
 pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
 
@@ -48,8 +70,8 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
-    /// The side whose close frame came first, and when the closing handshake began.
-    pub(crate) closing: Option<(Side, Instant)>,
+    /// Set once the closing handshake has begun.
+    pub(crate) closing: Option<Closing>,
     /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
@@ -182,23 +204,23 @@ impl Tx {
     ///
     /// # Errors
     /// A code or reason that must not be sent, or a connection that is not open yet.
-    pub fn close(&mut self, code: Option<CloseCode>, reason: &str, env: &mut Env) -> Result<(), SendError> {
-        let payload = close::payload(code, reason)?;
-        match self.state {
-            State::Connecting => Err(SendError::NotOpen(self.state)),
-            State::Open => {
-                self.send_close(Side::Client, &payload, env);
-                Ok(())
-            }
-            State::Closing | State::Closed => Ok(()),
+    pub fn close(&mut self, close: &Close, env: &mut Env) -> Result<(), SendError> {
+        let payload = close::payload(close.code, &close.reason)?;
+        if self.state == State::Connecting {
+            return Err(SendError::NotOpen(self.state));
         }
+        if self.state == State::Open {
+            self.send_close(Side::Client, &payload, env);
+            self.closing = self.closing.map(|closing| Closing { timeout: close.timeout, ..closing });
+        }
+        Ok(())
     }
 
     /// Sends the only close frame of this connection; `by` is the side that began.
     pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], env: &mut Env) {
         self.frame(true, Opcode::Close, payload, env);
         self.state = State::Closing;
-        self.closing = Some((by, env.now));
+        self.closing = Some(Closing { by, since: env.now, timeout: None });
         self.owed_pong = None;
         self.pings.stop();
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::harness::{self, Client, Leave, RESPONSE, Seen, Sent, parse_sent};
 use super::plan::{Plan, leave};
-use crate::{Config, Error, Kind, Liveness, Opcode, SendError, State};
+use crate::{Close, CloseCode, Config, Error, Kind, Liveness, Opcode, SendError, State};
 
 const MAX_QUEUED: usize = 700;
 /// What goes out although the queue is full: a close frame and one keep-alive ping.
@@ -180,8 +180,11 @@ impl Run {
         let code = u16::from_be_bytes([plan.byte() % 20, plan.byte()]);
         let reason = "r".repeat(usize::from(operand));
         let queued = self.client.conn.queued_bytes();
-        let code = (operand & 1 != 0).then(|| code.into());
-        let result = self.client.conn.tx().close(code, &reason, &mut self.client.env);
+        let close = match operand & 1 {
+            0 => Close::without_code(),
+            _ => Close::from(CloseCode::from(code)),
+        };
+        let result = self.client.conn.tx().close(&close.reason(&reason), &mut self.client.env);
         match (result, self.state) {
             (Ok(()), State::Open) => {
                 assert_eq!(self.client.conn.state(), State::Closing);

@@ -121,7 +121,7 @@ fn b092_a_failure_is_kept_and_the_stream_is_dropped_after_close_timeout() {
         }
         assert_eq!(client.take(), []);
         assert!(client.conn.tx().send_text("x", &mut client.env).is_err());
-        assert_eq!(client.conn.tx().close(Some(CloseCode::Normal), "", &mut client.env), Ok(()));
+        assert_eq!(client.conn.tx().close(&CloseCode::Normal.into(), &mut client.env), Ok(()));
         assert_eq!(client.sent(), []);
 
         assert_eq!(client.due_in(), Some(3 * SECOND));
@@ -148,7 +148,7 @@ fn b092_the_end_of_the_stream_after_a_breach_is_no_news() {
 fn a_breach_after_our_close_is_a_failure_without_a_second_close_frame() {
     for (bytes, error, _) in breaches() {
         let mut client = Client::open(limited());
-        client.conn.tx().close(Some(CloseCode::Away), "", &mut client.env).unwrap();
+        client.conn.tx().close(&CloseCode::Away.into(), &mut client.env).unwrap();
         assert_eq!(client.came(&bytes), Err(Error::Protocol(error.clone())));
         assert_eq!(client.sent_payloads(), [(8, 1001_u16.to_be_bytes().to_vec())]);
         assert_eq!(client.advance(3 * SECOND), Ok(()));

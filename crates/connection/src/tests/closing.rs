@@ -1,11 +1,14 @@
 //! The closing handshake from either side and from both.
 
+use std::time::Duration;
+
 use super::SECOND;
 use crate::fuzzing::harness::{Client, Seen, close_frame, frame};
-use crate::{CloseCode, CloseFrame, Config, Error, Opcode, SendError, Side, State, Timeout};
+use crate::{Close, CloseCode, CloseFrame, Config, Error, Opcode, SendError, Side, State, Timeout};
 
 fn close(client: &mut Client, code: Option<u16>, reason: &str) -> Result<(), SendError> {
-    client.conn.tx().close(code.map(CloseCode::from), reason, &mut client.env)
+    let close = code.map_or(Close::without_code(), |code| CloseCode::from(code).into());
+    client.conn.tx().close(&close.reason(reason), &mut client.env)
 }
 
 fn code(code: u16) -> Vec<u8> {
@@ -66,8 +69,8 @@ fn b110_codes_and_reasons_that_must_not_be_sent_are_refused() {
     }
     assert_eq!(close(&mut client, Some(1000), &"x".repeat(124)), Err(SendError::ReasonTooLong { len: 124 }));
     assert_eq!(close(&mut client, None, "why"), Err(SendError::InvalidCloseCode(1005)));
-    assert_eq!(CloseFrame::check(Some(CloseCode::Status), ""), Err(SendError::InvalidCloseCode(1005)));
-    assert_eq!(CloseFrame::check(Some(CloseCode::Away), "fine"), Ok(()));
+    assert_eq!(Close::from(CloseCode::Status).check(), Err(SendError::InvalidCloseCode(1005)));
+    assert_eq!(Close::from((CloseCode::Away, "fine")).check(), Ok(()));
     assert_eq!((client.conn.state(), client.conn.queued_bytes()), (State::Open, 0));
 
     assert_eq!(close(&mut client, Some(4999), &"é".repeat(61)), Ok(()));
@@ -221,4 +224,28 @@ fn b119_a_connection_is_dropped_from_any_state_without_a_failure() {
         }
         assert_eq!(client.end(), Ok(()));
     }
+}
+
+#[test]
+fn b109_a_close_may_have_a_timeout_of_its_own() {
+    for own in [SECOND / 10, 10 * SECOND] {
+        let mut client = Client::open(Config::default());
+        let begun = client.env.now;
+        client.conn.tx().close(&Close::default().timeout(own), &mut client.env).unwrap();
+        // A later one changes nothing.
+        client.conn.tx().close(&Close::default().timeout(SECOND), &mut client.env).unwrap();
+        assert_eq!(client.conn.deadline(), Some(begun + own));
+        client.env.now = begun + own;
+        assert_eq!(client.conn.handle_timeout(&mut client.env), Err(Error::Timeout(Timeout::Close)));
+    }
+}
+
+#[test]
+fn a_close_that_waits_for_no_answer_ends_without_a_failure() {
+    let mut client = Client::open(Config::default());
+    client.conn.tx().close(&Close::default().timeout(Duration::ZERO), &mut client.env).unwrap();
+    assert_eq!(client.sent()[0].close(), Some((1000, "")));
+    assert_eq!(client.conn.deadline(), Some(client.env.now));
+    assert_eq!(client.conn.handle_timeout(&mut client.env), Ok(()));
+    assert_eq!((client.conn.state(), client.conn.error()), (State::Closed, None));
 }

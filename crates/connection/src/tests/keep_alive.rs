@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::SECOND;
 use crate::fuzzing::harness::{Client, Leave, Seen, frame};
-use crate::{Config, Error, Liveness, Opcode, State, Timeout};
+use crate::{Close, Config, Error, Liveness, Opcode, State, Timeout};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -311,7 +311,7 @@ fn an_interval_beyond_all_time_is_never_due() {
     config.upgrade_timeout = Duration::MAX;
     let mut client = Client::open(config);
     assert_eq!(client.conn.deadline(), None);
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     assert_eq!(client.conn.deadline(), None);
     assert_eq!(client.advance(1000 * SECOND), Ok(()));
     assert_eq!(client.conn.state(), State::Closing);

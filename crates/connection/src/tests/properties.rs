@@ -10,7 +10,7 @@ use tungstenite::protocol::frame::{CloseFrame, Frame};
 use tungstenite::protocol::{Message, Role, WebSocket, WebSocketConfig};
 
 use crate::fuzzing::harness::{Client, Leave, Seen};
-use crate::{Config, Kind, State};
+use crate::{CloseCode, Config, Kind, State};
 
 /// The server's end of a stream: bytes of the client, and bytes for it.
 #[derive(Default)]
@@ -214,7 +214,7 @@ fn b115_closing_handshakes_with_a_server_from_either_side() {
     let frame = |code: u16, reason: &str| CloseFrame { code: code.into(), reason: reason.into() };
 
     let mut pair = Pair::new(1, Config::default());
-    pair.client.conn.tx().close(Some(3001.into()), "ours", &mut pair.client.env).unwrap();
+    pair.client.conn.tx().close(&(CloseCode::from(3001), "ours").into(), &mut pair.client.env).unwrap();
     assert_eq!(pair.upstream(), [Message::Close(Some(frame(3001, "ours")))]);
     assert_eq!(pair.downstream(), [Seen::Close(Some(3001), "ours".into())]);
     pair.client.end().unwrap();

@@ -1,7 +1,7 @@
 //! The bound on bytes that wait to be written, and what happens to pongs at it.
 
 use crate::fuzzing::harness::{Client, Seen, frame};
-use crate::{Config, Error, Opcode, ProtocolError, SendError, State, Timeout};
+use crate::{Close, Config, Error, Opcode, ProtocolError, SendError, State, Timeout};
 
 /// Room for `bytes` of frames.
 fn bounded(bytes: usize) -> Client {
@@ -52,7 +52,7 @@ fn b063_fragments_pings_and_pongs_count_too() {
 fn a_close_frame_goes_out_whatever_waits() {
     let mut client = bounded(20);
     client.conn.tx().send_text("123456", &mut client.env).unwrap();
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     assert_eq!(client.sent_payloads(), [(1, b"123456".to_vec()), (8, Vec::new())]);
 
     let mut client = bounded(20);
@@ -91,7 +91,7 @@ fn an_owed_pong_is_dropped_when_the_connection_closes() {
     let mut client = bounded(40);
     client.conn.tx().send_binary(&[0; 26], &mut client.env).unwrap();
     client.came(&ping(b"owed")).unwrap();
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     client.came(&ping(b"late")).unwrap();
     assert_eq!(client.take(), [Seen::Ping(b"owed".to_vec()), Seen::Ping(b"late".to_vec())]);
     let mut opcodes: Vec<_> = client.sent().iter().map(|frame| frame.opcode).collect();

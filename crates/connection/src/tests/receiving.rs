@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::SECOND;
 use crate::fuzzing::harness::{Client, Leave, RESPONSE, Seen, close_frame, frame};
-use crate::{Config, Error, Event, Input, Kind, Message, Opcode, ProtocolError, State, Timeout};
+use crate::{Close, Config, Error, Event, Input, Kind, Message, Opcode, ProtocolError, State, Timeout};
 
 use Opcode::{Binary, Continuation, Ping, Text};
 
@@ -138,7 +138,7 @@ fn b075_nothing_waits_inside_a_frame() {
 
     let mut client = Client::open(Config::default());
     client.came(&frame(true, Text, b"stalls")[..4]).unwrap();
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     assert_eq!(client.sent_payloads(), [(8, Vec::new())]);
     assert_eq!(client.advance(3 * SECOND), Err(Error::Timeout(Timeout::Close)));
     client.assert_over();

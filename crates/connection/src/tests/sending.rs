@@ -2,7 +2,7 @@
 
 use super::CountingEntropy;
 use crate::fuzzing::harness::{Client, close_frame, parse_sent};
-use crate::{CloseCode, Config, Kind, Opcode, ProtocolError, SendError, State, Tx};
+use crate::{Close, CloseCode, Config, Kind, Opcode, ProtocolError, SendError, State, Tx};
 
 fn send_all(client: &mut Client) -> [Result<(), SendError>; 5] {
     let env = &mut client.env;
@@ -29,11 +29,11 @@ fn b053_b054_sending_is_refused_while_the_connection_is_not_open() {
     };
     let mut client = Client::connecting(Config::default());
     refused(&mut client, State::Connecting);
-    assert_eq!(client.conn.tx().close(None, "", &mut client.env), Err(SendError::NotOpen(State::Connecting)));
+    assert_eq!(client.conn.tx().close(&Close::without_code(), &mut client.env), Err(SendError::NotOpen(State::Connecting)));
 
     let mut client = Client::open(Config::default());
     assert_eq!(send_all(&mut client), [const { Ok(()) }; 5]);
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     refused(&mut client, State::Closing);
     client.end().unwrap();
     refused(&mut client, State::Closed);
@@ -82,7 +82,7 @@ fn b057_masks_come_from_the_source_of_the_user_and_back() {
     client.conn.tx().send_binary(b"zero", &mut client.env).unwrap();
     assert!(client.conn.output().ends_with(b"zero"), "a zero mask leaves the payload readable");
     client.conn.tx().set_mask_key(None);
-    client.conn.tx().close(None, "", &mut client.env).unwrap();
+    client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     let masks: Vec<_> = client.sent().iter().map(|frame| frame.mask).collect();
     assert_eq!(masks[..3], [[1; 4], [2; 4], [0; 4]]);
     assert_eq!(masks[3], 0x9e37_79b9_u32.to_ne_bytes(), "the first number of the connection's own source");
@@ -226,7 +226,7 @@ fn b061_every_close_code_that_is_no_code_is_refused_before_sending() {
     for code in
         [CloseCode::Status, CloseCode::Abnormal, CloseCode::Tls, CloseCode::Bad(7), CloseCode::Reserved(2000)]
     {
-        let result = client.conn.tx().close(Some(code), "", &mut client.env);
+        let result = client.conn.tx().close(&code.into(), &mut client.env);
         assert_eq!(result, Err(SendError::InvalidCloseCode(code.into())));
     }
     assert_eq!((client.conn.state(), client.conn.queued_bytes()), (State::Open, 0));
