@@ -361,7 +361,7 @@ fn every_accepted_message_is_either_written_or_handed_to_on_close() {
             End::Panic => {
                 in_app(&mut world, |app| app.set_timeout(Duration::ZERO, |app| assert!(!app.is_open())));
             }
-            End::Timeout => in_app(&mut world, |app| app.close_with(CloseCode::Normal, "").unwrap()),
+            End::Timeout => in_app(&mut world, |app| app.close_with(CloseCode::Normal).unwrap()),
         }
         world.run_for(10 * SECOND);
         assert!(world.reactor.apps().is_empty(), "{end:?}");

@@ -26,10 +26,10 @@ fn b109_a_close_carries_1000_or_ones_own_code_and_reason() {
     let mut world = World::new();
     let peer = world.open(Log::new().app(URL).on_open(|app, _| app.close()), &options());
     assert_eq!(close_frame(&peer), Some((1000, String::new())));
-    let app = Log::new().app(URL).on_open(|app, _| app.close_with(CloseCode::Away, "žluť"));
+    let app = Log::new().app(URL).on_open(|app, _| app.close_with((CloseCode::Away, "žluť")));
     assert_eq!(close_frame(&world.open(app, &options())), Some((1001, "žluť".into())));
     let app =
-        Log::new().app(URL).on_open(|app, _| app.close_with(CloseCode::Library(4999), &"x".repeat(123)));
+        Log::new().app(URL).on_open(|app, _| app.close_with((CloseCode::Library(4999), "x".repeat(123))));
     assert_eq!(close_frame(&world.open(app, &options())), Some((4999, "x".repeat(123))));
 }
 
@@ -83,13 +83,13 @@ fn b110_codes_and_reasons_that_must_not_be_sent_are_refused_and_nothing_changes(
     let log = Log::new();
     let app = log.app(server.url()).on_open(|app, _| {
         for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
-            let refused = app.close_with(CloseCode::from(code), "");
+            let refused = app.close_with(CloseCode::from(code));
             assert_eq!(refused, Err(SendError::InvalidCloseCode(code)));
-            assert_eq!(app.sender().close_with(CloseCode::from(code), ""), refused);
+            assert_eq!(app.sender().close_with(CloseCode::from(code)), refused);
         }
-        let refused = app.close_with(CloseCode::Normal, &"x".repeat(124));
+        let refused = app.close_with((CloseCode::Normal, "x".repeat(124)));
         assert_eq!(refused, Err(SendError::ReasonTooLong { len: 124 }));
-        assert_eq!(app.sender().close_with(CloseCode::Normal, &"x".repeat(124)), refused);
+        assert_eq!(app.sender().close_with((CloseCode::Normal, "x".repeat(124))), refused);
         assert_eq!(app.state(), State::Open);
         app.send_text("still open")?;
         app.close();
@@ -210,7 +210,7 @@ fn b117_closing_twice_or_what_is_not_connected_is_harmless() {
     let mut app = log.app(echo.url()).on_open(|app, _| {
         app.close();
         app.close();
-        app.close_with(CloseCode::Away, "ignored")
+        app.close_with((CloseCode::Away, "ignored"))
     });
     let sender = app.sender();
     run_forever(&mut app, &options()).unwrap();

@@ -166,7 +166,7 @@ fn b044_a_close_of_ours_gets_the_code_of_the_servers_reply() {
             assert_eq!(peer.read_close(), Some((4000, "mine".to_owned())));
             peer.send_close(4001, "yours");
         },
-        |log, url| log.app(url).on_open(|app, _| app.close_with(CloseCode::Library(4000), "mine")),
+        |log, url| log.app(url).on_open(|app, _| app.close_with((CloseCode::Library(4000), "mine"))),
     );
     assert_eq!(lines, ["close 4001 yours, by client, clean"]);
     assert_eq!(outcome, "clean 4001 yours, by Client");

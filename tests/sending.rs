@@ -115,7 +115,7 @@ fn b054_nothing_can_be_sent_after_close() {
         let refused = app.sender().send_text("x").unwrap_err();
         assert!(matches!(refused.reason, SendError::NotOpen(_)));
         // Closing again is harmless and changes nothing.
-        app.close_with(CloseCode::Away, "again")
+        app.close_with((CloseCode::Away, "again"))
     });
     let peer = world.open(app, &RunOptions::new());
     assert_eq!(results.take(), vec![Err(SendError::NotOpen(State::Closing)); 5]);

@@ -161,7 +161,7 @@ fn a_sender_does_what_it_is_asked_for_in_that_order() {
         sender.ping("second").unwrap();
         sender.run(|app| app.send_text("third, from the loop"));
         sender.send_bytes(b"fourth".to_vec()).unwrap();
-        sender.close_with(CloseCode::Library(4000), "fifth").unwrap();
+        sender.close_with((CloseCode::Library(4000), "fifth")).unwrap();
         // Accepted perhaps, but too late to be sent.
         let _ = sender.send_text("sixth");
         sender.run(|app| app.send_text("seventh"));

@@ -137,6 +137,7 @@ fn b130_a_deadline_that_the_clock_cannot_reach_is_as_good_as_none() {
         .connect_timeout(far)
         .upgrade_timeout(far)
         .close_timeout(far)
+        .attempt_timeout(far)
         .ping_interval(far)
         .ping_timeout(far - SECOND);
     world.resolver.name("server.test", &[SERVER.ip()]);

@@ -15,12 +15,14 @@ impl Log {
         Self::default()
     }
 
-    /// An app whose callbacks write here, but for those that a test then sets itself: `open`, `text hi`, `binary 3 bytes`, `ping x`,
+    /// An app whose callbacks write here, but for those that a test then sets itself: `open`, `reconnect`, `text hi`, `binary 3 bytes`, `ping x`,
     /// `pong x`, `drain`, and the lines of [`error_line`] and [`close_line`].
     pub fn app(&self, url: impl Into<String>) -> WebSocketApp {
-        let [open, message, ping, pong, drain, error, close] = std::array::from_fn(|_| self.clone());
+        let [open, reconnect, message, ping, pong, drain, error, close] =
+            std::array::from_fn(|_| self.clone());
         WebSocketApp::new(url)
             .on_open(move |_, _| open.push("open"))
+            .on_reconnect(move |_, _| reconnect.push("reconnect"))
             .on_message(move |_, it| message.message(it))
             .on_ping(move |_, payload| ping.push(format!("ping {}", String::from_utf8_lossy(payload))))
             .on_pong(move |_, payload, _| pong.push(format!("pong {}", String::from_utf8_lossy(payload))))
@@ -70,7 +72,7 @@ pub fn error_line(error: &Error) -> String {
 }
 
 /// `close`, then code, reason, who began, whether it was clean, and the failure, as far as there are any:
-/// `close 1000 bye, by server, clean`.
+/// `close 1000 bye, by server, clean`; then whether another attempt follows: `, retry in 1s`.
 pub fn close_line(closed: &Closed<'_>) -> String {
     let mut line = String::from("close");
     if let Some(code) = closed.code {
@@ -87,6 +89,9 @@ pub fn close_line(closed: &Closed<'_>) -> String {
     }
     if let Some(error) = closed.error {
         line += &format!(": {}", name(error));
+    }
+    if let Some(delay) = closed.retry_in {
+        line += &format!(", retry in {delay:?}");
     }
     line
 }

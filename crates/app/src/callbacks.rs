@@ -36,6 +36,7 @@ type Closure<T> = Option<Box<T>>;
 #[allow(clippy::type_complexity, reason = "each type says how its closure is called, once")]
 pub(crate) struct Callbacks {
     pub(crate) open: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
+    pub(crate) reconnect: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
     pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> CallbackResult>,
     pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
@@ -49,6 +50,10 @@ pub(crate) struct Callbacks {
 impl Handler for Callbacks {
     fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
         self.open.as_mut().map_or(Ok(()), |call| call(app, open))
+    }
+
+    fn on_reconnect(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
+        self.reconnect.as_mut().map_or(Ok(()), |call| call(app, open))
     }
 
     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {

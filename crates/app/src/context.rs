@@ -3,13 +3,13 @@
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
-use websocket_connection::{CloseCode, CloseFrame, Env, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_connection::{Close, Env, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use crate::outbox::Outbox;
 use crate::reactor::{AppId, Apps, Control, TimerId};
-use crate::sender::{CloseRequest, Sender, Shared};
-use crate::{CallbackResult, IntoCallbackResult};
+use crate::sender::{Sender, Shared};
+use crate::{Attempts, CallbackResult, IntoCallbackResult};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
@@ -71,30 +71,31 @@ impl Context<'_> {
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
     pub fn close(&mut self) {
-        self.request_close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() });
+        self.request_close(&Close::default());
     }
 
-    /// Starts the closing handshake; never blocks. Messages go on arriving until the server answers or `close_timeout` passes, then
-    /// `on_close` comes. Before the connection is open the attempt is ended instead. Closing twice is harmless.
+    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages go on arriving until the server
+    /// answers or the close's timeout passes, then `on_close` comes. Before the connection is open the attempt is ended instead; while the
+    /// app waits to connect again, it ends without another callback. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.
-    pub fn close_with(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        CloseFrame::check(Some(code), reason)?;
-        self.request_close(CloseRequest { code: Some(code), reason: reason.to_owned() });
+    pub fn close_with(&mut self, close: impl Into<Close>) -> Result<(), SendError> {
+        let close = close.into();
+        close.check()?;
+        self.request_close(&close);
         Ok(())
     }
 
-    pub(crate) fn request_close(&mut self, request: CloseRequest) {
-        if let Some(live) = &mut self.live
-            && live.tx.state() != State::Connecting
-        {
-            // Code and reason were checked when the request was made.
-            let _checked = live.tx.close(request.code, &request.reason, &mut self.apps.env);
-            self.control.mark_dirty(self.apps, self.id);
-        } else {
-            self.control.close_before_open = true;
-            self.apps.attend(self.id);
+    pub(crate) fn request_close(&mut self, close: &Close) {
+        self.control.close_requested = true;
+        match &mut self.live {
+            Some(live) if live.tx.state() != State::Connecting => {
+                // Code and reason were checked when the close was asked for.
+                let _checked = live.tx.close(close, &mut self.apps.env);
+                self.control.mark_dirty(self.apps, self.id);
+            }
+            _ => self.apps.attend(self.id),
         }
     }
 
@@ -112,11 +113,11 @@ impl Context<'_> {
         write_all(self.control, tx, io, &mut self.apps.env).map(drop)
     }
 
-    /// The state of the connection, in the words of RFC 6455.
+    /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next attempt begins if there is one.
     pub fn state(&self) -> State {
         match &self.live {
             Some(live) => live.tx.state(),
-            None if self.control.ended => State::Closed,
+            None if self.control.ended || self.retry_at().is_some() => State::Closed,
             None => State::Connecting,
         }
     }
@@ -126,9 +127,19 @@ impl Context<'_> {
         self.state() == State::Open
     }
 
-    /// Whether the app is still at work: `false` from `on_close` on.
+    /// Whether the app is still at work: `false` from the `on_close` on that no other attempt follows.
     pub fn is_running(&self) -> bool {
         !self.control.ended
+    }
+
+    /// The attempts of this run so far.
+    pub const fn attempts(&self) -> Attempts {
+        self.control.attempts
+    }
+
+    /// When the next attempt begins, while the app waits for it.
+    pub fn retry_at(&self) -> Option<Instant> {
+        self.control.row.as_ref()?.retry_at
     }
 
     /// Bytes that were sent here and are not written yet.
@@ -166,7 +177,8 @@ impl Context<'_> {
         Sender(shared.clone())
     }
 
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the app.
+    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the connection attempt; one that is
+    /// set in `on_close`, while another attempt follows, ends with that one.
     pub fn set_timeout<R: IntoCallbackResult>(
         &mut self,
         after: Duration,
@@ -180,7 +192,7 @@ impl Context<'_> {
     }
 
     /// Calls `callback` again and again, `every` this long; what was missed is not made up for. An error from it goes to `on_error`.
-    /// The timer ends with the app. Zero means once a turn.
+    /// The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means once a turn.
     pub fn set_interval<R: IntoCallbackResult>(
         &mut self,
         every: Duration,
@@ -205,10 +217,7 @@ impl Context<'_> {
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let Some(live) = &mut self.live else {
-            let state = if self.control.ended { State::Closed } else { State::Connecting };
-            return Err(SendError::NotOpen(state));
-        };
+        let Some(live) = &mut self.live else { return Err(SendError::NotOpen(self.state())) };
         let sent = send(live.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.id),

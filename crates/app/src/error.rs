@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeError};
 
-use crate::{HeaderError, UrlError};
+use crate::{HeaderError, ReconnectError, UrlError};
 
 /// An error of the user's own.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -23,6 +23,8 @@ pub enum Error {
     Request(RequestError),
     /// Options contradict each other. Found before any I/O.
     Options(ConfigError),
+    /// The policy for reconnecting cannot work. Found before any I/O.
+    Reconnect(ReconnectError),
     /// The host name was not resolved.
     #[non_exhaustive]
     Resolve {
@@ -61,6 +63,8 @@ pub enum Error {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Timeout {
+    /// `attempt_timeout`
+    Attempt,
     /// `resolve_timeout`
     Resolve,
     /// `connect_timeout`
@@ -79,6 +83,7 @@ impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use websocket_connection::Timeout as Connection;
         match self {
+            Self::Attempt => f.write_str("the connection was not open within attempt_timeout"),
             Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
             Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
             Self::Upgrade => Connection::Upgrade.fmt(f),
@@ -96,6 +101,7 @@ impl fmt::Display for Error {
             Self::Header(error) => write!(f, "{error}"),
             Self::Request(error) => write!(f, "{error}"),
             Self::Options(error) => write!(f, "{error}"),
+            Self::Reconnect(error) => write!(f, "{error}"),
             Self::Resolve { host, source } => write!(f, "host {host:?} was not resolved: {source}"),
             Self::Connect { address: Some(address), source } => {
                 write!(f, "connecting to {address} failed: {source}")
@@ -120,6 +126,7 @@ impl std::error::Error for Error {
             Self::Header(error) => Some(error),
             Self::Request(error) => Some(error),
             Self::Options(error) => Some(error),
+            Self::Reconnect(error) => Some(error),
             Self::Upgrade(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
@@ -166,5 +173,11 @@ impl From<RequestError> for Error {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Options(error)
+    }
+}
+
+impl From<ReconnectError> for Error {
+    fn from(error: ReconnectError) -> Self {
+        Self::Reconnect(error)
     }
 }

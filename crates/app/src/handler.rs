@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Response};
 
-use crate::{BoxError, Closed, Context, Error};
+use crate::{Attempts, BoxError, Closed, Context, Error};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection goes on.
 pub type CallbackResult = Result<(), BoxError>;
@@ -16,8 +16,8 @@ pub type CallbackResult = Result<(), BoxError>;
 pub struct Open<'a> {
     /// The server's response: status, headers, the selected subprotocol.
     pub response: &'a Response,
-    /// Which attempt of this run succeeded; the first is 1.
-    pub attempt: u32,
+    /// The attempts of this run: `started` is the number of the one that has led here, `opened` tells whether it is the first connection.
+    pub attempts: Attempts,
 }
 
 /// Reacts to the events of one app. Every method has a default that does nothing.
@@ -50,6 +50,12 @@ pub trait Handler: Any {
     /// The connection is open.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// The connection is open again after one of the same run was lost; comes after [`on_open`](Self::on_open).
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_reconnect(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
         Ok(())
     }
 
@@ -109,7 +115,7 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// The connection attempt is over.
+    /// The connection attempt is over; [`Closed::retry_in`] tells whether another follows.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         Ok(())

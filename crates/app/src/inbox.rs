@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::{AppId, Apps, Error, RunOptions, WebSocketApp};
 
@@ -99,6 +100,11 @@ impl ReactorHandle {
     /// Stops the reactor, as [`Apps::stop`].
     pub fn stop(&self) {
         self.run(Apps::stop);
+    }
+
+    /// Closes all apps and stops the reactor, as [`Apps::stop_within`].
+    pub fn stop_within(&self, timeout: Duration) {
+        self.run(move |apps| apps.stop_within(timeout));
     }
 }
 

@@ -24,6 +24,7 @@
 //! - A type that implements [`Handler`] takes the place of closures.
 #![forbid(unsafe_code)]
 
+mod attempts;
 mod callbacks;
 mod context;
 mod error;
@@ -35,26 +36,29 @@ mod outbox;
 mod outcome;
 mod plan;
 mod reactor;
+mod reconnect;
 mod sender;
 mod target;
 mod web_socket_app;
 
+pub use crate::attempts::Attempts;
 pub use crate::callbacks::IntoCallbackResult;
 pub use crate::context::Context;
 pub use crate::error::{BoxError, Error, Timeout};
 pub use crate::handler::{CallbackResult, Handler, Open};
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
 pub use crate::inbox::ReactorHandle;
-pub use crate::options::RunOptions;
+pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, Outcome};
 pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
+pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::sender::{OwnedMessage, Refused, Sender};
 pub use crate::target::UrlError;
 pub use crate::web_socket_app::WebSocketApp;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
-    CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError, RequestError,
-    Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
+    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
+    RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
 };
 pub use websocket_dispatcher as dispatcher;
 pub use websocket_link as link;

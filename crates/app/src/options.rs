@@ -8,6 +8,8 @@ use websocket_connection::{Config, Liveness};
 use websocket_link::SocketOptions;
 use websocket_link::socket2::Socket;
 
+use crate::Reconnect;
+
 /// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on the app.
 ///
 /// Every option has a default that is safe to leave; every setter takes `self` and returns it.
@@ -26,9 +28,25 @@ pub struct RunOptions {
     pub(crate) way: Arc<Way>,
 }
 
+/// What becomes of messages that were accepted and not written when a connection ends.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "these are the three things that can be done")]
+pub enum Unsent {
+    /// `on_close` gets them as [`Closed::unsent`](crate::Closed::unsent).
+    #[default]
+    HandBack,
+    /// The same, and where another attempt follows they are sent, in their order, once it has opened and `on_open` has returned.
+    Keep,
+    /// They are dropped.
+    Drop,
+}
+
 /// What concerns the way to the server.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
+    pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) unsent: Unsent,
+    pub(crate) attempt_timeout: Duration,
     pub(crate) resolve_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) socket: SocketOptions,
@@ -42,6 +60,9 @@ pub(crate) struct Way {
 impl Default for Way {
     fn default() -> Self {
         Self {
+            reconnect: None,
+            unsent: Unsent::default(),
+            attempt_timeout: Duration::from_secs(30),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             socket: SocketOptions::default(),
@@ -101,6 +122,27 @@ impl RunOptions {
         self.with(|config| config.validate_utf8 = !skip)
     }
 
+    /// Connects again after a connection was lost or not made, until the app is closed or the policy gives up. A [`Duration`] is a
+    /// fixed delay, as `reconnect=` in Python; zero means never. Default: never.
+    #[must_use]
+    pub fn reconnect(self, policy: impl Into<Reconnect>) -> Self {
+        let policy = policy.into();
+        self.on_way(|way| way.reconnect = (!policy.is_off()).then_some(policy))
+    }
+
+    /// What becomes of messages that a [`Sender`](crate::Sender) accepted and that were not wholly written when their connection ended.
+    /// Default [`Unsent::HandBack`].
+    #[must_use]
+    pub fn unsent(self, unsent: Unsent) -> Self {
+        self.on_way(|way| way.unsent = unsent)
+    }
+
+    /// Time from the beginning of an attempt to the open connection, over all its steps. Default 30 s.
+    #[must_use]
+    pub fn attempt_timeout(self, timeout: Duration) -> Self {
+        self.on_way(|way| way.attempt_timeout = timeout)
+    }
+
     /// Time for resolving the host name. Default 10 s.
     #[must_use]
     pub fn resolve_timeout(self, timeout: Duration) -> Self {
@@ -125,7 +167,8 @@ impl RunOptions {
         self.with(|config| config.write_timeout = timeout)
     }
 
-    /// Time for the closing handshake, after which the stream is dropped. Default 3 s.
+    /// Time for the closing handshake, after which the stream is dropped; [`Close::timeout`](crate::Close::timeout) sets it for one close.
+    /// Default 3 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.close_timeout = timeout)

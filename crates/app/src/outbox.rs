@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use websocket_connection::{Env, SendError, Tx};
 
+use crate::Unsent;
 use crate::sender::{Command, Order, OwnedMessage, Shared};
 
 /// What senders have asked for, from the mailbox to the wire.
@@ -87,19 +88,34 @@ impl Outbox {
         }
     }
 
-    /// The app has ended; what was promised to senders and is not wholly on the wire.
-    pub(crate) fn close(&mut self) -> Vec<OwnedMessage> {
-        self.commands.append(&mut self.shared.detach());
-        let mut unsent: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
-        unsent.extend(self.backlog.drain(..));
-        // Orders stay until the app is dropped: they are the user's closures, and dropping them runs the user's code.
+    /// The connection has ended, and if it was the `last` one, so has the app. Returns what was promised to senders and is not wholly on
+    /// the wire.
+    pub(crate) fn interrupt(&mut self, last: bool, unsent: Unsent) -> Vec<OwnedMessage> {
+        self.commands.append(&mut if last { self.shared.detach() } else { self.shared.pause() });
+        let mut messages: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
+        messages.extend(self.backlog.drain(..));
+        // Orders stay: they are to be done if the app goes on, and are the user's closures, which are dropped with the app if not.
         for command in std::mem::take(&mut self.commands) {
             match command {
-                Command::Send(message) => unsent.push(message),
+                Command::Send(message) => messages.push(message),
                 order @ Command::Do(_) => self.commands.push_back(order),
             }
         }
-        unsent
+        match unsent {
+            Unsent::HandBack => {}
+            Unsent::Keep if last => {}
+            Unsent::Keep => {
+                messages.iter().for_each(|message| self.shared.keep(message));
+                self.backlog.extend(messages.iter().cloned());
+            }
+            Unsent::Drop => messages.clear(),
+        }
+        messages
+    }
+
+    /// Whether there are orders that wait to be done.
+    pub(crate) fn has_orders(&self) -> bool {
+        !self.commands.is_empty()
     }
 }
 

@@ -1,11 +1,13 @@
 //! How a connection ended.
 
+use std::time::Duration;
+
 use websocket_connection::{CloseCode, Side};
 
 use crate::Error;
 use crate::sender::OwnedMessage;
 
-/// How a run ended.
+/// How a run ended: the end of its last connection, or of its last attempt to make one.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
@@ -47,6 +49,10 @@ pub struct Closed<'a> {
     pub clean: bool,
     /// The failure that ended the connection.
     pub error: Option<&'a Error>,
-    /// Messages that a [`Sender`](crate::Sender) had accepted and that were never put on the wire.
+    /// Messages that a [`Sender`](crate::Sender) had accepted and that are not wholly on the wire; [`RunOptions::unsent`](crate::RunOptions::unsent)
+    /// says what becomes of them.
     pub unsent: &'a [OwnedMessage],
+    /// The time until the next attempt begins; `None` when the run ends with this one. [`Context::close`](crate::Context::close) still
+    /// prevents it.
+    pub retry_in: Option<Duration>,
 }

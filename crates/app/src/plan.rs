@@ -1,5 +1,6 @@
 //! What an app needs for its connection attempts, kept small: most apps have a URL and nothing else.
 
+use std::io;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -10,8 +11,22 @@ use crate::headers::{self, HeaderError};
 use crate::target::Target;
 use crate::{Error, RunOptions};
 
-/// Returns headers anew for every attempt.
-pub(crate) type HeaderFunction = Box<dyn FnMut() -> Result<HeaderMap, HeaderError>>;
+type Function<T> = Option<Box<dyn FnMut() -> T>>;
+
+/// What the user computes anew for every attempt.
+#[derive(Default)]
+pub(crate) struct Functions {
+    pub(crate) url: Function<String>,
+    pub(crate) headers: Function<Result<HeaderMap, HeaderError>>,
+    pub(crate) subprotocols: Function<Vec<String>>,
+    pub(crate) socket: Function<io::Result<Io>>,
+}
+
+impl Functions {
+    const fn is_empty(&self) -> bool {
+        self.url.is_none() && self.headers.is_none() && self.subprotocols.is_none() && self.socket.is_none()
+    }
+}
 
 /// Where to, and what to ask for there.
 pub(crate) struct Plan {
@@ -25,7 +40,7 @@ pub(crate) struct Plan {
 #[derive(Default)]
 pub(crate) struct Extras {
     pub(crate) headers: HeaderMap,
-    pub(crate) header_function: Option<HeaderFunction>,
+    pub(crate) functions: Functions,
     pub(crate) cookie: Option<HeaderValue>,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) mask_key: Option<MaskKey>,
@@ -37,11 +52,14 @@ impl Plan {
     /// A plan that has passed every check that is possible before the attempt.
     pub(crate) fn new(url: &str, extras: Extras, options: &RunOptions) -> Result<Box<Self>, Error> {
         options.config.check()?;
+        if let Some(reconnect) = &options.way.reconnect {
+            reconnect.check()?;
+        }
         let needed =
             !(extras.headers.is_empty() && extras.cookie.is_none() && extras.subprotocols.is_empty());
         let extras = needed.then(|| Box::new(extras));
         let plan = Box::new(Self { url: url.into(), options: options.clone(), extras });
-        plan.request_with(&plan.target()?, HeaderMap::new())?.check()?;
+        plan.request_with(&Target::parse(&plan.url)?, HeaderMap::new())?.check()?;
         Ok(plan)
     }
 
@@ -57,23 +75,46 @@ impl Plan {
         part(self.extras.as_mut()?).take()
     }
 
-    /// What the next run needs again.
-    pub(crate) fn into_functions(self) -> (Option<HeaderFunction>, Option<MaskKey>) {
-        self.extras.map(|extras| (extras.header_function, extras.mask_key)).unwrap_or_default()
+    /// Sets the functions, if there are any.
+    pub(crate) fn set_functions(&mut self, functions: Functions) {
+        if !functions.is_empty() {
+            self.extras.get_or_insert_default().functions = functions;
+        }
     }
 
-    /// Where the URL leads.
-    pub(crate) fn target(&self) -> Result<Target, Error> {
-        Ok(Target::parse(&self.url)?)
+    /// What the next run needs again.
+    pub(crate) fn into_functions(self) -> (Functions, Option<MaskKey>) {
+        self.extras.map(|extras| (extras.functions, extras.mask_key)).unwrap_or_default()
+    }
+
+    /// Where the next attempt leads.
+    pub(crate) fn next_target(&mut self) -> Result<Target, Error> {
+        let url = self.function(|functions| &mut functions.url);
+        Ok(Target::parse(url.as_deref().unwrap_or(&self.url))?)
+    }
+
+    /// The stream of the next attempt, where it is not to be connected.
+    pub(crate) fn next_stream(&mut self) -> io::Result<Option<Io>> {
+        match self.take(|extras| &mut extras.stream) {
+            Some(stream) => Ok(Some(stream)),
+            None => self.function(|functions| &mut functions.socket).transpose(),
+        }
     }
 
     /// The request for the next attempt at `target`.
-    pub(crate) fn request(&mut self, target: &Target) -> Result<Request, Error> {
-        let function = self.extras.as_mut().and_then(|extras| extras.header_function.as_mut());
-        let more = function.map(|headers| headers()).transpose()?;
-        let request = self.request_with(target, more.unwrap_or_default())?;
+    pub(crate) fn next_request(&mut self, target: &Target) -> Result<Request, Error> {
+        let more = self.function(|functions| &mut functions.headers).transpose()?;
+        let mut request = self.request_with(target, more.unwrap_or_default())?;
+        if let Some(subprotocols) = self.function(|functions| &mut functions.subprotocols) {
+            request.subprotocols = subprotocols;
+        }
         request.check()?;
         Ok(request)
+    }
+
+    fn function<T>(&mut self, which: impl FnOnce(&mut Functions) -> &mut Function<T>) -> Option<T> {
+        let function = which(&mut self.extras.as_mut()?.functions).as_mut()?;
+        Some(function())
     }
 
     pub(crate) const fn config(&self) -> &Arc<Config> {

@@ -4,9 +4,10 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tungstenite::{Bytes, Utf8Bytes};
-use websocket_connection::{CloseCode, CloseFrame, MAX_CONTROL_PAYLOAD, SendError, State};
+use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError, State};
 
 use crate::inbox::{Inbox, Job};
 use crate::{AppId, CallbackResult, Context, Error, ReactorHandle, RunOptions, WebSocketApp};
@@ -63,13 +64,6 @@ impl std::error::Error for Refused {
     }
 }
 
-/// A close that was asked for.
-#[derive(Clone, Debug)]
-pub(crate) struct CloseRequest {
-    pub(crate) code: Option<CloseCode>,
-    pub(crate) reason: String,
-}
-
 type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
 pub(crate) enum Command {
@@ -79,7 +73,7 @@ pub(crate) enum Command {
 
 /// Anything but sending.
 pub(crate) enum Order {
-    Close(CloseRequest),
+    Close(Close),
     Remove,
     Run(Work),
 }
@@ -131,13 +125,19 @@ impl Shared {
     /// The app has ended; returns what was not done.
     pub(crate) fn detach(&self) -> VecDeque<Command> {
         let mut mailbox = self.lock();
-        self.open.store(false, Ordering::Release);
-        self.accepted.store(0, Ordering::Relaxed);
-        self.output.store(0, Ordering::Relaxed);
         mailbox.home = None;
-        mailbox.announced = false;
         mailbox.ended = true;
-        std::mem::take(&mut mailbox.commands)
+        self.clear(&mut mailbox)
+    }
+
+    /// The connection has ended and another attempt follows; returns what was not done.
+    pub(crate) fn pause(&self) -> VecDeque<Command> {
+        self.clear(&mut self.lock())
+    }
+
+    /// A message waits again.
+    pub(crate) fn keep(&self, message: &OwnedMessage) {
+        self.accepted.fetch_add(message.frame_len(), Ordering::Relaxed);
     }
 
     pub(crate) fn set_open(&self, open: bool) {
@@ -188,6 +188,14 @@ impl Shared {
 
     fn queued(&self) -> usize {
         self.accepted.load(Ordering::Relaxed) + self.output.load(Ordering::Relaxed)
+    }
+
+    fn clear(&self, mailbox: &mut Mailbox) -> VecDeque<Command> {
+        self.open.store(false, Ordering::Release);
+        self.accepted.store(0, Ordering::Relaxed);
+        self.output.store(0, Ordering::Relaxed);
+        mailbox.announced = false;
+        std::mem::take(&mut mailbox.commands)
     }
 
     fn lock(&self) -> MutexGuard<'_, Mailbox> {
@@ -277,18 +285,19 @@ impl Sender {
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
     pub fn close(&self) {
-        self.0.order(Order::Close(CloseRequest { code: Some(CloseCode::Normal), reason: String::new() }));
+        self.0.order(Order::Close(Close::default()));
     }
 
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that takes no bytes: accepted
-    /// messages that the full output could not take yet come back as [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
-    /// attempt is ended instead.
+    /// messages that the full output could not take yet come back as [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or
+    /// before its connection is open, the attempt is ended instead; while it waits to connect again, that does not happen.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
-    pub fn close_with(&self, code: CloseCode, reason: &str) -> Result<(), SendError> {
-        CloseFrame::check(Some(code), reason)?;
-        self.0.order(Order::Close(CloseRequest { code: Some(code), reason: reason.to_owned() }));
+    pub fn close_with(&self, close: impl Into<Close>) -> Result<(), SendError> {
+        let close = close.into();
+        close.check()?;
+        self.0.order(Order::Close(close));
         Ok(())
     }
 
@@ -322,6 +331,14 @@ impl Sender {
     pub fn stop(&self) {
         if let Some(reactor) = self.reactor() {
             reactor.stop();
+        }
+    }
+
+    /// Closes all apps of the reactor and stops it, as [`Apps::stop_within`](crate::Apps::stop_within). Nothing happens when this app does
+    /// not run.
+    pub fn stop_within(&self, timeout: Duration) {
+        if let Some(reactor) = self.reactor() {
+            reactor.stop_within(timeout);
         }
     }
 

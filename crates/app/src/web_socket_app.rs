@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -11,10 +12,12 @@ use websocket_dispatcher::{Dispatcher, Io};
 use crate::callbacks::{Callbacks, IntoCallbackResult};
 use crate::headers::{self, HeaderError, ToHeaders};
 use crate::outbox::Outbox;
-use crate::plan::{Extras, HeaderFunction, Plan};
+use crate::plan::{Extras, Functions, Plan};
 use crate::reactor::App;
 use crate::sender::{Sender, Shared};
-use crate::{AppId, Closed, Context, Error, Handler, Open, Outcome, Reactor, RunOptions};
+use crate::{
+    AppId, Attempts, Closed, Context, Error, Handler, Open, Outcome, Reactor, ReconnectError, RunOptions,
+};
 
 /// A WebSocket client: a URL, request headers and callbacks.
 ///
@@ -24,7 +27,7 @@ use crate::{AppId, Closed, Context, Error, Handler, Open, Outcome, Reactor, RunO
 pub struct WebSocketApp {
     url: String,
     headers: Result<HeaderMap, HeaderError>,
-    header_function: Option<HeaderFunction>,
+    functions: Functions,
     cookie: Option<String>,
     subprotocols: Vec<String>,
     mask_key: Option<MaskKey>,
@@ -34,6 +37,7 @@ pub struct WebSocketApp {
     handler: Option<Box<dyn Handler>>,
     /// Made when the first sender is.
     outbox: Option<Box<Outbox>>,
+    attempts: Attempts,
 }
 
 impl WebSocketApp {
@@ -42,7 +46,7 @@ impl WebSocketApp {
         Self {
             url: url.into(),
             headers: Ok(HeaderMap::new()),
-            header_function: None,
+            functions: Functions::default(),
             cookie: None,
             subprotocols: Vec::new(),
             mask_key: None,
@@ -50,6 +54,7 @@ impl WebSocketApp {
             callbacks: Callbacks::default(),
             handler: None,
             outbox: None,
+            attempts: Attempts::default(),
         }
     }
 
@@ -71,7 +76,15 @@ impl WebSocketApp {
     /// Adds the request headers that `headers` returns, which is called before every connection attempt.
     #[must_use]
     pub fn header_with<H: ToHeaders>(mut self, mut headers: impl FnMut() -> H + 'static) -> Self {
-        self.header_function = Some(Box::new(move || headers().to_headers()));
+        self.functions.headers = Some(Box::new(move || headers().to_headers()));
+        self
+    }
+
+    /// Connects to the URL that `url` returns, which is called before every connection attempt, in place of the one given first. One that
+    /// cannot be used ends the run.
+    #[must_use]
+    pub fn url_with<U: Into<String>>(mut self, mut url: impl FnMut() -> U + 'static) -> Self {
+        self.functions.url = Some(Box::new(move || url().into()));
         self
     }
 
@@ -90,6 +103,18 @@ impl WebSocketApp {
         self
     }
 
+    /// Offers the subprotocols that `subprotocols` returns, which is called before every connection attempt, in place of those given
+    /// with [`subprotocols`](Self::subprotocols).
+    #[must_use]
+    pub fn subprotocols_with<S: Into<String>, I: IntoIterator<Item = S>>(
+        mut self,
+        mut subprotocols: impl FnMut() -> I + 'static,
+    ) -> Self {
+        self.functions.subprotocols =
+            Some(Box::new(move || subprotocols().into_iter().map(Into::into).collect()));
+        self
+    }
+
     /// Takes mask keys from `mask_key` instead of the default, unpredictable source (RFC 6455 section 10.3 says why it must be).
     #[must_use]
     pub fn mask_key(mut self, mask_key: impl FnMut() -> [u8; 4] + 'static) -> Self {
@@ -97,10 +122,19 @@ impl WebSocketApp {
         self
     }
 
-    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one run.
+    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one attempt: with
+    /// [`RunOptions::reconnect`] it is refused, and [`socket_with`](Self::socket_with) is the way.
     #[must_use]
     pub fn socket(mut self, stream: Io) -> Self {
         self.stream = Some(stream);
+        self
+    }
+
+    /// Runs on the streams that `socket` returns, connected or connecting, which is called for every connection attempt in place of
+    /// resolving and connecting; host and path still come from the URL. An error from it ends the attempt with [`Error::Connect`].
+    #[must_use]
+    pub fn socket_with(mut self, socket: impl FnMut() -> io::Result<Io> + 'static) -> Self {
+        self.functions.socket = Some(Box::new(socket));
         self
     }
 
@@ -111,6 +145,16 @@ impl WebSocketApp {
         mut call: impl FnMut(&mut Context<'_>, &Open<'_>) -> R + 'static,
     ) -> Self {
         self.callbacks.open = Some(Box::new(move |app, open| call(app, open).into_callback_result()));
+        self
+    }
+
+    /// The connection is open again after one of the same run was lost; comes after `on_open`.
+    #[must_use]
+    pub fn on_reconnect<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &Open<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.reconnect = Some(Box::new(move |app, open| call(app, open).into_callback_result()));
         self
     }
 
@@ -190,7 +234,7 @@ impl WebSocketApp {
         self
     }
 
-    /// The connection attempt is over; the last callback, exactly once.
+    /// The connection attempt is over: its last callback, exactly once. [`Closed::retry_in`] tells whether another attempt follows.
     #[must_use]
     pub fn on_close<R: IntoCallbackResult>(
         mut self,
@@ -203,6 +247,11 @@ impl WebSocketApp {
     /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
     pub fn sender(&mut self) -> Sender {
         Sender(self.outbox.get_or_insert_with(|| Outbox::new(Shared::new())).shared().clone())
+    }
+
+    /// The attempts of the last [`run_forever`](Self::run_forever).
+    pub const fn attempts(&self) -> Attempts {
+        self.attempts
     }
 
     /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
@@ -239,8 +288,11 @@ impl WebSocketApp {
             subprotocols: self.subprotocols.clone(),
             ..Extras::default()
         };
+        if self.stream.is_some() && options.way.reconnect.is_some() {
+            return Err(ReconnectError::OneSocket.into());
+        }
         let mut plan = Plan::new(&self.url, extras, options)?;
-        plan.extras(|extras| &mut extras.header_function, self.header_function.take());
+        plan.set_functions(std::mem::take(&mut self.functions));
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
@@ -249,9 +301,10 @@ impl WebSocketApp {
 
     /// Takes back what [`build`](Self::build) moved, for the next run.
     fn restore(&mut self, app: App) {
-        let (handler, plan, outbox) = app.into_parts();
+        let (handler, plan, outbox, attempts) = app.into_parts();
+        self.attempts = attempts;
         self.outbox = outbox;
-        (self.header_function, self.mask_key) = plan.into_functions();
+        (self.functions, self.mask_key) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
                 self.callbacks = *callbacks;

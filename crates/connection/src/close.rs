@@ -66,8 +66,8 @@ impl From<CloseCode> for Close {
     }
 }
 
-impl From<(CloseCode, &str)> for Close {
-    fn from((code, reason): (CloseCode, &str)) -> Self {
+impl<R: Into<String>> From<(CloseCode, R)> for Close {
+    fn from((code, reason): (CloseCode, R)) -> Self {
         Self::from(code).reason(reason)
     }
 }

@@ -312,7 +312,9 @@ impl Connection {
             }
             // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
             State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
-            State::Closing if self.tx.closing.is_some_and(|closing| !closing.waits()) => self.finish(None, env),
+            State::Closing if self.tx.closing.is_some_and(|closing| !closing.waits()) => {
+                self.finish(None, env)
+            }
             State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
             State::Closed => Ok(()),
         }

@@ -10,10 +10,11 @@ use websocket_dispatcher::{Interest, Io, Key};
 
 use super::schedule::AppTimers;
 use super::{AppId, Apps};
+use crate::attempts::Row;
 use crate::context::Live;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
-use crate::{CallbackResult, Context, Error, Handler, Outcome};
+use crate::{Attempts, CallbackResult, Context, Error, Handler, Outcome};
 
 /// One app.
 pub(crate) struct App {
@@ -25,7 +26,7 @@ pub(crate) struct App {
     pub(super) keep_outcome: bool,
     /// The failure that has been reported and will end, or has ended, the attempt.
     pub(super) failure: Option<Box<Error>>,
-    /// How the attempt ended, once it has.
+    /// How the last attempt ended, once one has.
     pub(super) outcome: Option<Box<Outcome>>,
 }
 
@@ -36,16 +37,21 @@ pub(crate) struct Control {
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
-    /// A close was asked for while there was no connection to close.
-    pub(crate) close_before_open: bool,
+    /// The user wants this run to end.
+    pub(crate) close_requested: bool,
     /// The socket took no more, or a message was refused, since the output was last empty.
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(super) dirty: bool,
     /// `on_error` is running.
     pub(super) complaining: bool,
-    /// The attempt is over.
+    /// The run is over.
     pub(crate) ended: bool,
+    pub(crate) attempts: Attempts,
+    /// Where lost connections are made again.
+    pub(crate) row: Option<Box<Row>>,
+    /// The state that was logged last.
+    noted: Noted,
     /// The app's earliest entry in the schedule.
     pub(super) armed: Option<Instant>,
 }
@@ -60,6 +66,14 @@ impl Control {
         }
     }
 
+    /// Logs a change of the connection's state.
+    pub(super) fn note(&mut self, id: AppId, state: State) {
+        let before = std::mem::replace(&mut self.noted.0, state);
+        if before != state {
+            log::debug!(target: "websocket::life_cycle", "{id}: {before:?} -> {state:?}");
+        }
+    }
+
     /// `len` bytes of the output were written.
     #[inline]
     pub(crate) fn wrote(&mut self, len: usize) {
@@ -69,9 +83,18 @@ impl Control {
     }
 }
 
+/// A state; closed to begin with.
+struct Noted(State);
+
+impl Default for Noted {
+    fn default() -> Self {
+        Self(State::Closed)
+    }
+}
+
 /// How far the attempt has come.
 pub(super) enum Stage {
-    /// Added; the next turn begins.
+    /// Added, and the next turn begins; or between two of the steps below.
     New,
     /// The host's name is being resolved.
     Resolving(Box<Resolving>),
@@ -79,8 +102,8 @@ pub(super) enum Stage {
     Connecting(Box<Connecting>),
     /// There is a stream with a connection on it.
     Live(Box<LiveStage>),
-    /// Over.
-    Ended,
+    /// The attempt is over; where [`Row::retry_at`] is set, another follows.
+    Over,
 }
 
 impl Stage {
@@ -97,7 +120,7 @@ pub(super) struct Resolving {
     pub(super) query: u64,
     pub(super) name: String,
     pub(super) deadline: Instant,
-    pub(super) request: Request,
+    pub(super) attempt: Attempt,
 }
 
 pub(super) struct Connecting {
@@ -106,7 +129,14 @@ pub(super) struct Connecting {
     pub(super) address: Option<SocketAddr>,
     pub(super) rest: VecDeque<SocketAddr>,
     pub(super) deadline: Instant,
+    pub(super) attempt: Attempt,
+}
+
+/// What all steps of an attempt need.
+pub(super) struct Attempt {
     pub(super) request: Request,
+    /// Of the whole attempt.
+    pub(super) deadline: Instant,
 }
 
 pub(super) struct LiveStage {
@@ -114,6 +144,8 @@ pub(super) struct LiveStage {
     pub(super) io: Io,
     pub(super) interest: Interest,
     pub(super) connection: Connection,
+    /// By when the connection must be open.
+    pub(super) open_by: Instant,
     /// The end of the stream has been announced, so a short read is not the last.
     pub(super) read_closed: bool,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
@@ -125,7 +157,8 @@ pub(super) struct LiveStage {
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
         let limit = plan.options.config.max_queued_bytes;
-        let control = Control { limit, outbox, ..Control::default() };
+        let row = plan.options.way.reconnect.is_some().then(Box::default);
+        let control = Control { limit, outbox, row, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -138,17 +171,29 @@ impl App {
     }
 
     /// What the next run needs again.
-    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Box<Outbox>>) {
-        (self.handler, self.plan, self.control.outbox.map(|outbox| outbox.emptied()))
+    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Box<Outbox>>, Attempts) {
+        let Control { outbox, attempts, .. } = self.control;
+        (self.handler, self.plan, outbox.map(|outbox| outbox.emptied()), attempts)
+    }
+
+    /// Whether the user's close ends the attempt here and now, since there is nobody to shake hands with.
+    pub(super) fn is_unwanted(&self) -> bool {
+        self.control.close_requested
+            && !matches!(&self.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
     }
 
     /// When this app must be looked at, whatever happens.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match &self.stage {
-            Stage::New | Stage::Ended => None,
-            Stage::Resolving(resolving) => Some(resolving.deadline),
-            Stage::Connecting(connecting) => Some(connecting.deadline),
-            Stage::Live(live) => live.connection.deadline(),
+            Stage::New => None,
+            Stage::Over => self.control.row.as_ref()?.retry_at,
+            Stage::Resolving(resolving) => Some(resolving.deadline.min(resolving.attempt.deadline)),
+            Stage::Connecting(connecting) => Some(connecting.deadline.min(connecting.attempt.deadline)),
+            Stage::Live(live) => match (live.connection.deadline(), live.connection.state()) {
+                (Some(deadline), State::Connecting) => Some(deadline.min(live.open_by)),
+                (None, State::Connecting) => Some(live.open_by),
+                (deadline, _) => deadline,
+            },
         }
     }
 

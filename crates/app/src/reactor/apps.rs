@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 use websocket_connection::Env;
@@ -11,7 +12,7 @@ use websocket_dispatcher::Key;
 use websocket_link::{Connector, Resolver};
 
 use super::app::App;
-use super::schedule::{Due, Entry, Schedule};
+use super::schedule::{Due, Entry, Schedule, later};
 use crate::inbox::{Inbox, ReactorHandle};
 use crate::{Context, Error, Outcome, RunOptions, WebSocketApp};
 
@@ -67,6 +68,10 @@ pub struct Apps {
     pub(super) runnable: VecDeque<AppId>,
     pub(super) removals: Vec<AppId>,
     pub(super) stopping: bool,
+    /// Asked to close all apps; the turn begins with that.
+    pub(super) draining: bool,
+    /// The reactor stops when all apps have ended, or else at this time.
+    pub(super) stop_at: Option<Instant>,
     /// The last turn has stopped the apps.
     pub(super) stopped: bool,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
@@ -101,6 +106,8 @@ impl Apps {
             runnable: VecDeque::new(),
             removals: Vec::new(),
             stopping: false,
+            draining: false,
+            stop_at: None,
             stopped: false,
             running: None,
             interrupted: false,
@@ -160,10 +167,19 @@ impl Apps {
         Some(work(&mut context))
     }
 
-    /// Ends all apps at the end of the turn: each open connection is sent a close frame with code 1001 if its socket takes it, and each
+    /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001 if its socket takes it, and each
     /// app gets `on_close`. `run` returns. Apps that are added meanwhile stay for the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
+    }
+
+    /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when `timeout` has passed. Apps that
+    /// are not open yet, or wait to connect again, end at once, and so do apps that are added meanwhile. Asked again, the earlier time
+    /// holds.
+    pub fn stop_within(&mut self, timeout: Duration) {
+        let at = later(self.env.now, timeout);
+        self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
+        self.draining = true;
     }
 
     /// How many apps have not ended.

@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Request};
+use websocket_connection::{Connection, State};
 use websocket_dispatcher::{Interest, Io, Key};
 use websocket_link::{Answer, Query};
 
 use super::AppId;
-use super::app::{App, Connecting, LiveStage, Resolving, Stage};
+use super::app::{App, Attempt, Connecting, LiveStage, Resolving, Stage};
 use super::drive::Driver;
 use super::schedule::later;
 use crate::Error;
@@ -20,19 +20,30 @@ use crate::target::Place;
 impl Driver<'_> {
     /// Begins the attempt: on the given stream, at a literal address, or with the name.
     pub(super) fn start(&mut self, app: &mut App, id: AppId) {
-        let asked = app.plan.target().and_then(|target| Ok((app.plan.request(&target)?, target)));
+        app.control.attempts.started = app.control.attempts.started.saturating_add(1);
+        app.control.note(id, State::Connecting);
+        if let Some(row) = &mut app.control.row {
+            row.retry_at = None;
+        }
+        app.stage = Stage::New;
+        let asked = app.plan.next_target().and_then(|target| Ok((app.plan.next_request(&target)?, target)));
         let (request, target) = match asked {
             Ok(asked) => asked,
             Err(error) => return self.end(app, id, Some(error)),
         };
+        let stream = match app.plan.next_stream() {
+            Ok(stream) => stream,
+            Err(source) => return self.end(app, id, Some(Error::Connect { address: None, source })),
+        };
         let way = &app.plan.options.way;
+        let attempt = Attempt { request, deadline: later(self.apps.env.now, way.attempt_timeout) };
         let connect_deadline = later(self.apps.env.now, way.connect_timeout);
         let resolve_deadline = later(self.apps.env.now, way.resolve_timeout);
-        if let Some(mut io) = app.plan.take(|extras| &mut extras.stream) {
+        if let Some(mut io) = stream {
             match self.watch(id, &mut io) {
                 Ok(key) => {
                     let (address, rest, deadline) = (None, VecDeque::new(), connect_deadline);
-                    let connecting = Connecting { key, io, address, rest, deadline, request };
+                    let connecting = Connecting { key, io, address, rest, deadline, attempt };
                     app.stage = Stage::Connecting(Box::new(connecting));
                 }
                 Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
@@ -42,7 +53,7 @@ impl Driver<'_> {
         match target.place {
             Place::Address(address) => {
                 let address = SocketAddr::new(address, target.port);
-                self.connect(app, id, VecDeque::from([address]), connect_deadline, request);
+                self.connect(app, id, VecDeque::from([address]), connect_deadline, attempt);
             }
             Place::Name(name) => {
                 self.apps.queries += 1;
@@ -51,7 +62,7 @@ impl Driver<'_> {
                 let answer =
                     Answer::new(move |addresses| inbox.push(Job::Resolved { app: id, query, addresses }));
                 self.apps.resolver.resolve(Query::new(name.clone(), target.port), answer);
-                let resolving = Resolving { query, name, deadline: resolve_deadline, request };
+                let resolving = Resolving { query, name, deadline: resolve_deadline, attempt };
                 app.stage = Stage::Resolving(Box::new(resolving));
             }
         }
@@ -65,7 +76,7 @@ impl Driver<'_> {
         answered: u64,
         addresses: io::Result<Vec<SocketAddr>>,
     ) {
-        let Resolving { name: host, request, .. } = match std::mem::replace(&mut app.stage, Stage::Ended) {
+        let Resolving { name: host, attempt, .. } = match std::mem::replace(&mut app.stage, Stage::New) {
             Stage::Resolving(resolving) if resolving.query == answered => *resolving,
             stage => {
                 app.stage = stage;
@@ -75,7 +86,7 @@ impl Driver<'_> {
         let source = match addresses {
             Ok(addresses) if !addresses.is_empty() => {
                 let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
-                return self.connect(app, id, addresses.into(), deadline, request);
+                return self.connect(app, id, addresses.into(), deadline, attempt);
             }
             Ok(_) => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
             Err(source) => source,
@@ -92,13 +103,13 @@ impl Driver<'_> {
             Ok(true) => {
                 let config = app.plan.config().clone();
                 let wants_fragments = app.handler.wants_fragments();
-                let connection = Connection::new(config, &connecting.request, &mut self.apps.env);
+                let connection = Connection::new(config, &connecting.attempt.request, &mut self.apps.env);
                 Ok(connection.map(|connection| (connection, wants_fragments)))
             }
             Err(error) => Err(error),
         };
-        let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::Ended) else { return };
-        let Connecting { key, io, address, rest, deadline, request } = *connecting;
+        let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
+        let Connecting { key, io, address, rest, deadline, attempt } = *connecting;
         match connected {
             Ok(connection) => match connection {
                 Ok((mut connection, wants_fragments)) => {
@@ -111,6 +122,7 @@ impl Driver<'_> {
                         io,
                         interest,
                         connection,
+                        open_by: attempt.deadline,
                         read_closed: false,
                         broken: None,
                         queued: false,
@@ -130,7 +142,7 @@ impl Driver<'_> {
                 if rest.is_empty() {
                     return self.end(app, id, Some(Error::Connect { address, source: error }));
                 }
-                self.connect(app, id, rest, deadline, request);
+                self.connect(app, id, rest, deadline, attempt);
             }
         }
     }
@@ -142,7 +154,7 @@ impl Driver<'_> {
         id: AppId,
         mut rest: VecDeque<SocketAddr>,
         deadline: Instant,
-        request: Request,
+        attempt: Attempt,
     ) {
         let mut failure = (None, io::Error::from(io::ErrorKind::AddrNotAvailable));
         while let Some(address) = rest.pop_front() {
@@ -151,7 +163,7 @@ impl Driver<'_> {
             match connected.and_then(|mut io| Ok((self.watch(id, &mut io)?, io))) {
                 Ok((key, io)) => {
                     let address = Some(address);
-                    let connecting = Connecting { key, io, address, rest, deadline, request };
+                    let connecting = Connecting { key, io, address, rest, deadline, attempt };
                     app.stage = Stage::Connecting(Box::new(connecting));
                     return;
                 }

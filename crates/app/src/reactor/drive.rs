@@ -7,12 +7,13 @@ use websocket_connection::{CloseCode, SendError, State};
 use websocket_dispatcher::{Dispatcher, Interest, Ready};
 
 use super::app::{App, Stage, check};
+use super::end::Next;
 use super::schedule::{Due, Entry};
 use super::{AppId, Apps, PanicPolicy};
 use crate::context::write_all;
 use crate::inbox::Job;
 use crate::sender::Order;
-use crate::{Error, Outcome, Timeout};
+use crate::{Error, Timeout};
 
 /// What there is to do about one app.
 pub(super) enum Work {
@@ -25,6 +26,8 @@ pub(super) enum Work {
     Look,
     Commands,
     Resolved(u64, std::io::Result<Vec<std::net::SocketAddr>>),
+    /// Begin to stop.
+    Drain,
     Stop,
 }
 
@@ -66,6 +69,28 @@ impl Driver<'_> {
         }
     }
 
+    /// Closes all apps if that was asked for.
+    pub(super) fn drain_apps(&mut self) {
+        if std::mem::take(&mut self.apps.draining) {
+            for id in self.apps.ids() {
+                self.attend(id, Work::Drain);
+            }
+        }
+    }
+
+    /// Stops the reactor if that was asked for, or if it has been drained.
+    pub(super) fn stop_apps(&mut self) {
+        let drained = |apps: &Apps| apps.is_empty() || apps.stop_at.is_some_and(|at| at <= apps.env.now);
+        if self.apps.stopping || (self.apps.stop_at.is_some() && drained(self.apps)) {
+            self.apps.stopped = true;
+            for id in self.apps.ids() {
+                self.attend(id, Work::Stop);
+            }
+            // Whoever asked again in the meantime has what they want.
+            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
+        }
+    }
+
     /// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
     pub(super) fn each(
         &mut self,
@@ -87,7 +112,10 @@ impl Driver<'_> {
     }
 
     fn work(&mut self, app: &mut App, id: AppId, work: Work) {
-        if app.control.close_before_open {
+        if app.control.ended {
+            return;
+        }
+        if app.is_unwanted() {
             return self.end(app, id, None);
         }
         match work {
@@ -115,11 +143,15 @@ impl Driver<'_> {
             Work::Due(entry) => self.due(app, id, entry),
             Work::Look => {
                 if matches!(app.stage, Stage::New) {
-                    self.start(app, id);
+                    match self.apps.stop_at {
+                        Some(_) => self.stop(app, id),
+                        None => self.start(app, id),
+                    }
                 }
             }
             Work::Commands => self.commands(app, id),
             Work::Resolved(query, addresses) => self.resolved(app, id, query, addresses),
+            Work::Drain => self.drain(app, id),
             Work::Stop => self.stop(app, id),
         }
         if let Stage::Live(live) = &app.stage
@@ -150,9 +182,23 @@ impl Driver<'_> {
         if app.deadline().is_none_or(|deadline| deadline > self.apps.env.now) {
             return;
         }
+        let now = self.apps.env.now;
+        let timeout = |deadline, timeout| if deadline <= now { timeout } else { Timeout::Attempt };
         match &mut app.stage {
-            Stage::Resolving(_) => self.end(app, id, Some(Error::Timeout(Timeout::Resolve))),
-            Stage::Connecting(_) => self.end(app, id, Some(Error::Timeout(Timeout::Connect))),
+            Stage::Resolving(resolving) => {
+                let timeout = timeout(resolving.deadline, Timeout::Resolve);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
+            Stage::Connecting(connecting) => {
+                let timeout = timeout(connecting.deadline, Timeout::Connect);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
+            Stage::Live(live)
+                if live.connection.state() == State::Connecting
+                    && live.connection.deadline().is_none_or(|deadline| deadline > now) =>
+            {
+                self.end(app, id, Some(Error::Timeout(Timeout::Attempt)));
+            }
             Stage::Live(live) => {
                 let outcome = live.connection.handle_timeout(&mut self.apps.env);
                 if live.connection.queued_bytes() > 0 {
@@ -162,7 +208,8 @@ impl Driver<'_> {
                     app.report(id, self.apps, error.into());
                 }
             }
-            Stage::New | Stage::Ended => {}
+            Stage::Over => self.start(app, id),
+            Stage::New => {}
         }
     }
 
@@ -171,14 +218,14 @@ impl Driver<'_> {
         if let Some(outbox) = &mut app.control.outbox {
             outbox.fetch();
         }
-        while !self.apps.interrupted
+        while !(self.apps.interrupted || app.control.ended)
             && let Some(order) = app.control.outbox.as_mut().and_then(|outbox| outbox.next_order())
         {
             self.send_backlog(app, id);
             match order {
-                Order::Close(request) => {
-                    app.split(id, self.apps).1.request_close(request);
-                    if app.control.close_before_open {
+                Order::Close(close) => {
+                    app.split(id, self.apps).1.request_close(&close);
+                    if app.is_unwanted() {
                         self.end(app, id, None);
                     }
                 }
@@ -236,16 +283,11 @@ impl Driver<'_> {
         }
     }
 
-    fn stop(&mut self, app: &mut App, id: AppId) {
-        self.say_goodbye(app, CloseCode::Away);
-        self.finish(app, id, Some(Outcome::Stopped));
-    }
-
     /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
     fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
-        if app.control.ended || self.apps.interrupted {
-            log::error!(target: "websocket::app", "{id}: the last callback panicked: {message}");
-            return;
+        if matches!(app.stage, Stage::Over) || self.apps.interrupted {
+            log::error!(target: "websocket::app", "{id}: a callback panicked after its connection had ended: {message}");
+            return self.give_up(app, id);
         }
         let complaining = std::mem::take(&mut app.control.complaining);
         let error = Error::CallbackPanicked(message);
@@ -255,14 +297,14 @@ impl Driver<'_> {
             true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
             false => app.report(id, self.apps, error),
         });
-        again(id, || self.finish(app, id, None));
+        again(id, || self.finish(app, id, Next::Nothing));
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
-    fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
+    pub(super) fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
         if let Stage::Live(live) = &mut app.stage {
             let tx = live.connection.tx();
-            if tx.close(Some(code), "", &mut self.apps.env).is_ok() {
+            if tx.close(&code.into(), &mut self.apps.env).is_ok() {
                 // It is a courtesy: the stream is dropped next, whatever becomes of it.
                 let _courtesy = write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env);
             }
@@ -279,6 +321,11 @@ impl Driver<'_> {
             self.apps.take_removed(id);
             self.retire(app, id);
             return;
+        }
+        if let Stage::Live(live) = &app.stage
+            && live.connection.state() == State::Closing
+        {
+            app.control.note(id, State::Closing);
         }
         self.arm(&mut app, id);
         app.publish();

@@ -1,53 +1,121 @@
-//! The end of an attempt: `on_error` for its failure, then `on_close`, the last callback.
+//! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
 
-use websocket_connection::Side;
+use std::time::Duration;
 
-use super::AppId;
-use super::app::{App, Stage};
+use websocket_connection::{CloseCode, Side, State};
+
+use super::app::{App, Control, Stage};
 use super::apps::Finished;
 use super::drive::{Driver, again};
+use super::schedule::later;
+use super::{AppId, Apps};
+use crate::inbox::Job;
+use crate::plan::Plan;
 use crate::{Closed, Context, Error, Outcome};
+
+/// What follows an attempt that ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// What the policy for reconnecting says.
+    Ask,
+    /// Nothing: the app is broken.
+    Nothing,
+    /// Nothing: the reactor stops.
+    Stop,
+}
+
+/// Plans the next attempt, if one follows: the time until then.
+fn retry(control: &mut Control, plan: &Plan, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
+    let policy = plan.options.way.reconnect.as_ref()?;
+    let row = control.row.as_mut()?;
+    if control.close_requested || apps.stop_at.is_some() {
+        return None;
+    }
+    let random = apps.env.next_u32();
+    let delay = row.ended(policy, outcome, &mut control.attempts, apps.env.now, random)?;
+    row.retry_at = Some(later(apps.env.now, delay));
+    Some(delay)
+}
 
 impl Driver<'_> {
     /// Ends the attempt, with `error` unless its failure has been reported before.
     pub(super) fn end(&mut self, app: &mut App, id: AppId, error: Option<Error>) {
-        if app.control.ended {
-            return;
+        if matches!(app.stage, Stage::Over) {
+            return self.give_up(app, id);
         }
         if let Some(error) = error {
             app.report(id, self.apps, error);
         }
-        self.finish(app, id, None);
+        self.finish(app, id, Next::Ask);
     }
 
-    /// Closes the stream and calls `on_close`. The outcome is `outcome`, or what the connection says.
-    pub(super) fn finish(&mut self, app: &mut App, id: AppId, outcome: Option<Outcome>) {
-        if app.control.ended {
-            return;
+    /// Ends the attempt because the reactor stops.
+    pub(super) fn stop(&mut self, app: &mut App, id: AppId) {
+        if matches!(app.stage, Stage::Over) {
+            app.outcome = Some(Box::new(Outcome::Stopped));
+            return self.give_up(app, id);
+        }
+        self.say_goodbye(app, CloseCode::Away);
+        self.finish(app, id, Next::Stop);
+    }
+
+    /// Begins to end the attempt because the reactor stops when all have.
+    pub(super) fn drain(&mut self, app: &mut App, id: AppId) {
+        match &app.stage {
+            Stage::Live(live) if live.connection.state() != State::Connecting => {
+                app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
+            }
+            _ => self.stop(app, id),
+        }
+    }
+
+    /// Ends a run whose last attempt is over.
+    pub(super) fn give_up(&mut self, app: &mut App, id: AppId) {
+        if !app.control.ended {
+            log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
         }
         app.control.ended = true;
+    }
+
+    /// Closes the stream and calls `on_close`, the last callback of the attempt.
+    pub(super) fn finish(&mut self, app: &mut App, id: AppId, next: Next) {
+        if matches!(app.stage, Stage::Over) {
+            return;
+        }
         let mut frame = None;
-        let mut by = app.control.close_before_open.then_some(Side::Client);
+        let mut by = app.control.close_requested.then_some(Side::Client);
         if let Stage::Live(live) = &app.stage {
             frame = live.connection.close_frame().cloned();
             by = live.connection.closing_side().or(by);
+            if live.connection.closing_side().is_some() {
+                app.control.note(id, State::Closing);
+            }
         }
+        app.control.note(id, State::Closed);
         self.close_stream(app);
-        let unsent = app.control.outbox.as_mut().map(|outbox| outbox.close()).unwrap_or_default();
-
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
-        let outcome = match (app.failure.take(), outcome) {
-            (Some(error), _) => Outcome::Lost(*error),
-            (None, Some(outcome)) => outcome,
-            (None, None) => {
+        let outcome = match app.failure.take() {
+            Some(error) => Outcome::Lost(*error),
+            None if next == Next::Stop => Outcome::Stopped,
+            None => {
                 let by = by.unwrap_or(Side::Client);
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
-        let App { handler, control, outcome: kept, .. } = app;
-        // Kept before on_close is called, which may panic.
-        let outcome = &**kept.insert(Box::new(outcome));
+        // Kept before the user's code is called, which may panic.
+        let outcome = &**app.outcome.insert(Box::new(outcome));
+        let retry_in = match next {
+            Next::Ask => retry(&mut app.control, &app.plan, outcome, self.apps),
+            Next::Stop | Next::Nothing => None,
+        };
+        app.control.ended = retry_in.is_none();
+        let policy = app.plan.options.way.unsent;
+        let outbox = app.control.outbox.as_mut();
+        let unsent = outbox.map(|outbox| outbox.interrupt(retry_in.is_none(), policy)).unwrap_or_default();
+        app.control.blocked = false;
+        again(id, || app.control.timers.clear(self.apps));
+
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
             code: frame.code,
@@ -56,19 +124,27 @@ impl Driver<'_> {
             clean: frame_came && matches!(outcome, Outcome::Clean { .. }),
             error,
             unsent: &unsent,
+            retry_in,
         };
         if self.apps.interrupted {
             return;
         }
-        let mut context = Context { apps: self.apps, id, control, live: None };
-        if let Err(error) = handler.on_close(&mut context, &closed) {
+        let mut context = Context { apps: self.apps, id, control: &mut app.control, live: None };
+        if let Err(error) = app.handler.on_close(&mut context, &closed) {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
+        }
+        if app.control.close_requested {
+            self.give_up(app, id);
+        }
+        // Orders that came too late for this attempt are for the next.
+        if app.control.outbox.as_ref().is_some_and(|outbox| outbox.has_orders()) && !app.control.ended {
+            self.apps.inbox.push(Job::Commands(id));
         }
     }
 
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
     pub(super) fn close_stream(&mut self, app: &mut App) {
-        match std::mem::replace(&mut app.stage, Stage::Ended) {
+        match std::mem::replace(&mut app.stage, Stage::Over) {
             Stage::Connecting(connecting) => {
                 self.dispatcher.deregister(connecting.key, connecting.io);
                 self.apps.free_key(connecting.key);
@@ -79,7 +155,7 @@ impl Driver<'_> {
                 self.dispatcher.deregister(live.key, live.io);
                 self.apps.free_key(live.key);
             }
-            Stage::New | Stage::Resolving(_) | Stage::Ended => {}
+            Stage::New | Stage::Resolving(_) | Stage::Over => {}
         }
     }
 

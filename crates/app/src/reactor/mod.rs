@@ -50,7 +50,7 @@ pub struct Next {
 /// [`next_deadline`](Self::next_deadline), and call [`poll`](Self::poll) with a zero timeout when either is due.
 ///
 /// A turn handles, in this order: what other threads asked for, readiness, apps whose reading stopped early, deadlines and timers,
-/// apps just added; then it writes what was sent. Everything that a turn itself adds waits for the next one, so a turn always ends.
+/// apps just added; then it writes what was sent, and stops if it was asked to. Everything that a turn itself adds waits for the next one, so a turn always ends.
 ///
 /// ```no_run
 /// use websocket_app::{Reactor, RunOptions, WebSocketApp};
@@ -191,15 +191,9 @@ impl<D: Dispatcher> Reactor<D> {
             driver.attend(entry.app, Work::Due(entry));
         }
         driver.each(&mut self.listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
+        driver.drain_apps();
         driver.each(&mut self.listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
-        if driver.apps.stopping {
-            driver.apps.stopped = true;
-            for id in driver.apps.ids() {
-                driver.attend(id, Work::Stop);
-            }
-            // Whoever asked again in the meantime has what they want.
-            driver.apps.stopping = false;
-        }
+        driver.stop_apps();
         driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();
         if let Some(panic) = self.apps.panic.take() {
@@ -221,8 +215,9 @@ impl<D: Dispatcher> Reactor<D> {
             && apps.dirty.is_empty()
             && apps.removals.is_empty())
             || apps.stopping
+            || apps.draining
             || apps.inbox.has_jobs();
-        Next { deadline: apps.schedule.next(), again }
+        Next { deadline: [apps.schedule.next(), apps.stop_at].into_iter().flatten().min(), again }
     }
 }
 

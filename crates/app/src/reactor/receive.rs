@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _};
 
-use websocket_connection::{Event, Input, Message, State};
+use websocket_connection::{Event, Input, Message, Response, State};
 
 use super::AppId;
 use super::app::{App, LiveStage, Stage, check};
@@ -199,14 +199,32 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
         }
         Event::Ping(payload) => handler.on_ping(context, payload),
         Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
-        Event::Open(response) => {
-            if let Some(outbox) = &context.control.outbox {
-                outbox.shared().set_open(true);
-            }
-            handler.on_open(context, &Open { response: &response, attempt: 1 })
-        }
+        Event::Open(response) => return opened(handler, context, &response),
         // The closing handshake ends with on_close, when the stream does.
         _ => Ok(()),
     };
     check(handler, context, result);
+}
+
+#[cold]
+fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
+    let control = &mut *context.control;
+    control.note(context.id, State::Open);
+    control.attempts.opened = control.attempts.opened.saturating_add(1);
+    if let Some(row) = &mut control.row {
+        row.opened = Some(context.apps.env.now);
+    }
+    if let Some(outbox) = &control.outbox {
+        outbox.shared().set_open(true);
+        if outbox.has_backlog() {
+            control.mark_dirty(context.apps, context.id);
+        }
+    }
+    let open = Open { response, attempts: context.control.attempts };
+    let result = handler.on_open(context, &open);
+    check(handler, context, result);
+    if open.attempts.is_reconnect() && !context.apps.interrupted {
+        let result = handler.on_reconnect(context, &open);
+        check(handler, context, result);
+    }
 }

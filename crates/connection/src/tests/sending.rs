@@ -29,7 +29,10 @@ fn b053_b054_sending_is_refused_while_the_connection_is_not_open() {
     };
     let mut client = Client::connecting(Config::default());
     refused(&mut client, State::Connecting);
-    assert_eq!(client.conn.tx().close(&Close::without_code(), &mut client.env), Err(SendError::NotOpen(State::Connecting)));
+    assert_eq!(
+        client.conn.tx().close(&Close::without_code(), &mut client.env),
+        Err(SendError::NotOpen(State::Connecting))
+    );
 
     let mut client = Client::open(Config::default());
     assert_eq!(send_all(&mut client), [const { Ok(()) }; 5]);

@@ -1,0 +1,57 @@
+//! How often a run has tried to connect.
+
+use std::time::{Duration, Instant};
+
+use crate::{Outcome, Reconnect};
+
+/// The attempts of one run so far. Without [`RunOptions::reconnect`](crate::RunOptions::reconnect) there is one.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Attempts {
+    /// Attempts that have begun, the one that is under way included.
+    pub started: u32,
+    /// Attempts that led to an open connection.
+    pub opened: u32,
+    /// How often in a row a connection was lost or not made, since one was open for [`stable_after`](Reconnect::stable_after); always 0
+    /// where nothing is tried again.
+    pub failures: u32,
+}
+
+impl Attempts {
+    /// Whether the connection that is open now has had a predecessor in this run.
+    pub const fn is_reconnect(&self) -> bool {
+        self.opened > 1
+    }
+}
+
+/// What only a run that reconnects must remember.
+#[derive(Default, Debug)]
+pub(crate) struct Row {
+    /// When the connection opened.
+    pub(crate) opened: Option<Instant>,
+    /// When the first failure of the row happened.
+    failing_since: Option<Instant>,
+    /// When the next attempt begins.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl Row {
+    /// An attempt has ended: the delay until the next one, or `None` to give up.
+    pub(crate) fn ended(
+        &mut self,
+        policy: &Reconnect,
+        outcome: &Outcome,
+        attempts: &mut Attempts,
+        now: Instant,
+        random: u32,
+    ) -> Option<Duration> {
+        let opened = self.opened.take();
+        if opened.is_some_and(|opened| policy.is_stable(now.saturating_duration_since(opened))) {
+            attempts.failures = 0;
+            self.failing_since = None;
+        }
+        attempts.failures = attempts.failures.saturating_add(1);
+        let elapsed = now.saturating_duration_since(*self.failing_since.get_or_insert(now));
+        policy.delay(outcome, attempts.failures, elapsed, random)
+    }
+}

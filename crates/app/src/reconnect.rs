@@ -1,0 +1,274 @@
+//! Whether and when a connection is made again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use websocket_connection::http::HeaderMap;
+use websocket_connection::{Side, UpgradeError};
+
+use crate::{Error, Outcome};
+
+/// The longest wait that a server's `Retry-After` can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
+
+/// What to do after a connection, or an attempt to make one, has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The run ends with this outcome.
+    GiveUp,
+    /// Another attempt follows after the policy's delay.
+    Retry,
+    /// Another attempt follows after this long, or after the policy's delay if that is longer.
+    RetryAfter(Duration),
+}
+
+impl Verdict {
+    /// What is done where [`Reconnect::classify`] says nothing else.
+    ///
+    /// | outcome | verdict |
+    /// |---|---|
+    /// | the server closed with 1001 or 1011 to 1014 | retry |
+    /// | the server closed with another code, or without one | give up |
+    /// | lost, timed out, refused, not resolved, broken protocol | retry |
+    /// | status 408, 425, 429, 5xx (but 501, 505), or a stream that ended before the response | retry, not before `Retry-After` |
+    /// | any other answer to the upgrade request | give up |
+    /// | URL, headers or options that cannot be used, a callback that panicked | give up |
+    /// | stopped | give up |
+    ///
+    /// After a close of the user's own nobody is asked: the run ends.
+    pub fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Clean { code: Some(code), by: Side::Server, .. } => match u16::from(*code) {
+                1001 | 1011..=1014 => Self::Retry,
+                _ => Self::GiveUp,
+            },
+            Outcome::Clean { .. } | Outcome::Stopped => Self::GiveUp,
+            Outcome::Lost(error) => Self::after(error),
+        }
+    }
+
+    fn after(error: &Error) -> Self {
+        match error {
+            Error::Resolve { .. }
+            | Error::Connect { .. }
+            | Error::Protocol(_)
+            | Error::Timeout(_)
+            | Error::Io(_)
+            | Error::EndOfStream
+            | Error::Upgrade(UpgradeError::EndOfStream) => Self::Retry,
+            Error::Upgrade(UpgradeError::Status { response, .. }) => match response.status.as_u16() {
+                408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
+                    retry_after(response.status, &response.headers).map_or(Self::Retry, Self::RetryAfter)
+                }
+                _ => Self::GiveUp,
+            },
+            _ => Self::GiveUp,
+        }
+    }
+}
+
+/// How long a busy server asks to be left alone (RFC 9110 section 10.2.3). A date is measured from the response's own `Date`, so
+/// that the clocks of the two ends need not agree.
+fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let asked = text("retry-after")?;
+    let wait = if !asked.is_empty() && asked.bytes().all(|byte| byte.is_ascii_digit()) {
+        Duration::from_secs(asked.parse().unwrap_or(u64::MAX))
+    } else {
+        let until = httpdate::parse_http_date(asked).ok()?;
+        until.duration_since(httpdate::parse_http_date(text("date")?).ok()?).unwrap_or_default()
+    };
+    Some(wait.min(MAX_RETRY_AFTER))
+}
+
+type Classify = Arc<dyn Fn(&Outcome) -> Verdict + Send + Sync>;
+
+/// The policy of [`RunOptions::reconnect`](crate::RunOptions::reconnect): after which outcomes, how soon and how often a
+/// connection is made again.
+///
+/// ```
+/// use std::time::Duration;
+/// use websocket_app::{Outcome, Reconnect, RunOptions, Verdict};
+///
+/// let policy = Reconnect::backoff(Duration::from_millis(500), Duration::from_secs(30))
+///     .max_retries(20)
+///     .classify(|outcome| match outcome {
+///         Outcome::Clean { code: Some(code), .. } if u16::from(*code) == 4000 => Verdict::Retry,
+///         outcome => Verdict::of(outcome),
+///     });
+/// let options = RunOptions::new().reconnect(policy);
+/// # let _ = options;
+/// ```
+#[derive(Clone)]
+pub struct Reconnect {
+    delay: Delay,
+    max_retries: Option<u32>,
+    max_elapsed: Option<Duration>,
+    stable_after: Duration,
+    classify: Option<Classify>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Delay {
+    Fixed(Duration),
+    Backoff { first: Duration, cap: Duration },
+}
+
+impl Default for Reconnect {
+    /// [`backoff`](Self::backoff) from 1 s to 60 s, without other limits.
+    fn default() -> Self {
+        Self::backoff(Duration::from_secs(1), Duration::from_secs(60))
+    }
+}
+
+impl From<Duration> for Reconnect {
+    /// [`Reconnect::fixed`]
+    fn from(delay: Duration) -> Self {
+        Self::fixed(delay)
+    }
+}
+
+impl Reconnect {
+    /// Waits `delay` before each retry, as `reconnect=` in Python does. Zero means that there is no retry, as there.
+    pub const fn fixed(delay: Duration) -> Self {
+        Self::with(Delay::Fixed(delay))
+    }
+
+    /// Waits a random time between zero and an upper bound, which begins with `first` and doubles with each failure in a row up to
+    /// `cap` (exponential back-off with full jitter): many clients of a server that has restarted do not come back at once.
+    pub const fn backoff(first: Duration, cap: Duration) -> Self {
+        Self::with(Delay::Backoff { first, cap })
+    }
+
+    const fn with(delay: Delay) -> Self {
+        let stable_after = Duration::from_secs(30);
+        Self { delay, max_retries: None, max_elapsed: None, stable_after, classify: None }
+    }
+
+    /// Gives up after this many retries in a row. Default: no limit.
+    #[must_use]
+    pub const fn max_retries(mut self, retries: u32) -> Self {
+        self.max_retries = Some(retries);
+        self
+    }
+
+    /// Gives up when the next retry would begin later than this after the first failure in a row. Default: no limit.
+    #[must_use]
+    pub const fn max_elapsed(mut self, elapsed: Duration) -> Self {
+        self.max_elapsed = Some(elapsed);
+        self
+    }
+
+    /// A connection that was open for this long ends the row of failures: delay and limits begin anew. Default 30 s.
+    #[must_use]
+    pub const fn stable_after(mut self, open: Duration) -> Self {
+        self.stable_after = open;
+        self
+    }
+
+    /// Decides by the outcome, in place of [`Verdict::of`], which can still be asked from there. Limits hold nevertheless.
+    #[must_use]
+    pub fn classify(mut self, classify: impl Fn(&Outcome) -> Verdict + Send + Sync + 'static) -> Self {
+        self.classify = Some(Arc::new(classify));
+        self
+    }
+
+    pub(crate) const fn is_off(&self) -> bool {
+        matches!(self.delay, Delay::Fixed(delay) if delay.is_zero())
+    }
+
+    pub(crate) const fn check(&self) -> Result<(), ReconnectError> {
+        match self.delay {
+            Delay::Backoff { first, .. } if first.is_zero() => Err(ReconnectError::FirstDelayZero),
+            Delay::Backoff { first, cap } if cap.as_nanos() < first.as_nanos() => {
+                Err(ReconnectError::CapBelowFirst { first, cap })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) const fn is_stable(&self, open: Duration) -> bool {
+        open.as_nanos() >= self.stable_after.as_nanos()
+    }
+
+    /// The delay before the retry that follows the failure of this number in a row (the first is 1), which began `elapsed` ago; `None` to
+    /// give up. `random` is uniform.
+    pub(crate) fn delay(
+        &self,
+        outcome: &Outcome,
+        failures: u32,
+        elapsed: Duration,
+        random: u32,
+    ) -> Option<Duration> {
+        let verdict =
+            self.classify.as_ref().map_or_else(|| Verdict::of(outcome), |classify| classify(outcome));
+        let least = match verdict {
+            Verdict::GiveUp => return None,
+            Verdict::Retry => Duration::ZERO,
+            Verdict::RetryAfter(least) => least,
+        };
+        let delay = match self.delay {
+            Delay::Fixed(delay) => delay,
+            Delay::Backoff { first, cap } => {
+                let doubled = 2_u32.checked_pow(failures - 1).and_then(|times| first.checked_mul(times));
+                doubled.map_or(cap, |bound| bound.min(cap)).mul_f64(f64::from(random) / f64::from(u32::MAX))
+            }
+        };
+        let delay = delay.max(least);
+        let exhausted = self.max_retries.is_some_and(|most| failures > most)
+            || self.max_elapsed.is_some_and(|most| elapsed.saturating_add(delay) > most);
+        (!exhausted).then_some(delay)
+    }
+}
+
+impl fmt::Debug for Reconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reconnect")
+            .field("delay", &self.delay)
+            .field("max_retries", &self.max_retries)
+            .field("max_elapsed", &self.max_elapsed)
+            .field("stable_after", &self.stable_after)
+            .field("classify", &self.classify.is_some())
+            .finish()
+    }
+}
+
+/// A policy for reconnecting that cannot work.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum ReconnectError {
+    /// The first delay of a back-off is zero, which doubling does not change.
+    FirstDelayZero,
+    /// The cap of a back-off is below its first delay.
+    #[non_exhaustive]
+    CapBelowFirst {
+        /// The first delay.
+        first: Duration,
+        /// The cap.
+        cap: Duration,
+    },
+    /// [`WebSocketApp::socket`](crate::WebSocketApp::socket) gives one stream, and reconnecting needs one for each attempt.
+    OneSocket,
+}
+
+impl fmt::Display for ReconnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::FirstDelayZero => f.write_str("the first delay of a back-off must be above zero"),
+            Self::CapBelowFirst { first, cap } => {
+                write!(f, "the cap of a back-off ({cap:?}) must not be below its first delay ({first:?})")
+            }
+            Self::OneSocket => f.write_str(
+                "one socket cannot serve several attempts: give socket_with a function that makes them, or do not reconnect",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ReconnectError {}
