@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::dispatcher::Io;
-use websocket_app::link::{Answer, Connector, Query, Resolver, SocketOptions, TcpConnector};
+use websocket_app::link::{Answer, Connector, Query, Resolver, SocketOptions, SystemConnector};
 use websocket_app::{Error, Reactor, RunOptions};
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::SimNet;
@@ -243,7 +243,7 @@ fn a_connector_of_ones_own_gets_the_address_and_the_socket_options() {
     impl Connector for Detour {
         fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io> {
             self.asked.send(address).unwrap();
-            TcpConnector.connect(self.to, options)
+            SystemConnector.connect(self.to, options)
         }
     }
     let echo = EchoServer::start().unwrap();

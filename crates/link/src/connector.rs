@@ -2,7 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+#[cfg(unix)]
+use std::path::Path;
 
+#[cfg(unix)]
+use socket2::SockAddr;
 use socket2::{Domain, Protocol, Socket, Type};
 use websocket_dispatcher::Io;
 
@@ -15,23 +19,47 @@ pub trait Connector {
     /// # Errors
     /// When the attempt fails at once: no descriptors left, no route, or an option that the system refuses.
     fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io>;
+
+    /// As [`connect`](Self::connect), for a unix stream socket at `path`. Unless it is provided, there are no unix sockets.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    #[cfg(unix)]
+    fn connect_unix(&mut self, path: &Path) -> io::Result<Io> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("this connector has no way to the unix socket {}", path.display()),
+        ))
+    }
 }
 
-/// The default [`Connector`]: a non-blocking TCP socket.
+/// The default [`Connector`]: non-blocking sockets of the operating system.
 #[derive(Clone, Copy, Default, Debug)]
-pub struct TcpConnector;
+pub struct SystemConnector;
 
-impl Connector for TcpConnector {
+impl Connector for SystemConnector {
     fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
-        options.apply(&socket)?;
+        options.apply_to(&socket, address)?;
         match socket.connect(&address.into()) {
             Ok(()) => {}
             Err(error) if in_progress(&error) => {}
             Err(error) => return Err(error),
         }
         Io::tcp(socket.into())
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, path: &Path) -> io::Result<Io> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        match socket.connect(&SockAddr::unix(path)?) {
+            Ok(()) => {}
+            Err(error) if in_progress(&error) => {}
+            Err(error) => return Err(error),
+        }
+        Io::unix(std::os::fd::OwnedFd::from(socket).into())
     }
 }
 
@@ -58,7 +86,7 @@ mod tests {
 
     fn connected(options: &SocketOptions) -> io::Result<Io> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
-        let mut io = TcpConnector.connect(listener.local_addr()?, options)?;
+        let mut io = SystemConnector.connect(listener.local_addr()?, options)?;
         let mut dispatcher = MioDispatcher::new()?;
         dispatcher.register(Key::new(0, 0), &mut io, Interest::Write)?;
         while !io.connected()? {
@@ -89,6 +117,37 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn b196_a_unix_socket_is_connected_to_by_its_path() {
+        let directory = std::env::temp_dir().join(format!("websocket-link-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("socket");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let mut io = SystemConnector.connect_unix(&path).unwrap();
+        assert!(io.connected().unwrap());
+        let (mut peer, _) = listener.accept().unwrap();
+        io.write_all(b"x").unwrap();
+        let mut byte = [0];
+        std::io::Read::read_exact(&mut peer, &mut byte).unwrap();
+        assert_eq!(byte, *b"x");
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!(SystemConnector.connect_unix(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // elsewhere only 127.0.0.1 is there
+    fn the_local_address_can_be_chosen() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = SocketOptions::default().bind("127.0.0.2".parse().unwrap());
+        SystemConnector.connect(listener.local_addr().unwrap(), &options).unwrap();
+        assert_eq!(listener.accept().unwrap().1.ip().to_string(), "127.0.0.2");
+
+        let six = SocketOptions::default().bind("::1".parse().unwrap());
+        let refused = SystemConnector.connect(listener.local_addr().unwrap(), &six).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AddrNotAvailable);
+    }
+
+    #[test]
     fn an_option_that_fails_ends_the_attempt_with_its_own_error() {
         let options = SocketOptions::default().with(|_| Err(io::Error::other("no such interface")));
         assert_eq!(connected(&options).unwrap_err().to_string(), "no such interface");
@@ -97,7 +156,7 @@ mod tests {
     #[test]
     fn a_refused_connect_shows_its_reason_and_a_write_does_not_panic() {
         let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let outcome = TcpConnector.connect(closed, &SocketOptions::default()).and_then(|mut io| {
+        let outcome = SystemConnector.connect(closed, &SocketOptions::default()).and_then(|mut io| {
             let mut dispatcher = MioDispatcher::new()?;
             dispatcher.register(Key::new(0, 0), &mut io, Interest::Write)?;
             dispatcher.wait(None, &mut Vec::new())?;

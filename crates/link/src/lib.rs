@@ -9,7 +9,7 @@ mod connector;
 mod resolver;
 mod socket_options;
 
-pub use crate::connector::{Connector, TcpConnector};
+pub use crate::connector::{Connector, SystemConnector};
 pub use crate::resolver::{Answer, Query, Resolver, SystemResolver};
 pub use crate::socket_options::{KeepAlive, SocketOptions};
 pub use socket2;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,12 +44,22 @@ type Custom = Arc<dyn Fn(&Socket) -> io::Result<()> + Send + Sync>;
 pub struct SocketOptions {
     nodelay: bool,
     keep_alive: Option<KeepAlive>,
+    bind: Option<IpAddr>,
+    #[cfg(target_os = "linux")]
+    interface: Option<String>,
     custom: Vec<Custom>,
 }
 
 impl Default for SocketOptions {
     fn default() -> Self {
-        Self { nodelay: true, keep_alive: Some(KeepAlive::default()), custom: Vec::new() }
+        Self {
+            nodelay: true,
+            keep_alive: Some(KeepAlive::default()),
+            bind: None,
+            #[cfg(target_os = "linux")]
+            interface: None,
+            custom: Vec::new(),
+        }
     }
 }
 
@@ -67,11 +78,45 @@ impl SocketOptions {
         self
     }
 
+    /// Connects from this local address. Servers' addresses of the other family then fail at once. Default: the system chooses.
+    #[must_use]
+    pub fn bind(mut self, local: IpAddr) -> Self {
+        self.bind = Some(local);
+        self
+    }
+
+    /// Connects through this network interface, as `eth0` (`SO_BINDTODEVICE`). Default: the system chooses.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn interface(mut self, name: impl Into<String>) -> Self {
+        self.interface = Some(name.into());
+        self
+    }
+
     /// Adds a closure that sets whatever else is wanted; an error from it ends the connection attempt.
     #[must_use]
     pub fn with(mut self, set: impl Fn(&Socket) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.custom.push(Arc::new(set));
         self
+    }
+
+    /// As [`apply`](Self::apply), and chooses where the socket connects from, on the way to `address`.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), or a local address that is not ours or of the other family.
+    pub fn apply_to(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(interface) = &self.interface {
+            socket.bind_device(Some(interface.as_bytes()))?;
+        }
+        if let Some(local) = self.bind {
+            if local.is_ipv4() != address.is_ipv4() {
+                let what = format!("{local}, to connect from, is of another family than {address}");
+                return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
+            }
+            socket.bind(&SocketAddr::new(local, 0).into())?;
+        }
+        self.apply(socket)
     }
 
     /// Sets everything on `socket`, in the order described above.
@@ -95,6 +140,7 @@ impl fmt::Debug for SocketOptions {
         f.debug_struct("SocketOptions")
             .field("nodelay", &self.nodelay)
             .field("keep_alive", &self.keep_alive)
+            .field("bind", &self.bind)
             .field("custom", &self.custom.len())
             .finish()
     }

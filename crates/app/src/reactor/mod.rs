@@ -19,7 +19,7 @@ use rand::TryRng as _;
 use rand::rngs::SysRng;
 use websocket_connection::{Entropy, Env, SeededEntropy};
 use websocket_dispatcher::{Dispatcher, MioDispatcher, Ready, Wait};
-use websocket_link::{Connector, Resolver, SystemResolver, TcpConnector};
+use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 
 pub(crate) use app::{App, Control};
 pub use apps::{AppId, Apps, PanicPolicy};
@@ -110,7 +110,7 @@ impl<D: Dispatcher> Reactor<D> {
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
         let env = Env::new(dispatcher.now(), SeededEntropy::new(seed));
         let inbox = Inbox::new(dispatcher.waker());
-        let apps = Apps::new(env, inbox, Box::new(SystemResolver::default()), Box::new(TcpConnector));
+        let apps = Apps::new(env, inbox, Box::new(SystemResolver::default()), Box::new(SystemConnector));
         Ok(Self {
             dispatcher,
             apps,
