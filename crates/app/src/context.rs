@@ -24,7 +24,8 @@ pub struct Context<'a> {
 /// The connection of an app that has one.
 pub(crate) struct Live<'a> {
     pub(crate) tx: &'a mut Tx,
-    pub(crate) io: &'a mut Io,
+    /// Where to write at once; `None` where that must wait.
+    pub(crate) io: Option<&'a mut Io>,
 }
 
 impl Context<'_> {
@@ -109,7 +110,7 @@ impl Context<'_> {
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(Live { tx, io }) = &mut self.live else { return Ok(()) };
+        let Some(Live { tx, io: Some(io) }) = &mut self.live else { return Ok(()) };
         write_all(self.control, tx, io, &mut self.apps.env).map(drop)
     }
 

@@ -75,6 +75,14 @@ impl fmt::Display for UrlError {
 impl std::error::Error for UrlError {}
 
 impl Target {
+    /// The host as the URL names it.
+    pub(crate) fn host(&self) -> String {
+        match &self.place {
+            Place::Name(name) => name.clone(),
+            Place::Address(address) => address.to_string(),
+        }
+    }
+
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
         let syntax = |what: &str| UrlError::Syntax(what.to_owned());
         if url.bytes().any(|byte| byte.is_ascii_control()) || url.trim() != url {

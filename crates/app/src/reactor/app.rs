@@ -14,6 +14,7 @@ use crate::attempts::Row;
 use crate::context::Live;
 use crate::outbox::Outbox;
 use crate::plan::Plan;
+use crate::target::Target;
 use crate::{Attempts, CallbackResult, Context, Error, Handler, Outcome};
 
 /// One app.
@@ -97,7 +98,7 @@ pub(super) enum Stage {
     /// Added, and the next turn begins; or between two of the steps below.
     New,
     /// The host's name is being resolved.
-    Resolving(Box<Resolving>),
+    Resolving(Resolving),
     /// A stream is connecting; `rest` are the addresses to try after it.
     Connecting(Box<Connecting>),
     /// There is a stream with a connection on it.
@@ -110,7 +111,7 @@ impl Stage {
     /// The connection as callbacks see it.
     fn live(&mut self) -> Option<Live<'_>> {
         match self {
-            Self::Live(live) => Some(Live { tx: live.connection.tx(), io: &mut live.io }),
+            Self::Live(live) => Some(Live { tx: live.connection.tx(), io: Some(&mut live.io) }),
             _ => None,
         }
     }
@@ -118,9 +119,8 @@ impl Stage {
 
 pub(super) struct Resolving {
     pub(super) query: u64,
-    pub(super) name: String,
     pub(super) deadline: Instant,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Box<Attempt>,
 }
 
 pub(super) struct Connecting {
@@ -129,11 +129,12 @@ pub(super) struct Connecting {
     pub(super) address: Option<SocketAddr>,
     pub(super) rest: VecDeque<SocketAddr>,
     pub(super) deadline: Instant,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Box<Attempt>,
 }
 
-/// What all steps of an attempt need.
+/// What all steps of an attempt need, until its connection is open.
 pub(super) struct Attempt {
+    pub(super) target: Target,
     pub(super) request: Request,
     /// Of the whole attempt.
     pub(super) deadline: Instant,
@@ -144,8 +145,8 @@ pub(super) struct LiveStage {
     pub(super) io: Io,
     pub(super) interest: Interest,
     pub(super) connection: Connection,
-    /// By when the connection must be open.
-    pub(super) open_by: Instant,
+    /// Until the connection is open.
+    pub(super) attempt: Option<Box<Attempt>>,
     /// The end of the stream has been announced, so a short read is not the last.
     pub(super) read_closed: bool,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
@@ -189,11 +190,10 @@ impl App {
             Stage::Over => self.control.row.as_ref()?.retry_at,
             Stage::Resolving(resolving) => Some(resolving.deadline.min(resolving.attempt.deadline)),
             Stage::Connecting(connecting) => Some(connecting.deadline.min(connecting.attempt.deadline)),
-            Stage::Live(live) => match (live.connection.deadline(), live.connection.state()) {
-                (Some(deadline), State::Connecting) => Some(deadline.min(live.open_by)),
-                (None, State::Connecting) => Some(live.open_by),
-                (deadline, _) => deadline,
-            },
+            Stage::Live(live) => {
+                let whole = live.attempt.as_ref().map(|attempt| attempt.deadline);
+                [live.connection.deadline(), whole].into_iter().flatten().min()
+            }
         }
     }
 

@@ -36,7 +36,8 @@ impl Driver<'_> {
             Err(source) => return self.end(app, id, Some(Error::Connect { address: None, source })),
         };
         let way = &app.plan.options.way;
-        let attempt = Attempt { request, deadline: later(self.apps.env.now, way.attempt_timeout) };
+        let deadline = later(self.apps.env.now, way.attempt_timeout);
+        let attempt = Box::new(Attempt { target, request, deadline });
         let connect_deadline = later(self.apps.env.now, way.connect_timeout);
         let resolve_deadline = later(self.apps.env.now, way.resolve_timeout);
         if let Some(mut io) = stream {
@@ -50,9 +51,9 @@ impl Driver<'_> {
             }
             return;
         }
-        match target.place {
+        match &attempt.target.place {
             Place::Address(address) => {
-                let address = SocketAddr::new(address, target.port);
+                let address = SocketAddr::new(*address, attempt.target.port);
                 self.connect(app, id, VecDeque::from([address]), connect_deadline, attempt);
             }
             Place::Name(name) => {
@@ -61,9 +62,8 @@ impl Driver<'_> {
                 let inbox = self.apps.inbox.clone();
                 let answer =
                     Answer::new(move |addresses| inbox.push(Job::Resolved { app: id, query, addresses }));
-                self.apps.resolver.resolve(Query::new(name.clone(), target.port), answer);
-                let resolving = Resolving { query, name, deadline: resolve_deadline, attempt };
-                app.stage = Stage::Resolving(Box::new(resolving));
+                self.apps.resolver.resolve(Query::new(name.clone(), attempt.target.port), answer);
+                app.stage = Stage::Resolving(Resolving { query, deadline: resolve_deadline, attempt });
             }
         }
     }
@@ -76,8 +76,8 @@ impl Driver<'_> {
         answered: u64,
         addresses: io::Result<Vec<SocketAddr>>,
     ) {
-        let Resolving { name: host, attempt, .. } = match std::mem::replace(&mut app.stage, Stage::New) {
-            Stage::Resolving(resolving) if resolving.query == answered => *resolving,
+        let Resolving { attempt, .. } = match std::mem::replace(&mut app.stage, Stage::New) {
+            Stage::Resolving(resolving) if resolving.query == answered => resolving,
             stage => {
                 app.stage = stage;
                 return;
@@ -91,6 +91,7 @@ impl Driver<'_> {
             Ok(_) => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
             Err(source) => source,
         };
+        let host = attempt.target.host();
         self.end(app, id, Some(Error::Resolve { host, source }));
     }
 
@@ -122,7 +123,7 @@ impl Driver<'_> {
                         io,
                         interest,
                         connection,
-                        open_by: attempt.deadline,
+                        attempt: Some(attempt),
                         read_closed: false,
                         broken: None,
                         queued: false,
@@ -154,7 +155,7 @@ impl Driver<'_> {
         id: AppId,
         mut rest: VecDeque<SocketAddr>,
         deadline: Instant,
-        attempt: Attempt,
+        attempt: Box<Attempt>,
     ) {
         let mut failure = (None, io::Error::from(io::ErrorKind::AddrNotAvailable));
         while let Some(address) = rest.pop_front() {

@@ -322,10 +322,12 @@ impl Driver<'_> {
             self.retire(app, id);
             return;
         }
-        if let Stage::Live(live) = &app.stage
-            && live.connection.state() == State::Closing
-        {
-            app.control.note(id, State::Closing);
+        if let Stage::Live(live) = &mut app.stage {
+            let state = live.connection.state();
+            app.control.note(id, state);
+            if state != State::Connecting {
+                live.attempt = None;
+            }
         }
         self.arm(&mut app, id);
         app.publish();

@@ -2,11 +2,12 @@
 
 use std::io::{self, Read as _};
 
-use websocket_connection::{Event, Input, Message, Response, State};
+use websocket_connection::{Connection, Event, Input, Message, Response, State};
+use websocket_dispatcher::Io;
 
-use super::AppId;
-use super::app::{App, LiveStage, Stage, check};
+use super::app::{App, Control, LiveStage, Stage, check};
 use super::drive::Driver;
+use super::{AppId, Apps};
 use crate::context::{Live, write_all};
 use crate::{Context, Error, Handler, Open};
 
@@ -124,27 +125,8 @@ impl Driver<'_> {
         let Stage::Live(live) = stage else { return 0 };
         let LiveStage { connection, io, .. } = &mut **live;
         let outcome = outcome.and_then(|()| {
-            loop {
-                while let Some((message, tx)) = connection.receive_message(&mut input) {
-                    let live = Some(Live { tx, io });
-                    let mut context = Context { apps: self.apps, id, control, live };
-                    dispatch_message(&mut **handler, &mut context, message);
-                    if self.apps.interrupted {
-                        return Ok(());
-                    }
-                }
-                match connection.receive(&mut input, &mut self.apps.env) {
-                    Ok(Some((event, tx))) => {
-                        let live = Some(Live { tx, io });
-                        dispatch(&mut **handler, Context { apps: self.apps, id, control, live }, event);
-                        if self.apps.interrupted {
-                            return Ok(());
-                        }
-                    }
-                    Ok(None) => return Ok(()),
-                    Err(error) => return Err(Error::from(error)),
-                }
-            }
+            let flush = Some(io);
+            converse(&mut **handler, control, self.apps, id, connection, flush, &mut input)
         });
         // A pong or a close frame may have been queued without the handler's doing.
         if connection.queued_bytes() > 0 {
@@ -169,6 +151,35 @@ impl Driver<'_> {
         }
         self.buffer.copy_within(used..len, 0);
         rest
+    }
+}
+
+/// Hands every event in `input` to the handler. `io` is where it may flush its answers to meanwhile.
+#[inline]
+pub(super) fn converse(
+    handler: &mut dyn Handler,
+    control: &mut Control,
+    apps: &mut Apps,
+    id: AppId,
+    connection: &mut Connection,
+    mut io: Option<&mut Io>,
+    input: &mut Input<'_>,
+) -> Result<(), Error> {
+    loop {
+        while let Some((message, tx)) = connection.receive_message(input) {
+            let live = Some(Live { tx, io: io.as_deref_mut() });
+            let mut context = Context { apps, id, control, live };
+            dispatch_message(handler, &mut context, message);
+            if apps.interrupted {
+                return Ok(());
+            }
+        }
+        let Some((event, tx)) = connection.receive(input, &mut apps.env)? else { return Ok(()) };
+        let live = Some(Live { tx, io: io.as_deref_mut() });
+        dispatch(handler, Context { apps, id, control, live }, event);
+        if apps.interrupted {
+            return Ok(());
+        }
     }
 }
 
