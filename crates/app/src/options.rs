@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use websocket_connection::{Config, Liveness};
-use websocket_link::SocketOptions;
 use websocket_link::socket2::Socket;
+use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
 use crate::Reconnect;
 
@@ -49,6 +49,7 @@ pub(crate) struct Way {
     pub(crate) attempt_timeout: Duration,
     pub(crate) resolve_timeout: Duration,
     pub(crate) connect_timeout: Duration,
+    pub(crate) attempt_delay: Duration,
     pub(crate) socket: SocketOptions,
     pub(crate) host: Option<String>,
     pub(crate) suppress_host: bool,
@@ -65,6 +66,7 @@ impl Default for Way {
             attempt_timeout: Duration::from_secs(30),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            attempt_delay: DEFAULT_ATTEMPT_DELAY,
             socket: SocketOptions::default(),
             host: None,
             suppress_host: false,
@@ -153,6 +155,13 @@ impl RunOptions {
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         self.on_way(|way| way.connect_timeout = timeout)
+    }
+
+    /// The head start of one address of a host over the next, while the earlier one has neither connected nor failed (Happy Eyeballs,
+    /// RFC 8305). Between 10 ms and 2 s; default 250 ms.
+    #[must_use]
+    pub fn attempt_delay(self, delay: Duration) -> Self {
+        self.on_way(|way| way.attempt_delay = delay)
     }
 
     /// Time for the whole opening handshake, counted from the connected stream. Default 10 s.

@@ -6,10 +6,12 @@
 #![forbid(unsafe_code)]
 
 mod connector;
+mod eyeballs;
 mod resolver;
 mod socket_options;
 
 pub use crate::connector::{Connector, SystemConnector};
+pub use crate::eyeballs::{DEFAULT_ATTEMPT_DELAY, Eyeballs, MAX_ATTEMPT_DELAY, MIN_ATTEMPT_DELAY};
 pub use crate::resolver::{Answer, Query, Resolver, SystemResolver};
 pub use crate::socket_options::{KeepAlive, SocketOptions};
 pub use socket2;

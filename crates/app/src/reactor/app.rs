@@ -1,12 +1,12 @@
 //! One app on its reactor: where its attempt stands.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use websocket_connection::{Connection, Request, State};
 use websocket_dispatcher::{Interest, Io, Key};
+use websocket_link::Eyeballs;
 
 use super::schedule::AppTimers;
 use super::{AppId, Apps};
@@ -99,7 +99,7 @@ pub(super) enum Stage {
     New,
     /// The host's name is being resolved.
     Resolving(Resolving),
-    /// A stream is connecting; `rest` are the addresses to try after it.
+    /// Streams are connecting.
     Connecting(Box<Connecting>),
     /// There is a stream with a connection on it.
     Live(Box<LiveStage>),
@@ -123,11 +123,17 @@ pub(super) struct Resolving {
     pub(super) attempt: Box<Attempt>,
 }
 
-pub(super) struct Connecting {
+/// A stream that is connecting.
+pub(super) struct Racer {
     pub(super) key: Key,
     pub(super) io: Io,
     pub(super) address: Option<SocketAddr>,
-    pub(super) rest: VecDeque<SocketAddr>,
+}
+
+pub(super) struct Connecting {
+    pub(super) race: Eyeballs<Racer>,
+    /// The last attempt that failed.
+    pub(super) failure: Option<(Option<SocketAddr>, io::Error)>,
     pub(super) deadline: Instant,
     pub(super) attempt: Box<Attempt>,
 }
@@ -189,7 +195,10 @@ impl App {
             Stage::New => None,
             Stage::Over => self.control.row.as_ref()?.retry_at,
             Stage::Resolving(resolving) => Some(resolving.deadline.min(resolving.attempt.deadline)),
-            Stage::Connecting(connecting) => Some(connecting.deadline.min(connecting.attempt.deadline)),
+            Stage::Connecting(connecting) => {
+                let last = connecting.deadline.min(connecting.attempt.deadline);
+                Some(connecting.race.deadline().map_or(last, |next| next.min(last)))
+            }
             Stage::Live(live) => {
                 let whole = live.attempt.as_ref().map(|attempt| attempt.deadline);
                 [live.connection.deadline(), whole].into_iter().flatten().min()

@@ -1,16 +1,15 @@
 //! From an added app to a connection on a stream.
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::Duration;
 
 use websocket_connection::{Connection, State};
 use websocket_dispatcher::{Interest, Io, Key};
-use websocket_link::{Answer, Query};
+use websocket_link::{Answer, Eyeballs, Query};
 
 use super::AppId;
-use super::app::{App, Attempt, Connecting, LiveStage, Resolving, Stage};
+use super::app::{App, Attempt, Connecting, LiveStage, Racer, Resolving, Stage};
 use super::drive::Driver;
 use super::schedule::later;
 use crate::Error;
@@ -38,23 +37,13 @@ impl Driver<'_> {
         let way = &app.plan.options.way;
         let deadline = later(self.apps.env.now, way.attempt_timeout);
         let attempt = Box::new(Attempt { target, request, deadline });
-        let connect_deadline = later(self.apps.env.now, way.connect_timeout);
-        let resolve_deadline = later(self.apps.env.now, way.resolve_timeout);
-        if let Some(mut io) = stream {
-            match self.watch(id, &mut io) {
-                Ok(key) => {
-                    let (address, rest, deadline) = (None, VecDeque::new(), connect_deadline);
-                    let connecting = Connecting { key, io, address, rest, deadline, attempt };
-                    app.stage = Stage::Connecting(Box::new(connecting));
-                }
-                Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
-            }
-            return;
+        if let Some(io) = stream {
+            return self.adopt(app, id, io, attempt);
         }
         match &attempt.target.place {
             Place::Address(address) => {
                 let address = SocketAddr::new(*address, attempt.target.port);
-                self.connect(app, id, VecDeque::from([address]), connect_deadline, attempt);
+                self.connect(app, id, vec![address], attempt);
             }
             Place::Name(name) => {
                 self.apps.queries += 1;
@@ -63,7 +52,8 @@ impl Driver<'_> {
                 let answer =
                     Answer::new(move |addresses| inbox.push(Job::Resolved { app: id, query, addresses }));
                 self.apps.resolver.resolve(Query::new(name.clone(), attempt.target.port), answer);
-                app.stage = Stage::Resolving(Resolving { query, deadline: resolve_deadline, attempt });
+                let deadline = later(self.apps.env.now, way.resolve_timeout);
+                app.stage = Stage::Resolving(Resolving { query, deadline, attempt });
             }
         }
     }
@@ -76,18 +66,15 @@ impl Driver<'_> {
         answered: u64,
         addresses: io::Result<Vec<SocketAddr>>,
     ) {
-        let Resolving { attempt, .. } = match std::mem::replace(&mut app.stage, Stage::New) {
-            Stage::Resolving(resolving) if resolving.query == answered => resolving,
+        let attempt = match std::mem::replace(&mut app.stage, Stage::New) {
+            Stage::Resolving(resolving) if resolving.query == answered => resolving.attempt,
             stage => {
                 app.stage = stage;
                 return;
             }
         };
         let source = match addresses {
-            Ok(addresses) if !addresses.is_empty() => {
-                let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
-                return self.connect(app, id, addresses.into(), deadline, attempt);
-            }
+            Ok(addresses) if !addresses.is_empty() => return self.connect(app, id, addresses, attempt),
             Ok(_) => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
             Err(source) => source,
         };
@@ -95,84 +82,108 @@ impl Driver<'_> {
         self.end(app, id, Some(Error::Resolve { host, source }));
     }
 
-    /// A connecting stream has moved.
-    pub(super) fn connecting(&mut self, app: &mut App, id: AppId) {
-        let Stage::Connecting(connecting) = &mut app.stage else { return };
-        // Whatever is the user's may panic: it is asked before the stream is moved.
-        let connected = match connecting.io.connected() {
-            Ok(false) => return,
-            Ok(true) => {
-                let config = app.plan.config().clone();
-                let wants_fragments = app.handler.wants_fragments();
-                let connection = Connection::new(config, &connecting.attempt.request, &mut self.apps.env);
-                Ok(connection.map(|connection| (connection, wants_fragments)))
+    /// Lets the addresses race.
+    fn connect(&mut self, app: &mut App, id: AppId, addresses: Vec<SocketAddr>, attempt: Box<Attempt>) {
+        let way = &app.plan.options.way;
+        let race = Eyeballs::new(addresses, way.attempt_delay);
+        let deadline = later(self.apps.env.now, way.connect_timeout);
+        app.stage = Stage::Connecting(Box::new(Connecting { race, failure: None, deadline, attempt }));
+        self.race(app, id);
+    }
+
+    /// Takes a stream of the user's, connected or connecting, as the only one in the race.
+    fn adopt(&mut self, app: &mut App, id: AppId, mut io: Io, attempt: Box<Attempt>) {
+        match self.watch(id, &mut io) {
+            Ok(key) => {
+                let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
+                let mut race = Eyeballs::new(Vec::new(), Duration::ZERO);
+                race.started(Racer { key, io, address: None }, self.apps.env.now);
+                app.stage =
+                    Stage::Connecting(Box::new(Connecting { race, failure: None, deadline, attempt }));
             }
-            Err(error) => Err(error),
-        };
-        let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
-        let Connecting { key, io, address, rest, deadline, attempt } = *connecting;
-        match connected {
-            Ok(connection) => match connection {
-                Ok((mut connection, wants_fragments)) => {
-                    connection.set_deliver_fragments(wants_fragments);
-                    connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
-                    // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
-                    let interest = Interest::Write;
-                    app.stage = Stage::Live(Box::new(LiveStage {
-                        key,
-                        io,
-                        interest,
-                        connection,
-                        attempt: Some(attempt),
-                        read_closed: false,
-                        broken: None,
-                        queued: false,
-                    }));
-                    app.control.mark_dirty(self.apps, id);
-                }
-                Err(error) => {
-                    self.dispatcher.deregister(key, io);
-                    self.apps.free_key(key);
-                    self.end(app, id, Some(error.into()));
-                }
-            },
+            Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
+        }
+    }
+
+    /// Starts connecting to the addresses whose turn has come.
+    pub(super) fn race(&mut self, app: &mut App, id: AppId) {
+        let Stage::Connecting(connecting) = &mut app.stage else { return };
+        let now = self.apps.env.now;
+        while let Some(address) = connecting.race.next(now) {
+            log::debug!(target: "websocket::connect", "{id}: connecting to {address}");
+            let connected = self.apps.connector.connect(address, &app.plan.options.way.socket);
+            match connected.and_then(|mut io| Ok((self.watch(id, &mut io)?, io))) {
+                Ok((key, io)) => connecting.race.started(Racer { key, io, address: Some(address) }, now),
+                Err(error) => connecting.failure = Some((Some(address), error)),
+            }
+        }
+        if connecting.race.is_exhausted() {
+            let none = || (None, io::ErrorKind::AddrNotAvailable.into());
+            let (address, source) = connecting.failure.take().unwrap_or_else(none);
+            self.end(app, id, Some(Error::Connect { address, source }));
+        }
+    }
+
+    /// A connecting stream has moved.
+    pub(super) fn connecting(&mut self, app: &mut App, id: AppId, key: Key) {
+        let Stage::Connecting(connecting) = &mut app.stage else { return };
+        let race = &mut connecting.race;
+        let Some(index) = race.running().iter().position(|racer| racer.key == key) else { return };
+        let Some(racer) = race.running_mut().get_mut(index) else { return };
+        match racer.io.connected() {
+            Ok(false) => {}
+            Ok(true) => self.connected(app, id, index),
             Err(error) => {
-                self.dispatcher.deregister(key, io);
-                self.apps.free_key(key);
+                let Some(Racer { io, address, .. }) = race.failed(index) else { return };
                 log::debug!(target: "websocket::connect", "{id}: {address:?} failed: {error}");
-                if rest.is_empty() {
-                    return self.end(app, id, Some(Error::Connect { address, source: error }));
-                }
-                self.connect(app, id, rest, deadline, attempt);
+                connecting.failure = Some((address, error));
+                self.forget(key, io);
+                self.race(app, id);
             }
         }
     }
 
-    /// Starts connecting to the first of `addresses` that does not fail at once.
-    fn connect(
-        &mut self,
-        app: &mut App,
-        id: AppId,
-        mut rest: VecDeque<SocketAddr>,
-        deadline: Instant,
-        attempt: Box<Attempt>,
-    ) {
-        let mut failure = (None, io::Error::from(io::ErrorKind::AddrNotAvailable));
-        while let Some(address) = rest.pop_front() {
-            log::debug!(target: "websocket::connect", "{id}: connecting to {address}");
-            let connected = self.apps.connector.connect(address, &app.plan.options.way.socket);
-            match connected.and_then(|mut io| Ok((self.watch(id, &mut io)?, io))) {
-                Ok((key, io)) => {
-                    let address = Some(address);
-                    let connecting = Connecting { key, io, address, rest, deadline, attempt };
-                    app.stage = Stage::Connecting(Box::new(connecting));
-                    return;
-                }
-                Err(error) => failure = (Some(address), error),
+    /// The race has a winner: begins the opening handshake on its stream.
+    fn connected(&mut self, app: &mut App, id: AppId, winner: usize) {
+        let Stage::Connecting(connecting) = &mut app.stage else { return };
+        // Whatever is the user's may panic: it is asked before the stream is moved.
+        let wants_fragments = app.handler.wants_fragments();
+        let request = &connecting.attempt.request;
+        let connection = Connection::new(app.plan.config().clone(), request, &mut self.apps.env);
+        let Some(Racer { key, io, .. }) = connecting.race.won(winner) else { return };
+        for loser in connecting.race.abandon() {
+            self.forget(loser.key, loser.io);
+        }
+        let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
+        match connection {
+            Ok(mut connection) => {
+                connection.set_deliver_fragments(wants_fragments);
+                connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
+                // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
+                let interest = Interest::Write;
+                app.stage = Stage::Live(Box::new(LiveStage {
+                    key,
+                    io,
+                    interest,
+                    connection,
+                    attempt: Some(connecting.attempt),
+                    read_closed: false,
+                    broken: None,
+                    queued: false,
+                }));
+                app.control.mark_dirty(self.apps, id);
+            }
+            Err(error) => {
+                self.forget(key, io);
+                self.end(app, id, Some(error.into()));
             }
         }
-        let (address, source) = failure;
-        self.end(app, id, Some(Error::Connect { address, source }));
+    }
+
+    /// Gives a stream back to the dispatcher, which drops it.
+    pub(super) fn forget(&mut self, key: Key, io: Io) {
+        self.dispatcher.deregister(key, io);
+        self.apps.free_key(key);
     }
 
     /// Registers a stream that is connecting.

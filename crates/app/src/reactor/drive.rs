@@ -120,7 +120,7 @@ impl Driver<'_> {
         }
         match work {
             Work::Ready(ready) => match &mut app.stage {
-                Stage::Connecting(connecting) if connecting.key == ready.key => self.connecting(app, id),
+                Stage::Connecting(_) => self.connecting(app, id, ready.key),
                 Stage::Live(live) if live.key == ready.key => {
                     live.read_closed |= ready.read_closed;
                     let queued = live.queued;
@@ -188,6 +188,9 @@ impl Driver<'_> {
             Stage::Resolving(resolving) => {
                 let timeout = timeout(resolving.deadline, Timeout::Resolve);
                 self.end(app, id, Some(Error::Timeout(timeout)));
+            }
+            Stage::Connecting(connecting) if connecting.deadline.min(connecting.attempt.deadline) > now => {
+                self.race(app, id);
             }
             Stage::Connecting(connecting) => {
                 let timeout = timeout(connecting.deadline, Timeout::Connect);

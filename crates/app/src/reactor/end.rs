@@ -146,14 +146,15 @@ impl Driver<'_> {
     pub(super) fn close_stream(&mut self, app: &mut App) {
         match std::mem::replace(&mut app.stage, Stage::Over) {
             Stage::Connecting(connecting) => {
-                self.dispatcher.deregister(connecting.key, connecting.io);
-                self.apps.free_key(connecting.key);
+                let mut race = connecting.race;
+                for racer in race.abandon() {
+                    self.forget(racer.key, racer.io);
+                }
             }
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);
-                self.dispatcher.deregister(live.key, live.io);
-                self.apps.free_key(live.key);
+                self.forget(live.key, live.io);
             }
             Stage::New | Stage::Resolving(_) | Stage::Over => {}
         }
