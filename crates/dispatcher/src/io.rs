@@ -12,6 +12,10 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 ///
 /// `read` and `write` behave as on a non-blocking socket: `WouldBlock` when they would wait, `Ok(0)`
 /// from `read` at the end of the stream.
+///
+/// A stream that wraps another one names it by [`inner`](Self::inner) and [`inner_mut`](Self::inner_mut), and every dispatcher that
+/// can watch the inner one can watch it. Such a stream may hold bytes that readiness does not show: read it until `WouldBlock`. If it
+/// may also hold back bytes that `write` has taken, `flush` hands them on, with `WouldBlock` while some are left.
 pub trait Stream: Read + Write + Any {
     /// The descriptor that a readiness-based loop can watch, if there is one.
     ///
@@ -28,6 +32,16 @@ pub trait Stream: Read + Write + Any {
     /// The reason why connecting failed.
     fn connected(&mut self) -> io::Result<bool> {
         Ok(true)
+    }
+
+    /// The stream inside, if this one is a wrapper: it is what a dispatcher watches.
+    fn inner(&self) -> Option<&Io> {
+        None
+    }
+
+    /// As [`inner`](Self::inner), mutably.
+    fn inner_mut(&mut self) -> Option<&mut Io> {
+        None
     }
 }
 
@@ -97,31 +111,32 @@ impl Io {
         !matches!(self.0, Kind::Custom(_))
     }
 
-    /// The descriptor to watch; `None` for a custom stream that has none.
+    /// The descriptor to watch; `None` for a custom stream that has none, nor wraps one.
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_fd()),
             Kind::Unix(stream) => Some(stream.as_fd()),
-            Kind::Custom(stream) => stream.fd(),
+            Kind::Custom(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
         }
     }
 
-    /// The socket to watch; `None` for a custom stream.
+    /// The socket to watch; `None` for a custom stream that does not wrap one.
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_socket()),
-            Kind::Custom(_) => None,
+            Kind::Custom(stream) => stream.inner()?.socket(),
         }
     }
 
-    /// The custom stream as the type that its dispatcher knows.
+    /// The custom stream as the type that its dispatcher knows, also from inside a wrapper.
     pub fn downcast_mut<S: Stream>(&mut self) -> Option<&mut S> {
-        match &mut self.0 {
-            Kind::Custom(stream) => (stream.as_mut() as &mut dyn Any).downcast_mut(),
-            _ => None,
+        let Kind::Custom(stream) = &mut self.0 else { return None };
+        if (stream.as_ref() as &dyn Any).is::<S>() {
+            return (stream.as_mut() as &mut dyn Any).downcast_mut();
         }
+        stream.inner_mut()?.downcast_mut()
     }
 
     /// Runs `visit` on what mio can register; `None` when there is nothing it could watch.
@@ -134,13 +149,12 @@ impl Io {
             #[cfg(unix)]
             Kind::Unix(stream) => Some(visit(stream)),
             #[cfg(unix)]
-            Kind::Custom(stream) => {
+            Kind::Custom(stream) if stream.inner().is_none() => {
                 use std::os::fd::AsRawFd;
                 let fd = stream.fd()?.as_raw_fd();
                 Some(visit(&mut mio::unix::SourceFd(&fd)))
             }
-            #[cfg(not(unix))]
-            Kind::Custom(_) => None,
+            Kind::Custom(stream) => stream.inner_mut()?.with_source(visit),
         }
     }
 }
@@ -188,5 +202,98 @@ impl fmt::Debug for Io {
             Kind::Unix(stream) => f.debug_tuple("Io").field(stream).finish(),
             Kind::Custom(_) => f.write_str("Io(custom)"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
+
+    /// Hands everything through.
+    struct Wrapper(Io);
+
+    impl Read for Wrapper {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+
+    impl Write for Wrapper {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.flush()
+        }
+    }
+
+    impl Stream for Wrapper {
+        fn inner(&self) -> Option<&Io> {
+            Some(&self.0)
+        }
+
+        fn inner_mut(&mut self) -> Option<&mut Io> {
+            Some(&mut self.0)
+        }
+    }
+
+    /// Known to one dispatcher only.
+    struct Simulated;
+
+    impl Read for Simulated {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    impl Write for Simulated {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Simulated {}
+
+    #[test]
+    fn a_wrapper_is_watched_by_the_socket_inside_however_deep() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        let mut io = Io::custom(Wrapper(Io::custom(Wrapper(Io::tcp(stream).unwrap()))));
+        assert!(!io.is_socket());
+        #[cfg(unix)]
+        assert!(io.fd().is_some());
+
+        let mut dispatcher = MioDispatcher::new().unwrap();
+        let key = Key::new(0, 0);
+        dispatcher.register(key, &mut io, Interest::Read).unwrap();
+        peer.write_all(b"x").unwrap();
+        let mut ready = Vec::new();
+        dispatcher.wait(None, &mut ready).unwrap();
+        assert!(ready.iter().any(|ready| ready.key == key && ready.readable));
+        assert_eq!(io.read(&mut [0; 8]).unwrap(), 1);
+        dispatcher.deregister(key, io);
+        assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the dropped wrapper closed the socket");
+    }
+
+    #[test]
+    fn a_wrapped_custom_stream_is_recognised_by_its_dispatcher() {
+        let mut io = Io::custom(Wrapper(Io::custom(Simulated)));
+        assert!(io.downcast_mut::<Simulated>().is_some());
+        assert!(io.downcast_mut::<Wrapper>().is_some());
+        #[cfg(unix)]
+        assert!(io.fd().is_none());
+
+        let mut dispatcher = MioDispatcher::new().unwrap();
+        let refused = dispatcher.register(Key::new(0, 0), &mut io, Interest::Read);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Everything that touches the network on the way to an open stream is a part that can be replaced: [`Resolver`] turns names
 //! into addresses, [`Connector`] turns an address into a non-blocking [`Io`](websocket_dispatcher::Io). A simulation replaces both and the
-//! code above never knows.
+//! code above never knows. With the feature `tls`, module `tls` encrypts what goes through any of them.
 #![forbid(unsafe_code)]
 
 mod connector;
 mod eyeballs;
 mod resolver;
 mod socket_options;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use crate::connector::{Connector, SystemConnector};
 pub use crate::eyeballs::{DEFAULT_ATTEMPT_DELAY, Eyeballs, MAX_ATTEMPT_DELAY, MIN_ATTEMPT_DELAY};

@@ -1,0 +1,35 @@
+//! TLS, with rustls: what a connection trusts and shows, and the session that turns plaintext into records and back.
+//!
+//! [`TlsOptions`] says what is trusted, what is shown and what is negotiated; it makes one [`rustls::ClientConfig`], shared by every
+//! connection that uses the options, so that sessions resume across reconnects and across apps. [`TlsSession`] is one connection's
+//! TLS without any I/O, [`TlsStream`] the same as a stream, for TLS inside TLS.
+//!
+//! The crypto provider is chosen explicitly (feature `aws-lc-rs` if it is on, else `ring`, or one that is given); rustls' process-wide
+//! default is neither read nor set.
+
+mod config;
+mod config_error;
+mod error;
+mod info;
+mod key_log;
+mod output;
+mod pem;
+mod provider;
+mod roots;
+mod session;
+mod settings;
+mod stream;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use rustls;
+
+pub use self::config::{TlsOptions, TlsVersion};
+pub use self::config_error::TlsConfigError;
+pub use self::error::TlsError;
+pub use self::info::TlsInfo;
+pub use self::output::TlsOutput;
+pub use self::session::TlsSession;
+pub use self::stream::TlsStream;

@@ -1,0 +1,11 @@
+//! The client's side against rustls' server, in memory.
+
+mod closing;
+mod data;
+mod failures;
+mod handshake;
+mod identity;
+mod options;
+mod pair;
+mod stream;
+mod verification;
