@@ -36,6 +36,7 @@ mod outcome;
 mod plan;
 mod reactor;
 mod sender;
+#[allow(dead_code, reason = "wired in by the next commit")]
 mod target;
 mod web_socket_app;
 
