@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeError};
 
-use crate::{HeaderError, UrlError};
+use crate::{HeaderError, RedirectError, UrlError};
 
 /// An error of the user's own.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +41,8 @@ pub enum Error {
     },
     /// The server did not complete the opening handshake.
     Upgrade(UpgradeError),
+    /// The server redirects to where the client does not follow.
+    Redirect(RedirectError),
     /// The server broke the WebSocket protocol; it was told so with the fitting close code.
     Protocol(ProtocolError),
     /// A deadline passed.
@@ -102,6 +104,7 @@ impl fmt::Display for Error {
             }
             Self::Connect { address: None, source } => write!(f, "connecting failed: {source}"),
             Self::Upgrade(error) => write!(f, "the opening handshake failed: {error}"),
+            Self::Redirect(error) => write!(f, "{error}"),
             Self::Protocol(error) => write!(f, "the server broke the WebSocket protocol: {error}"),
             Self::Timeout(timeout) => write!(f, "{timeout}"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
@@ -121,6 +124,7 @@ impl std::error::Error for Error {
             Self::Request(error) => Some(error),
             Self::Options(error) => Some(error),
             Self::Upgrade(error) => Some(error),
+            Self::Redirect(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
             Self::Io(error) | Self::Dispatcher(error) => Some(error),
@@ -160,6 +164,12 @@ impl From<HeaderError> for Error {
 impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
+    }
+}
+
+impl From<RedirectError> for Error {
+    fn from(error: RedirectError) -> Self {
+        Self::Redirect(error)
     }
 }
 

@@ -35,6 +35,8 @@ mod outbox;
 mod outcome;
 mod plan;
 mod reactor;
+#[allow(dead_code, reason = "wired in by the next commit")]
+mod redirect;
 mod sender;
 #[allow(dead_code, reason = "wired in by the next commit")]
 mod target;
@@ -49,6 +51,7 @@ pub use crate::inbox::ReactorHandle;
 pub use crate::options::RunOptions;
 pub use crate::outcome::{Closed, Outcome};
 pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
+pub use crate::redirect::RedirectError;
 pub use crate::sender::{OwnedMessage, Refused, Sender};
 pub use crate::target::UrlError;
 pub use crate::web_socket_app::WebSocketApp;

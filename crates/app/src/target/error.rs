@@ -30,7 +30,7 @@ impl fmt::Display for UrlError {
                 write!(f, "the URL is not ws+unix:/path/of/socket[:/path][?query]: {what}")
             }
             Self::Scheme(scheme) => {
-                write!(f, "the URL's scheme must be ws, wss, ws+unix or wss+unix, not {scheme:?}")
+                write!(f, "the URL's scheme must be ws or wss, ws+unix or wss+unix, not {scheme:?}")
             }
             Self::TlsUnavailable => {
                 f.write_str("wss needs TLS, which is not available in this build; use ws")

@@ -171,7 +171,7 @@ impl Target {
 }
 
 /// Whether `text` has the form of a scheme (RFC 3986 section 3.1).
-fn is_scheme(text: &str) -> bool {
+pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
