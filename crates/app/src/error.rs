@@ -5,8 +5,10 @@ use std::io;
 use std::net::SocketAddr;
 
 use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeError};
+#[cfg(feature = "tls")]
+use websocket_link::tls::{TlsConfigError, TlsError};
 
-use crate::{HeaderError, ReconnectError, UrlError};
+use crate::{HeaderError, ReconnectError, RedirectError, UrlError};
 
 /// An error of the user's own.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -43,8 +45,16 @@ pub enum Error {
     },
     /// The server did not complete the opening handshake.
     Upgrade(UpgradeError),
+    /// The server redirects to where the client does not follow.
+    Redirect(RedirectError),
     /// The server broke the WebSocket protocol; it was told so with the fitting close code.
     Protocol(ProtocolError),
+    /// TLS with the server failed.
+    #[cfg(feature = "tls")]
+    Tls(TlsError),
+    /// The options for TLS cannot be used. Found before any I/O.
+    #[cfg(feature = "tls")]
+    TlsOptions(TlsConfigError),
     /// A deadline passed.
     Timeout(Timeout),
     /// The connection broke: reading or writing failed.
@@ -69,6 +79,8 @@ pub enum Timeout {
     Resolve,
     /// `connect_timeout`
     Connect,
+    /// `tls_timeout`
+    Tls,
     /// `upgrade_timeout`
     Upgrade,
     /// `ping_timeout`
@@ -86,6 +98,7 @@ impl fmt::Display for Timeout {
             Self::Attempt => f.write_str("the connection was not open within attempt_timeout"),
             Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
             Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
+            Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
             Self::Upgrade => Connection::Upgrade.fmt(f),
             Self::Pong => Connection::Pong.fmt(f),
             Self::Write => Connection::Write.fmt(f),
@@ -108,7 +121,12 @@ impl fmt::Display for Error {
             }
             Self::Connect { address: None, source } => write!(f, "connecting failed: {source}"),
             Self::Upgrade(error) => write!(f, "the opening handshake failed: {error}"),
+            Self::Redirect(error) => write!(f, "{error}"),
             Self::Protocol(error) => write!(f, "the server broke the WebSocket protocol: {error}"),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => write!(f, "{error}"),
+            #[cfg(feature = "tls")]
+            Self::TlsOptions(error) => write!(f, "{error}"),
             Self::Timeout(timeout) => write!(f, "{timeout}"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
@@ -128,6 +146,11 @@ impl std::error::Error for Error {
             Self::Options(error) => Some(error),
             Self::Reconnect(error) => Some(error),
             Self::Upgrade(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::Tls(error) => Some(error),
+            #[cfg(feature = "tls")]
+            Self::TlsOptions(error) => Some(error),
+            Self::Redirect(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
             Self::Io(error) | Self::Dispatcher(error) => Some(error),
@@ -170,6 +193,12 @@ impl From<RequestError> for Error {
     }
 }
 
+impl From<RedirectError> for Error {
+    fn from(error: RedirectError) -> Self {
+        Self::Redirect(error)
+    }
+}
+
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Options(error)
@@ -179,5 +208,19 @@ impl From<ConfigError> for Error {
 impl From<ReconnectError> for Error {
     fn from(error: ReconnectError) -> Self {
         Self::Reconnect(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(error)
+    }
+}
+
+#[cfg(feature = "tls")]
+impl From<TlsConfigError> for Error {
+    fn from(error: TlsConfigError) -> Self {
+        Self::TlsOptions(error)
     }
 }

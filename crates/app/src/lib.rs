@@ -37,6 +37,8 @@ mod outcome;
 mod plan;
 mod reactor;
 mod reconnect;
+#[allow(dead_code, reason = "wired in by the next commit")]
+mod redirect;
 mod sender;
 mod target;
 mod web_socket_app;
@@ -52,6 +54,7 @@ pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, Outcome};
 pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
+pub use crate::redirect::RedirectError;
 pub use crate::sender::{OwnedMessage, Refused, Sender};
 pub use crate::target::UrlError;
 pub use crate::web_socket_app::WebSocketApp;
@@ -62,3 +65,5 @@ pub use websocket_connection::{
 };
 pub use websocket_dispatcher as dispatcher;
 pub use websocket_link as link;
+#[cfg(feature = "tls")]
+pub use websocket_link::tls;

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use websocket_connection::{Config, Liveness};
 use websocket_link::socket2::Socket;
+#[cfg(feature = "tls")]
+use websocket_link::tls::TlsOptions;
 use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
 use crate::Reconnect;
@@ -50,6 +52,10 @@ pub(crate) struct Way {
     pub(crate) resolve_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) attempt_delay: Duration,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: TlsOptions,
+    #[cfg(feature = "tls")]
+    pub(crate) tls_timeout: Duration,
     pub(crate) socket: SocketOptions,
     pub(crate) host: Option<String>,
     pub(crate) suppress_host: bool,
@@ -67,6 +73,10 @@ impl Default for Way {
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             attempt_delay: DEFAULT_ATTEMPT_DELAY,
+            #[cfg(feature = "tls")]
+            tls: TlsOptions::new(),
+            #[cfg(feature = "tls")]
+            tls_timeout: Duration::from_secs(10),
             socket: SocketOptions::default(),
             host: None,
             suppress_host: false,
@@ -164,7 +174,22 @@ impl RunOptions {
         self.on_way(|way| way.attempt_delay = delay)
     }
 
-    /// Time for the whole opening handshake, counted from the connected stream. Default 10 s.
+    /// How `wss` URLs are reached: trust, client certificate, versions. A ready-made `Arc<rustls::ClientConfig>` serves too. Apps that share
+    /// these options, or clones of them, resume each other's sessions. Default: the system's trust store.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(self, options: impl Into<TlsOptions>) -> Self {
+        self.on_way(|way| way.tls = options.into())
+    }
+
+    /// Time for the TLS handshake with the server, counted from the connected stream. Default 10 s.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_timeout(self, timeout: Duration) -> Self {
+        self.on_way(|way| way.tls_timeout = timeout)
+    }
+
+    /// Time for the whole opening handshake, counted from the connected stream, with TLS from the end of its handshake. Default 10 s.
     #[must_use]
     pub fn upgrade_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.upgrade_timeout = timeout)

@@ -79,6 +79,11 @@ impl Connection {
         self.rx.deliver_fragments = deliver;
     }
 
+    /// The stream is ready for the upgrade only now: `upgrade_timeout` runs from here.
+    pub const fn restart_upgrade(&mut self, env: &Env) {
+        self.started = env.now;
+    }
+
     /// The sending half.
     pub const fn tx(&mut self) -> &mut Tx {
         &mut self.tx

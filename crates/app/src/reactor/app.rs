@@ -9,9 +9,10 @@ use websocket_dispatcher::{Interest, Io, Key};
 use websocket_link::Eyeballs;
 
 use super::schedule::AppTimers;
+use super::secure::Secure;
 use super::{AppId, Apps};
 use crate::attempts::Row;
-use crate::context::Live;
+use crate::context::{Live, write_all};
 use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::target::Target;
@@ -111,7 +112,10 @@ impl Stage {
     /// The connection as callbacks see it.
     fn live(&mut self) -> Option<Live<'_>> {
         match self {
-            Self::Live(live) => Some(Live { tx: live.connection.tx(), io: Some(&mut live.io) }),
+            Self::Live(live) => {
+                let io = live.secure.is_none().then_some(&mut live.io);
+                Some(Live { tx: live.connection.tx(), io })
+            }
             _ => None,
         }
     }
@@ -150,6 +154,8 @@ pub(super) struct LiveStage {
     pub(super) key: Key,
     pub(super) io: Io,
     pub(super) interest: Interest,
+    /// Between the stream and the connection, for `wss`.
+    pub(super) secure: Option<Box<Secure>>,
     pub(super) connection: Connection,
     /// Until the connection is open.
     pub(super) attempt: Option<Box<Attempt>>,
@@ -159,6 +165,18 @@ pub(super) struct LiveStage {
     pub(super) broken: Option<io::Error>,
     /// Reading stopped early and goes on with its turn among those that did.
     pub(super) queued: bool,
+}
+
+impl LiveStage {
+    /// Writes until nothing is left or the stream takes no more; `true` when nothing is left.
+    pub(super) fn write_all(&mut self, control: &mut Control, apps: &mut Apps) -> io::Result<bool> {
+        match &mut self.secure {
+            None => write_all(control, self.connection.tx(), &mut self.io, &mut apps.env),
+            Some(secure) => {
+                secure.write_all(control, &mut self.connection, &mut self.io, &mut apps.env, &mut apps.shared)
+            }
+        }
+    }
 }
 
 impl App {
@@ -201,7 +219,8 @@ impl App {
             }
             Stage::Live(live) => {
                 let whole = live.attempt.as_ref().map(|attempt| attempt.deadline);
-                [live.connection.deadline(), whole].into_iter().flatten().min()
+                let step = live.secure.as_ref().and_then(|secure| secure.deadline());
+                [step.or_else(|| live.connection.deadline()), whole].into_iter().flatten().min()
             }
         }
     }

@@ -13,6 +13,7 @@ use websocket_link::{Connector, Resolver};
 
 use super::app::App;
 use super::schedule::{Due, Entry, Schedule, later};
+use super::secure::Shared;
 use crate::inbox::{Inbox, ReactorHandle};
 use crate::{Context, Error, Outcome, RunOptions, WebSocketApp};
 
@@ -84,6 +85,8 @@ pub struct Apps {
     pub(super) connector: Box<dyn Connector>,
     pub(super) panic_policy: PanicPolicy,
     pub(super) finished: Option<Finished>,
+    /// For connections over TLS.
+    pub(super) shared: Shared,
     slots: Slab<Slot>,
     sources: Slab<(u32, AppId)>,
     generation: u32,
@@ -116,6 +119,7 @@ impl Apps {
             connector,
             panic_policy: PanicPolicy::default(),
             finished: None,
+            shared: Shared::default(),
             slots: Slab::new(),
             sources: Slab::new(),
             generation: 0,

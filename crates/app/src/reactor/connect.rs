@@ -12,6 +12,7 @@ use super::AppId;
 use super::app::{App, Attempt, Connecting, LiveStage, Racer, Resolving, Stage};
 use super::drive::Driver;
 use super::schedule::later;
+use super::secure::Secure;
 use crate::Error;
 use crate::inbox::Job;
 use crate::target::Place;
@@ -40,11 +41,18 @@ impl Driver<'_> {
         if let Some(io) = stream {
             return self.adopt(app, id, io, attempt);
         }
+        #[cfg(unix)]
+        if let Some(path) = &attempt.target.unix {
+            return match self.apps.connector.connect_unix(path) {
+                Ok(io) => self.adopt(app, id, io, attempt),
+                Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
+            };
+        }
         match &attempt.target.place {
-            Place::Address(address) => {
-                let address = SocketAddr::new(*address, attempt.target.port);
-                self.connect(app, id, vec![address], attempt);
-            }
+            Place::Address(_) => match attempt.target.socket_address().transpose() {
+                Ok(address) => self.connect(app, id, address.into_iter().collect(), attempt),
+                Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
+            },
             Place::Name(name) => {
                 self.apps.queries += 1;
                 let query = self.apps.queries;
@@ -150,13 +158,15 @@ impl Driver<'_> {
         let wants_fragments = app.handler.wants_fragments();
         let request = &connecting.attempt.request;
         let connection = Connection::new(app.plan.config().clone(), request, &mut self.apps.env);
+        let secure = Secure::begin(&app.plan.options.way, &connecting.attempt.target, self.apps.env.now);
+        let begun = connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)));
         let Some(Racer { key, io, .. }) = connecting.race.won(winner) else { return };
         for loser in connecting.race.abandon() {
             self.forget(loser.key, loser.io);
         }
         let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
-        match connection {
-            Ok(mut connection) => {
+        match begun {
+            Ok((mut connection, secure)) => {
                 connection.set_deliver_fragments(wants_fragments);
                 connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
                 // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
@@ -165,6 +175,7 @@ impl Driver<'_> {
                     key,
                     io,
                     interest,
+                    secure,
                     connection,
                     attempt: Some(connecting.attempt),
                     read_closed: false,
@@ -175,7 +186,7 @@ impl Driver<'_> {
             }
             Err(error) => {
                 self.forget(key, io);
-                self.end(app, id, Some(error.into()));
+                self.end(app, id, Some(error));
             }
         }
     }

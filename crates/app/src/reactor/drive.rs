@@ -10,7 +10,6 @@ use super::app::{App, Stage, check};
 use super::end::Next;
 use super::schedule::{Due, Entry};
 use super::{AppId, Apps, PanicPolicy};
-use crate::context::write_all;
 use crate::inbox::Job;
 use crate::sender::Order;
 use crate::{Error, Timeout};
@@ -196,6 +195,11 @@ impl Driver<'_> {
                 let timeout = timeout(connecting.deadline, Timeout::Connect);
                 self.end(app, id, Some(Error::Timeout(timeout)));
             }
+            Stage::Live(live) if live.secure.as_ref().is_some_and(|secure| secure.deadline().is_some()) => {
+                let handshake = live.secure.as_ref().and_then(|secure| secure.deadline());
+                let timeout = timeout(handshake.unwrap_or(now), Timeout::Tls);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
             Stage::Live(live)
                 if live.connection.state() == State::Connecting
                     && live.connection.deadline().is_none_or(|deadline| deadline > now) =>
@@ -261,8 +265,7 @@ impl Driver<'_> {
         if live.broken.is_some() {
             return;
         }
-        let tx = live.connection.tx();
-        let interest = match write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env) {
+        let interest = match live.write_all(&mut app.control, self.apps) {
             Ok(true) => Interest::Read,
             Ok(false) => Interest::ReadWrite,
             Err(error) => {
@@ -306,10 +309,9 @@ impl Driver<'_> {
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(super) fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
         if let Stage::Live(live) = &mut app.stage {
-            let tx = live.connection.tx();
-            if tx.close(&code.into(), &mut self.apps.env).is_ok() {
+            if live.connection.tx().close(&code.into(), &mut self.apps.env).is_ok() {
                 // It is a courtesy: the stream is dropped next, whatever becomes of it.
-                let _courtesy = write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env);
+                let _courtesy = live.write_all(&mut app.control, self.apps);
             }
         }
     }

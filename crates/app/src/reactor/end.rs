@@ -154,6 +154,9 @@ impl Driver<'_> {
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);
+                if let Some(secure) = &mut live.secure {
+                    secure.say_goodbye(&mut live.io);
+                }
                 self.forget(live.key, live.io);
             }
             Stage::New | Stage::Resolving(_) | Stage::Over => {}

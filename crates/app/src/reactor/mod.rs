@@ -7,6 +7,8 @@ mod drive;
 mod end;
 mod receive;
 mod schedule;
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod secure;
 
 use std::fmt;
 use std::io;

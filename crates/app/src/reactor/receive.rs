@@ -8,7 +8,7 @@ use websocket_dispatcher::Io;
 use super::app::{App, Control, LiveStage, Stage, check};
 use super::drive::Driver;
 use super::{AppId, Apps};
-use crate::context::{Live, write_all};
+use crate::context::Live;
 use crate::{Context, Error, Handler, Open};
 
 /// Bytes that one connection may read in a turn before the others have theirs.
@@ -38,9 +38,12 @@ impl Driver<'_> {
         let mut budget = BUDGET;
         let stop = loop {
             let Stage::Live(live) = &mut app.stage else { return };
+            if let Some(secure) = &mut live.secure {
+                held = secure.restore(self.buffer);
+            }
             let (read, room) = match live.connection.spare(&mut self.apps.env) {
-                Some(spare) => (live.io.read(spare), None),
-                None => {
+                Some(spare) if live.secure.is_none() => (live.io.read(spare), None),
+                _ => {
                     let room = &mut self.buffer[held..];
                     (live.io.read(room), Some(room.len()))
                 }
@@ -58,10 +61,18 @@ impl Driver<'_> {
                     let delivered = filled.map_err(Error::from);
                     self.deliver(app, id, 0, delivered)
                 }
+                Some(_) if live.secure.is_some() => {
+                    self.deliver_secure(app, id, held + len);
+                    0
+                }
                 Some(_) => self.deliver(app, id, held + len, Ok(())),
             };
             if self.apps.interrupted {
                 return;
+            }
+            if matches!(&app.stage, Stage::Live(live) if live.secure.as_ref().is_some_and(|secure| secure.has_ended()))
+            {
+                break Stop::End;
             }
             budget = budget.saturating_sub(len);
             if drains && len < BULK && room.is_some_and(|room| len < room) {
@@ -76,11 +87,16 @@ impl Driver<'_> {
 
     fn stopped_reading(&mut self, app: &mut App, id: AppId, held: usize, stop: Stop) {
         let Stage::Live(live) = &mut app.stage else { return };
-        let env = &mut self.apps.env;
         let mut outcome = Ok(());
-        if live.connection.error().is_none() {
-            outcome = live.connection.absorb(&mut Input::new(&self.buffer[..held]), env);
+        if live.secure.is_some() {
+            if held > 0 {
+                self.deliver_secure(app, id, held);
+            }
+        } else if live.connection.error().is_none() {
+            let mut rest = Input::new(&self.buffer[..held]);
+            outcome = live.connection.absorb(&mut rest, &mut self.apps.env).map_err(Error::from);
         }
+        let Stage::Live(live) = &mut app.stage else { return };
         // What the server said before it stopped listening has been read now.
         let stop = match stop {
             Stop::Dry => live.broken.take().map_or(Stop::Dry, Stop::Failed),
@@ -96,14 +112,16 @@ impl Driver<'_> {
             Stop::End => {
                 if live.connection.state() == State::Closing {
                     // Our part of the closing handshake may still be here, and the server may have ended its own side only.
-                    let _courtesy = write_all(&mut app.control, live.connection.tx(), &mut live.io, env);
+                    let _courtesy = live.write_all(&mut app.control, self.apps);
                 }
-                outcome = outcome.and(live.connection.end_of_stream(env));
+                let secure = live.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
+                let ended = live.connection.end_of_stream(&mut self.apps.env).map_err(Error::from);
+                outcome = outcome.and(secure).and(ended);
             }
             Stop::Failed(error) => {
                 let closing = live.connection.state() == State::Closing;
                 // A reset after the close frames, or after ours, is how some servers hang up.
-                let ended = live.connection.end_of_stream(env);
+                let ended = live.connection.end_of_stream(&mut self.apps.env);
                 if !closing && ended.is_err() && outcome.is_ok() {
                     return app.report(id, self.apps, Error::Io(error));
                 }
@@ -113,7 +131,7 @@ impl Driver<'_> {
             app.control.mark_dirty(self.apps, id);
         }
         if let Err(error) = outcome {
-            app.report(id, self.apps, error.into());
+            app.report(id, self.apps, error);
         }
     }
 

@@ -1,11 +1,18 @@
 //! The URL of a server (RFC 6455 section 3).
 
-use std::fmt;
-use std::net::IpAddr;
+mod error;
+mod unix;
+mod zone;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use url::{Host, Url};
+
+pub use error::UrlError;
 
 /// What must not stand in a request line as it is; everything else of the path stays byte for byte.
 const ENCODED: &AsciiSet = &CONTROLS
@@ -23,8 +30,14 @@ const ENCODED: &AsciiSet = &CONTROLS
 /// Where a URL leads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
+    /// The unix socket that leads there; `place` and `port` only say what it is called then: `localhost`.
+    pub(crate) unix: Option<PathBuf>,
     pub(crate) place: Place,
+    /// The zone of an IPv6 address: a number or the name of an interface. No server is told.
+    pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
+    /// Whether the scheme asks for TLS.
+    pub(crate) secure: bool,
     /// Path and query, percent-encoded.
     pub(crate) path: String,
     /// `host` or `host:port` as in a `Host` header.
@@ -42,38 +55,6 @@ pub(crate) enum Place {
     Address(IpAddr),
 }
 
-/// A URL that cannot be used.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum UrlError {
-    /// It is not of the form `ws://host[:port][/path][?query]`; the text says what is wrong.
-    Syntax(String),
-    /// Its scheme is neither `ws` nor `wss`.
-    Scheme(String),
-    /// Its scheme is `wss`, and this build has no TLS.
-    TlsUnavailable,
-    /// Its port is 0, which nothing can listen on.
-    PortZero,
-    /// It has a fragment (RFC 6455 section 3); a `#` in the path must be written `%23`.
-    Fragment,
-}
-
-impl fmt::Display for UrlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Syntax(what) => write!(f, "the URL is not ws://host[:port][/path][?query]: {what}"),
-            Self::Scheme(scheme) => write!(f, "the URL's scheme must be ws or wss, not {scheme:?}"),
-            Self::TlsUnavailable => {
-                f.write_str("wss needs TLS, which is not available in this build; use ws")
-            }
-            Self::PortZero => f.write_str("the URL's port must be between 1 and 65535"),
-            Self::Fragment => f.write_str("the URL must not have a fragment; write '#' in the path as %23"),
-        }
-    }
-}
-
-impl std::error::Error for UrlError {}
-
 impl Target {
     /// The host as the URL names it.
     pub(crate) fn host(&self) -> String {
@@ -83,10 +64,26 @@ impl Target {
         }
     }
 
+    /// Where `url` leads, if this build can reach it.
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
+        let target = Self::parse_any(url)?;
+        target.check_tls(cfg!(feature = "tls"))?;
+        if target.unix.is_some() && !cfg!(unix) {
+            return Err(UrlError::UnixUnavailable);
+        }
+        Ok(target)
+    }
+
+    /// Where `url` leads, whether this build can reach it or not.
+    pub(crate) fn parse_any(url: &str) -> Result<Self, UrlError> {
         let syntax = |what: &str| UrlError::Syntax(what.to_owned());
         if url.bytes().any(|byte| byte.is_ascii_control()) || url.trim() != url {
             return Err(syntax("it contains control characters, or white space around it"));
+        }
+        if let Some((secure, rest)) = unix::scheme(url) {
+            let (socket, path) = unix::parse(rest)?;
+            let target = Self::at("localhost", secure, path)?;
+            return Ok(Self { unix: Some(socket), ..target });
         }
         let (scheme, rest) = url.split_once("://").ok_or_else(|| syntax("there is no \"://\""))?;
         if !is_scheme(scheme) {
@@ -103,34 +100,75 @@ impl Target {
         if authority.is_empty() || authority.contains('\\') {
             return Err(syntax("there is no host"));
         }
+        Self::at(authority, secure, path)
+    }
+
+    /// Refuses `wss` where there is no TLS.
+    pub(crate) const fn check_tls(&self, available: bool) -> Result<(), UrlError> {
+        if self.secure && !available { Err(UrlError::TlsUnavailable) } else { Ok(()) }
+    }
+
+    /// The address to connect to; `None` when a name must be resolved first.
+    ///
+    /// # Errors
+    /// The zone of the address names no interface of this machine.
+    pub(crate) fn socket_address(&self) -> Option<io::Result<SocketAddr>> {
+        match (&self.place, &self.zone) {
+            (Place::Name(_), _) => None,
+            (Place::Address(IpAddr::V6(address)), Some(zone)) => {
+                Some(zone::socket_address(*address, self.port, zone))
+            }
+            (Place::Address(address), _) => Some(Ok(SocketAddr::new(*address, self.port))),
+        }
+    }
+
+    /// Whether both have scheme, host and port in common (RFC 6454 section 5).
+    pub(crate) fn same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.place, self.port) == (other.secure, &other.place, other.port)
+    }
+
+    /// The URL that the url crate reads; without user, password, zone and unix socket.
+    ///
+    /// # Errors
+    /// The url crate refuses what this module has let pass, which is not known to happen.
+    pub(crate) fn url(&self, scheme: &str) -> Result<Url, UrlError> {
+        let authority = self.authority.to_str().unwrap_or_default();
+        let parsed = Url::parse(&format!("{scheme}://{authority}{}", self.path));
+        parsed.map_err(|error| UrlError::Syntax(error.to_string()))
+    }
+
+    fn at(authority: &str, secure: bool, path: &str) -> Result<Self, UrlError> {
+        let syntax = |what: &str| UrlError::Syntax(what.to_owned());
         if path.contains('#') {
             return Err(UrlError::Fragment);
         }
-        let parsed =
-            Url::parse(&format!("ws://{authority}/")).map_err(|error| UrlError::Syntax(error.to_string()))?;
-        if secure {
-            return Err(UrlError::TlsUnavailable);
-        }
-
+        let (scheme, web_scheme, default_port) =
+            if secure { ("wss", "https", 443) } else { ("ws", "http", 80) };
+        let (authority, zone) = zone::split(authority)?;
+        let parsed = Url::parse(&format!("{scheme}://{authority}/"))
+            .map_err(|error| UrlError::Syntax(error.to_string()))?;
         let place = match parsed.host().ok_or_else(|| syntax("there is no host"))? {
             Host::Domain(name) => Place::Name(name.to_owned()),
             Host::Ipv4(address) => Place::Address(address.into()),
             Host::Ipv6(address) => Place::Address(address.into()),
         };
-        let port = parsed.port().unwrap_or(80);
+        let port = parsed.port().unwrap_or(default_port);
         if port == 0 {
             return Err(UrlError::PortZero);
         }
         let host = parsed.host_str().unwrap_or_default();
-        let authority = if port == 80 { host.to_owned() } else { format!("{host}:{port}") };
+        let authority = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
         let slash = if path.starts_with('/') { "" } else { "/" };
         let value =
             |text: String| HeaderValue::from_str(&text).map_err(|_| syntax("the host has odd characters"));
         Ok(Self {
+            unix: None,
             place,
+            zone,
             port,
+            secure,
             path: format!("{slash}{}", utf8_percent_encode(path, ENCODED)),
-            origin: value(format!("http://{authority}"))?,
+            origin: value(format!("{web_scheme}://{authority}"))?,
             authority: value(authority)?,
             authorization: credential(&parsed),
         })
@@ -138,7 +176,7 @@ impl Target {
 }
 
 /// Whether `text` has the form of a scheme (RFC 3986 section 3.1).
-fn is_scheme(text: &str) -> bool {
+pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
@@ -252,11 +290,37 @@ mod tests {
         assert_eq!(parse("ws://h:443/").authority, "h:443");
         assert_eq!(parse("ws://h:443/").origin, "http://h:443");
         assert_eq!(parse("ws://[::1]/").authority, "[::1]");
+        let secure = |url: &str| Target::parse_any(url).unwrap();
+        assert_eq!(secure("wss://h:443/").authority, "h");
+        assert_eq!(secure("wss://h:443/").origin, "https://h");
+        assert_eq!(secure("wss://[::1]:80/").authority, "[::1]:80");
+        assert_eq!(secure("wss://[::1]:80/").origin, "https://[::1]:80");
+    }
+
+    #[test]
+    fn b136_wss_has_a_port_of_its_own() {
+        let target = Target::parse_any("WSS://Bücher.example?q").unwrap();
+        assert_eq!((target.secure, target.port, target.path.as_str()), (true, 443, "/?q"));
+        assert_eq!(target.place, Place::Name("xn--bcher-kva.example".into()));
+        assert!(!parse("ws://h/").secure);
+        assert_eq!(Target::parse_any("wss://h:0/"), Err(UrlError::PortZero));
+    }
+
+    #[test]
+    fn b136_literal_addresses_need_no_resolver() {
+        let address = |url: &str| parse(url).socket_address().map(Result::unwrap);
+        assert_eq!(address("ws://127.0.0.1:81/"), Some("127.0.0.1:81".parse().unwrap()));
+        assert_eq!(address("ws://[::1]/"), Some("[::1]:80".parse().unwrap()));
+        assert_eq!(address("ws://h/"), None);
     }
 
     #[test]
     fn b207_wss_without_tls_is_a_clear_error() {
-        assert_eq!(Target::parse("wss://h/"), Err(UrlError::TlsUnavailable));
+        assert_eq!(Target::parse("wss://h/").is_ok(), cfg!(feature = "tls"));
+        let target = Target::parse_any("wss://h/").unwrap();
+        assert_eq!(target.check_tls(false), Err(UrlError::TlsUnavailable));
+        assert_eq!(target.check_tls(true), Ok(()));
+        assert_eq!(parse("ws://h/").check_tls(false), Ok(()));
     }
 
     #[test]

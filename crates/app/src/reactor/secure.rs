@@ -1,0 +1,171 @@
+//! TLS between the stream and the connection: bytes are decrypted in the reactor's buffer and encrypted through one that all
+//! connections take turns in.
+
+use std::io::{self, Write as _};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use websocket_connection::{Connection, Env, Input};
+use websocket_dispatcher::Io;
+use websocket_link::tls::{TlsOutput, TlsSession};
+
+use super::AppId;
+use super::app::{App, Control, LiveStage, Stage};
+use super::drive::Driver;
+use super::receive::converse;
+use super::schedule::later;
+use crate::Error;
+use crate::options::Way;
+use crate::target::Target;
+
+/// Memory to encrypt into, which all connections of a reactor take turns in.
+pub(super) type Shared = TlsOutput;
+
+/// The TLS of one connection.
+pub(super) struct Secure {
+    session: TlsSession,
+    /// Ciphertext that the stream has not taken yet.
+    output: TlsOutput,
+    /// Bytes of the connection's output that end in `output`.
+    taken: usize,
+    /// By when the handshake must be complete.
+    deadline: Instant,
+}
+
+impl Secure {
+    /// Begins a session with the server of `target`; `None` where there is none to be.
+    pub(super) fn begin(way: &Way, target: &Target, now: Instant) -> Result<Option<Box<Self>>, Error> {
+        if !target.secure {
+            return Ok(None);
+        }
+        let mut output = TlsOutput::new();
+        let name = way.tls.server_name_for(&target.host())?;
+        let session = TlsSession::new(way.tls.build()?, name, &mut output)?;
+        Ok(Some(Box::new(Self { session, output, taken: 0, deadline: later(now, way.tls_timeout) })))
+    }
+
+    /// By when the handshake must be complete, until it is.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.session.is_handshaking().then_some(self.deadline)
+    }
+
+    /// Puts what the last read has cut to the front of `buffer`; returns its length.
+    pub(super) fn restore(&mut self, buffer: &mut [u8]) -> usize {
+        self.session.restore(buffer)
+    }
+
+    /// Whether the server has said that it sends no more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.session.peer_has_closed()
+    }
+
+    /// What the end of the stream means, where the connection inside could not know.
+    pub(super) fn end_of_stream(&self) -> Result<(), Error> {
+        // Behind the handshake, WebSocket has an end of its own, and many servers never send close_notify.
+        if self.session.is_handshaking() { Ok(self.session.end_of_stream()?) } else { Ok(()) }
+    }
+
+    /// As [`write_all`](crate::context::write_all), encrypted. `shared` is empty memory to encrypt into, and is given back.
+    pub(super) fn write_all(
+        &mut self,
+        control: &mut Control,
+        connection: &mut Connection,
+        io: &mut Io,
+        env: &mut Env,
+        shared: &mut Shared,
+    ) -> io::Result<bool> {
+        if self.output.is_empty() {
+            std::mem::swap(&mut self.output, shared);
+        }
+        let written = self.write_on(control, connection, io, env);
+        if self.output.is_empty() {
+            std::mem::swap(&mut self.output, shared);
+        }
+        self.output.release();
+        written
+    }
+
+    fn write_on(
+        &mut self,
+        control: &mut Control,
+        connection: &mut Connection,
+        io: &mut Io,
+        env: &mut Env,
+    ) -> io::Result<bool> {
+        loop {
+            while !self.output.is_empty() {
+                match io.write(self.output.as_slice()) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(len) => {
+                        self.output.consume(len);
+                        // No byte of the connection's is done, but the stream has moved.
+                        connection.wrote(0, env);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        control.blocked = true;
+                        connection.tx().stall(env);
+                        return Ok(false);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            let taken = std::mem::take(&mut self.taken);
+            if taken > 0 {
+                connection.wrote(taken, env);
+                control.wrote(taken);
+            }
+            if connection.queued_bytes() == 0 || self.session.is_handshaking() {
+                return Ok(true);
+            }
+            self.taken = self.session.send(connection.output(), &mut self.output)?;
+        }
+    }
+
+    /// Says that nothing more will be sent, or what went wrong, if the stream takes that at once.
+    pub(super) fn say_goodbye(&mut self, io: &mut Io) {
+        self.session.close_notify(&mut self.output);
+        // It is a courtesy: the stream is dropped next, whatever becomes of it.
+        let _courtesy = io.write(self.output.as_slice());
+    }
+}
+
+impl Driver<'_> {
+    /// Decrypts the first `len` bytes of the buffer and delivers what is in them. What is cut stays with the session.
+    pub(super) fn deliver_secure(&mut self, app: &mut App, id: AppId, len: usize) {
+        let App { handler, control, stage, .. } = app;
+        let Stage::Live(live) = stage else { return };
+        let LiveStage { connection, secure: Some(secure), .. } = &mut **live else { return };
+        let was_handshaking = secure.session.is_handshaking();
+        let mut outcome = Ok(());
+        let received = secure.session.receive(&mut self.buffer[..len], &mut secure.output, |plaintext| {
+            let mut input = Input::new(plaintext);
+            outcome = converse(&mut **handler, control, self.apps, id, connection, None, &mut input);
+            if outcome.is_ok() && !self.apps.interrupted {
+                outcome = connection.absorb(&mut input, &mut self.apps.env).map_err(Error::from);
+            }
+            match outcome {
+                Ok(()) if !self.apps.interrupted => ControlFlow::Continue(()),
+                _ => ControlFlow::Break(()),
+            }
+        });
+        if self.apps.interrupted {
+            return;
+        }
+        if was_handshaking && !secure.session.is_handshaking() {
+            log::debug!(target: "websocket::tls", "{id}: {:?}", secure.session.info());
+            connection.restart_upgrade(&self.apps.env);
+        }
+        if connection.queued_bytes() > 0 || !secure.output.is_empty() {
+            control.mark_dirty(self.apps, id);
+        }
+        if received.is_err() {
+            // The session has more to say about it, the connection has not.
+            connection.abort(&mut self.apps.env);
+        }
+        let failure = outcome.err().or(received.err().map(Error::Tls));
+        if let (Some(error), None) = (failure, &app.failure) {
+            app.report(id, self.apps, error);
+        }
+    }
+}
