@@ -27,6 +27,8 @@
 mod attempts;
 mod callbacks;
 mod context;
+#[allow(dead_code, reason = "wired in by the next commit")]
+mod cookies;
 mod error;
 mod handler;
 mod headers;
@@ -46,6 +48,7 @@ mod web_socket_app;
 pub use crate::attempts::Attempts;
 pub use crate::callbacks::IntoCallbackResult;
 pub use crate::context::Context;
+pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};
 pub use crate::handler::{CallbackResult, Handler, Open};
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};

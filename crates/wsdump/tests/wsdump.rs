@@ -232,7 +232,6 @@ fn a_refused_upgrade_is_a_failure_and_verbose_shows_why() {
 fn a_url_or_header_that_cannot_work_is_refused_before_any_connection() {
     for (arguments, expected) in [
         (&["http://127.0.0.1/"][..], "scheme must be ws or wss"),
-        (&["wss://127.0.0.1/"], "needs TLS"),
         (&["ws://127.0.0.1/", "-H", "no colon"], "Name: value"),
     ] {
         let (code, error) = failed(arguments);
