@@ -207,7 +207,8 @@ impl TlsOptions {
         self.set(|settings| settings.provider = Some(provider))
     }
 
-    /// Where environment variables are read. Default: the process's environment; `|_| None` keeps it out.
+    /// Where environment variables are read. Default: the process's environment; `|_| None` keeps it out, except that the search for the
+    /// system's roots, where none are named, follows the process's own `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     #[must_use]
     pub fn environment(self, read: impl Fn(&str) -> Option<OsString> + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.environment = Arc::new(read))

@@ -6,6 +6,34 @@
 //!
 //! The crypto provider is chosen explicitly (feature `aws-lc-rs` if it is on, else `ring`, or one that is given); rustls' process-wide
 //! default is neither read nor set.
+//!
+//! ```no_run
+//! use std::io::{Read, Write};
+//! use std::ops::ControlFlow;
+//! use websocket_link::tls::{TlsOptions, TlsOutput, TlsSession};
+//!
+//! let options = TlsOptions::new();
+//! let mut stream = std::net::TcpStream::connect("example.com:443")?;
+//! let mut output = TlsOutput::new();
+//! let mut session = TlsSession::new(options.build()?, options.server_name_for("example.com")?, &mut output)?;
+//! let mut buffer = vec![0; 128 << 10];
+//! while session.is_handshaking() {
+//!     stream.write_all(output.as_slice())?;
+//!     output.consume(output.len());
+//!     let held = session.restore(&mut buffer);
+//!     match stream.read(&mut buffer[held..])? {
+//!         0 => session.end_of_stream()?,
+//!         len => session.receive(&mut buffer[..held + len], &mut output, |plaintext| {
+//!             println!("{} bytes", plaintext.len());
+//!             ControlFlow::Continue(())
+//!         })?,
+//!     }
+//! }
+//! // This leaves in one flight with the end of the handshake.
+//! session.send(b"GET / HTTP/1.1\r\n\r\n", &mut output)?;
+//! stream.write_all(output.as_slice())?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod config;
 mod config_error;

@@ -28,34 +28,7 @@ const HEADER: usize = 5;
 /// It decrypts in place, so it works on whatever buffer the caller reads into, one for all connections if that is wanted, and holds
 /// no memory of its own between records. What was cut by the end of a read it keeps itself; [`restore`](Self::restore) puts that
 /// back in front of the bytes that are read next.
-///
-/// ```no_run
-/// use std::io::{Read, Write};
-/// use std::ops::ControlFlow;
-/// use websocket_link::tls::{TlsOptions, TlsOutput, TlsSession};
-///
-/// let options = TlsOptions::new();
-/// let mut stream = std::net::TcpStream::connect("example.com:443")?;
-/// let mut output = TlsOutput::new();
-/// let mut session = TlsSession::new(options.build()?, options.server_name_for("example.com")?, &mut output)?;
-/// let mut buffer = vec![0; 128 << 10];
-/// while session.is_handshaking() {
-///     stream.write_all(output.as_slice())?;
-///     output.consume(output.len());
-///     let held = session.restore(&mut buffer);
-///     match stream.read(&mut buffer[held..])? {
-///         0 => session.end_of_stream()?,
-///         len => session.receive(&mut buffer[..held + len], &mut output, |plaintext| {
-///             println!("{} bytes", plaintext.len());
-///             ControlFlow::Continue(())
-///         })?,
-///     }
-/// }
-/// // This leaves in one flight with the end of the handshake.
-/// session.send(b"GET / HTTP/1.1\r\n\r\n", &mut output)?;
-/// stream.write_all(output.as_slice())?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// The module shows one at work.
 pub struct TlsSession {
     connection: UnbufferedClientConnection,
     /// What the last read left: half a record, or half a handshake message, which lies there decrypted. Byte for byte as rustls left it.

@@ -94,6 +94,17 @@ fn b200_a_path_in_the_environment_that_does_not_exist_is_ignored_and_a_bad_one_i
 }
 
 #[test]
+fn b197_the_systems_store_is_the_default_and_knows_nobody_here() {
+    match isolated().build() {
+        Ok(_) => assert!(!trusts(&isolated(), &Authority::new("nobody"))),
+        Err(TlsConfigError::NoSystemRoots { .. }) => {
+            println!("skipped: this system has no root certificates")
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
 fn b197_the_systems_store_is_replaced_by_the_variables_of_openssl() {
     let folder = Folder::new();
     let [one, two, three] = ["one", "two", "three"].map(Authority::new);
