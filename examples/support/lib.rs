@@ -3,6 +3,7 @@
 
 pub mod bar;
 pub mod descriptors;
+pub mod flaky;
 pub mod latencies;
 pub mod process;
 pub mod server;
