@@ -159,8 +159,8 @@ pub fn measure_idle<C>(task: &Task, mut open: impl FnMut() -> Result<C>) -> Resu
     Ok(Report { rss_bytes: Some(grown), ..report })
 }
 
-/// The nearest-rank percentile of sorted values.
-fn percentile(sorted: &[u32], percent: usize) -> Option<u32> {
+/// The nearest-rank percentile of sorted values; `None` of nothing, and of 0 per cent.
+pub fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()
 }
@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(percentile(&sorted, 50), Some(100));
         assert_eq!(percentile(&sorted, 99), Some(198));
         assert_eq!(percentile(&[7], 99), Some(7));
-        assert_eq!(percentile(&[], 50), None);
+        assert_eq!(percentile::<u32>(&[], 50), None);
     }
 
     #[test]

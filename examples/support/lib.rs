@@ -3,6 +3,7 @@
 
 pub mod bar;
 pub mod descriptors;
+pub mod flaky;
 pub mod latencies;
 pub mod process;
 pub mod server;
@@ -25,6 +26,7 @@ mod guide {
         errors: "../../docs/src/errors.md",
         event_loops: "../../docs/src/event-loops.md",
         getting_started: "../../docs/src/getting-started.md",
+        life_cycle: "../../docs/src/life-cycle.md",
         limits: "../../docs/src/limits.md",
         many_apps: "../../docs/src/many-apps.md",
         migrating: "../../docs/src/migrating.md",

@@ -1,17 +1,26 @@
 //! Every example ends by itself and says what it did, and the README has its sentence.
 
 use std::path::PathBuf;
+#[cfg(unix)]
+use std::process::Stdio;
 use std::process::{Command, Output};
 
 const README: &str = include_str!("../../README.md");
 
-fn example(name: &str, arguments: &[&str]) -> Output {
+fn command(name: &str) -> Command {
     let test = std::env::current_exe().expect("the path of this test");
     let directory: PathBuf = test.ancestors().nth(2).expect("PROFILE/deps/TEST").join("examples");
     let program = directory.join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    Command::new(&program).args(arguments).output().unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo test -p websocket-examples` builds the examples too", program.display())
-    })
+    assert!(
+        program.exists(),
+        "{}: not there; `cargo test -p websocket-examples` builds the examples too",
+        program.display()
+    );
+    Command::new(program)
+}
+
+fn example(name: &str, arguments: &[&str]) -> Output {
+    command(name).args(arguments).output().expect("the example runs")
 }
 
 /// Runs an example that should succeed, and returns what it printed.
@@ -30,10 +39,12 @@ fn sentence(source: &str) -> &str {
 #[test]
 fn the_readme_has_the_sentence_of_every_example() {
     for source in [
+        include_str!("../ctrl_c.rs"),
         include_str!("../echo.rs"),
         include_str!("../embed.rs"),
         include_str!("../feed.rs"),
         include_str!("../multiplex.rs"),
+        include_str!("../reconnect.rs"),
         include_str!("../threads.rs"),
     ] {
         assert!(README.contains(sentence(source)), "{:?}", sentence(source));
@@ -79,6 +90,60 @@ fn threads_lose_nothing_and_keep_their_order() {
     let output = output("threads", &[]);
     assert_eq!(output.matches("10000 messages came back, in order").count(), 4, "{output}");
     assert!(output.contains("Clean"), "{output}");
+}
+
+#[test]
+fn reconnect_survives_everything_and_loses_nothing() {
+    let output = output("reconnect", &[]);
+    for tick in 1..=12 {
+        assert_eq!(output.matches(&format!("  tick {tick}\n")).count(), 1, "{tick}: {output}");
+    }
+    for expected in [
+        "attempt 1: over; 16777216 bytes wait for the next connection",
+        "the server answered 503",
+        "attempt 4: open, connection 2",
+        "resumed at tick 4",
+        "a report of 16777216 bytes has arrived",
+        "attempt 5: over with 1012 \"restarting\"; the next attempt begins in",
+        "attempt 6: over with 1000",
+        "6 attempts, 4 connections",
+    ] {
+        assert_eq!(
+            output.matches(expected).count(),
+            if expected.contains("503") { 2 } else { 1 },
+            "{output}"
+        );
+    }
+}
+
+#[test]
+fn ctrl_c_ends_by_itself_when_nobody_presses_it() {
+    let output = output("ctrl_c", &[]);
+    assert_eq!(output.matches("closed with 1000, cleanly: true").count(), 3, "{output}");
+    assert!(!output.contains("Ctrl-C") && output.ends_with("all connections are closed\n"), "{output}");
+}
+
+#[test]
+#[cfg(unix)]
+fn ctrl_c_closes_what_would_go_on_for_ever() {
+    use std::io::{BufRead as _, BufReader};
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let mut child = command("ctrl_c").arg("--forever").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    // Later than any of them would stay of its own accord.
+    assert!(lines.any(|line| line == "app 0.1: 6 messages"));
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let rest: Vec<_> = lines.collect();
+    assert_eq!(
+        rest.iter().filter(|line| line.ends_with("closed with 1001, cleanly: true")).count(),
+        3,
+        "{rest:?}"
+    );
+    assert_eq!(rest.last().unwrap(), "all connections are closed");
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

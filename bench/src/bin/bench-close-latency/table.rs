@@ -1,0 +1,148 @@
+//! Percentiles as a table, and below it how the times are spread.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use websocket_bench::measure::percentile;
+
+/// The most lines of a histogram, and the longest bar.
+const BUCKETS: usize = 10;
+const BAR: usize = 40;
+
+const HEADING: [&str; 9] = ["server", "runs", "min", "p50", "p90", "p99", "max", "limit", "in time"];
+
+/// The runs against one server.
+pub(crate) struct Row {
+    server: &'static str,
+    /// Sorted; at least one.
+    times: Vec<Duration>,
+    /// What the client has to wait for before its own part.
+    wait: Duration,
+    limit: Duration,
+}
+
+impl Row {
+    pub(crate) fn new(
+        server: &'static str,
+        mut times: Vec<Duration>,
+        wait: Duration,
+        allowance: Duration,
+    ) -> Self {
+        times.sort_unstable();
+        Self { server, times, wait, limit: wait + allowance }
+    }
+
+    /// How many runs ended too late, or before they should.
+    pub(crate) fn late(&self) -> usize {
+        self.times.iter().filter(|&&time| time < self.wait || time > self.limit).count()
+    }
+
+    fn fields(&self) -> [String; 9] {
+        let time = |percent| match percent {
+            0 => self.times.first().copied(),
+            percent => percentile(&self.times, percent),
+        };
+        let shown = |percent| time(percent).map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
+        let runs = self.times.len();
+        [
+            self.server.to_owned(),
+            runs.to_string(),
+            shown(0),
+            shown(50),
+            shown(90),
+            shown(99),
+            shown(100),
+            format!("{:?}", self.limit),
+            format!("{} of {runs}", runs - self.late()),
+        ]
+    }
+}
+
+/// Table and histograms.
+pub(crate) fn render(rows: &[Row]) -> String {
+    let mut lines = vec![HEADING.map(str::to_owned)];
+    lines.extend(rows.iter().map(Row::fields));
+    let mut text = String::from("\nfrom close() in another thread to the end of run_forever\n");
+    for line in &lines {
+        for (column, field) in line.iter().enumerate() {
+            let width = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+            // Writing to a string does not fail.
+            let _ = match column {
+                0 => write!(text, "{field:<width$}"),
+                _ => write!(text, "  {field:>width$}"),
+            };
+        }
+        text.push('\n');
+    }
+    for row in rows {
+        let _ = write!(text, "\nthe server {}\n{}", row.server, histogram(&row.times));
+    }
+    text
+}
+
+/// How many of the sorted `times` lie in which range; each range is as many times longer than the one before.
+fn histogram(times: &[Duration]) -> String {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return String::new() };
+    let (first, last) = (first.as_secs_f64().max(1e-9), last.as_secs_f64());
+    let buckets = if last > first { BUCKETS } else { 1 };
+    let bound = |index: usize| first * (last / first).powf(index as f64 / buckets as f64);
+    let mut counts = vec![0_usize; buckets];
+    for time in times {
+        let index = (1..buckets).filter(|&index| time.as_secs_f64() >= bound(index)).count();
+        counts[index] += 1;
+    }
+    let most = counts.iter().copied().max().unwrap_or(0).max(1);
+    let mut text = String::new();
+    for (index, count) in counts.into_iter().enumerate() {
+        let from = format!("{:.1?}", Duration::from_secs_f64(bound(index)));
+        let bar = "#".repeat((count * BAR).div_ceil(most));
+        let _ = writeln!(text, "{}", format!("{from:>10} {count:>6} {bar}").trim_end());
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_row_counts_what_was_late_or_early() {
+        let row = |times: &[u32], wait| {
+            let times = times.iter().map(|&ms| ms * MS).collect();
+            Row::new("answers", times, wait, 50 * MS).late()
+        };
+        assert_eq!(row(&[1, 50, 3], Duration::ZERO), 0);
+        assert_eq!(row(&[51, 1, 2000], Duration::ZERO), 2);
+        assert_eq!(row(&[99, 100, 150, 151], 100 * MS), 2);
+    }
+
+    #[test]
+    fn the_table_has_the_percentiles() {
+        let times = (1..=200).rev().map(|ms| ms * MS).collect();
+        let text = render(&[Row::new("answers", times, Duration::ZERO, 50 * MS)]);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines[2], "server   runs    min      p50      p90      p99      max  limit    in time");
+        assert_eq!(lines[3], "answers   200  1.0ms  100.0ms  180.0ms  198.0ms  200.0ms   50ms  50 of 200");
+        assert_eq!(lines[5], "the server answers");
+    }
+
+    #[test]
+    fn the_histogram_counts_every_run_once() {
+        let times: Vec<_> = [1, 1, 1, 1, 2, 1000].map(|ms| ms * MS).into();
+        let text = histogram(&times);
+        let count = |line: &str| line.split_whitespace().nth(1).and_then(|count| count.parse().ok());
+        let counts: Vec<usize> = text.lines().filter_map(count).collect();
+        assert_eq!(counts.len(), BUCKETS);
+        assert_eq!((counts.iter().sum::<usize>(), counts[0], counts[BUCKETS - 1]), (6, 4, 1));
+        assert_eq!(text.lines().next().unwrap(), format!("     1.0ms      4 {}", "#".repeat(BAR)));
+    }
+
+    #[test]
+    fn a_histogram_of_equal_times_has_one_line() {
+        assert_eq!(histogram(&[3 * MS, 3 * MS]), format!("     3.0ms      2 {}\n", "#".repeat(BAR)));
+        assert_eq!(histogram(&[]), "");
+        assert_eq!(histogram(&[Duration::ZERO]).lines().count(), 1);
+    }
+}
