@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use websocket_app::{
     CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, PanicPolicy, Reactor,
-    RunOptions, WebSocketApp,
+    Reconnect, RunOptions, WebSocketApp,
 };
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
@@ -422,4 +422,61 @@ fn a_panic_while_what_a_callback_holds_is_dropped_harms_nobody() {
         world.settle();
         assert_eq!(neighbour.lines(), ["open", "text hello", "text again"]);
     }
+}
+
+#[test]
+fn a_panic_in_the_classifier_ends_the_run_with_on_error_and_on_close() {
+    for policy in [PanicPolicy::Catch, PanicPolicy::Propagate] {
+        let mut world = world(policy);
+        world.net.refuse(SERVER);
+        let log = Log::new();
+        let reconnect = Reconnect::default().classify(|_| panic!("no verdict"));
+        log.app(URL).run_on(&mut world.reactor, &options().reconnect(reconnect)).unwrap();
+        let mut panics = 0;
+        for _ in 0..8 {
+            panics += usize::from(turn(&mut world.reactor));
+        }
+        assert_eq!(panics, usize::from(policy == PanicPolicy::Propagate));
+        let failure = "Connect(ConnectionRefused)";
+        let expected = [
+            format!("error {failure}"),
+            "error CallbackPanicked(\"no verdict\")".to_owned(),
+            format!("close: {failure}"),
+        ];
+        assert_eq!(log.lines(), expected);
+        assert!(world.reactor.apps().is_empty());
+    }
+}
+
+#[test]
+fn a_panic_while_the_app_waits_to_connect_again_is_told_and_no_attempt_follows() {
+    let mut world = world(PanicPolicy::Catch);
+    world.net.refuse(SERVER);
+    let log = Log::new();
+    let close = log.clone();
+    let app = log.app(URL).on_close(move |app, closed| {
+        close.push(close_line(closed));
+        app.set_timeout(Duration::from_secs(1), |app| assert!(app.is_open(), "in a timer"));
+    });
+    app.run_on(&mut world.reactor, &options().reconnect(Duration::from_secs(2))).unwrap();
+    world.run_for(Duration::from_secs(10));
+    let failure = "Connect(ConnectionRefused)";
+    let expected = [
+        format!("error {failure}"),
+        format!("close: {failure}, retry in 2s"),
+        "error CallbackPanicked(\"in a timer\")".to_owned(),
+    ];
+    assert_eq!(log.lines(), expected);
+    assert!(world.reactor.apps().is_empty());
+    assert_eq!(world.net.attempts().len(), 1);
+
+    // Of its own panic on_close is not followed by anything, though another attempt was to follow.
+    let handler = Panicking { log: log.clone(), callback: "close" };
+    log.take();
+    WebSocketApp::with_handler(URL, handler)
+        .run_on(&mut world.reactor, &options().reconnect(Duration::from_secs(2)))
+        .unwrap();
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(log.lines(), expected[..2]);
+    assert!(world.reactor.apps().is_empty());
 }

@@ -1,12 +1,13 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use websocket_connection::{CloseCode, Side, State};
 
 use super::app::{App, Control, Stage};
 use super::apps::Finished;
-use super::drive::{Driver, again};
+use super::drive::{Driver, again, text};
 use super::schedule::later;
 use super::{AppId, Apps};
 use crate::inbox::Job;
@@ -103,12 +104,12 @@ impl Driver<'_> {
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
-        // Kept before the user's code is called, which may panic.
-        let outcome = &**app.outcome.insert(Box::new(outcome));
         let retry_in = match next {
-            Next::Ask => retry(&mut app.control, &app.plan, outcome, self.apps),
+            Next::Ask => self.ask(app, id, &outcome),
             Next::Stop | Next::Nothing => None,
         };
+        // Kept before the user's code is called, which may panic.
+        let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry_in.is_none();
         let policy = app.plan.options.way.unsent;
         let outbox = app.control.outbox.as_mut();
@@ -129,8 +130,11 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
+        app.control.unheard = true;
         let mut context = Context { apps: self.apps, id, control: &mut app.control, live: None };
-        if let Err(error) = app.handler.on_close(&mut context, &closed) {
+        let result = app.handler.on_close(&mut context, &closed);
+        app.control.unheard = false;
+        if let Err(error) = result {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
         }
         if app.control.close_requested {
@@ -140,6 +144,18 @@ impl Driver<'_> {
         if app.control.outbox.as_ref().is_some_and(|outbox| outbox.has_orders()) && !app.control.ended {
             self.apps.inbox.push(Job::Commands(id));
         }
+    }
+
+    /// Asks the policy whether another attempt follows. It may be the user's code, and its panic must not take `on_close` away.
+    fn ask(&mut self, app: &mut App, id: AppId, outcome: &Outcome) -> Option<Duration> {
+        let asked = catch_unwind(AssertUnwindSafe(|| retry(&mut app.control, &app.plan, outcome, self.apps)));
+        asked.unwrap_or_else(|panic| {
+            again(id, || app.report(id, self.apps, Error::CallbackPanicked(text(&*panic))));
+            // The outcome stands: it was there before.
+            app.failure = None;
+            self.keep_panic(panic);
+            None
+        })
     }
 
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
