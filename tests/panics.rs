@@ -480,3 +480,62 @@ fn a_panic_while_the_app_waits_to_connect_again_is_told_and_no_attempt_follows()
     assert_eq!(log.lines(), expected[..2]);
     assert!(world.reactor.apps().is_empty());
 }
+
+#[cfg(unix)]
+#[test]
+fn a_panic_while_a_stream_is_dropped_takes_no_callback_away() {
+    use std::io::{self, Read, Write};
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::net::UnixStream;
+    use websocket_app::dispatcher::{Io, Stream};
+
+    struct Grenade(UnixStream);
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+    impl Stream for Grenade {
+        fn fd(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.0.as_fd())
+        }
+    }
+    impl Read for Grenade {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Grenade {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let stream = || {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        drop(theirs);
+        Ok(Io::custom(Grenade(ours)))
+    };
+
+    let log = Log::new();
+    let mut app = log.app(URL).socket_with(stream);
+    run_forever(&mut app, &options()).unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[1].starts_with("close"), "{lines:?}");
+
+    // Removed, and with its reactor.
+    let mut reactor = Reactor::new().unwrap();
+    for _ in 0..2 {
+        let id = log.app(URL).socket_with(stream).run_on(&mut reactor, &options()).unwrap();
+        reactor.poll(Some(Duration::ZERO)).unwrap();
+        if reactor.apps().len() > 1 {
+            reactor.apps().remove(id);
+        }
+    }
+    reactor.poll(Some(Duration::ZERO)).unwrap();
+}

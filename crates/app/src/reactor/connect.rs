@@ -11,7 +11,7 @@ use websocket_link::{Answer, Query};
 
 use super::AppId;
 use super::app::{App, Attempt, Connecting, LiveStage, Resolving, Stage};
-use super::drive::Driver;
+use super::drive::{Driver, again};
 use super::schedule::later;
 use crate::Error;
 use crate::inbox::Job;
@@ -130,14 +130,12 @@ impl Driver<'_> {
                     app.control.mark_dirty(self.apps, id);
                 }
                 Err(error) => {
-                    self.dispatcher.deregister(key, io);
-                    self.apps.free_key(key);
+                    self.unwatch(id, key, io);
                     self.end(app, id, Some(error.into()));
                 }
             },
             Err(error) => {
-                self.dispatcher.deregister(key, io);
-                self.apps.free_key(key);
+                self.unwatch(id, key, io);
                 log::debug!(target: "websocket::connect", "{id}: {address:?} failed: {error}");
                 if rest.is_empty() {
                     return self.end(app, id, Some(Error::Connect { address, source: error }));
@@ -182,5 +180,11 @@ impl Driver<'_> {
             self.apps.free_key(key);
         }
         registered.map(|()| key)
+    }
+
+    /// Gives a stream back to the dispatcher, which drops it: one of the user's own may panic then, and only its key must not be lost.
+    pub(super) fn unwatch(&mut self, id: AppId, key: Key, io: Io) {
+        self.apps.free_key(key);
+        again(id, || self.dispatcher.deregister(key, io));
     }
 }

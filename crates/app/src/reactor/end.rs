@@ -93,7 +93,7 @@ impl Driver<'_> {
             }
         }
         app.control.note(id, State::Closed);
-        self.close_stream(app);
+        self.close_stream(app, id);
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
@@ -159,17 +159,15 @@ impl Driver<'_> {
     }
 
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
-    pub(super) fn close_stream(&mut self, app: &mut App) {
+    pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
         match std::mem::replace(&mut app.stage, Stage::Over) {
             Stage::Connecting(connecting) => {
-                self.dispatcher.deregister(connecting.key, connecting.io);
-                self.apps.free_key(connecting.key);
+                self.unwatch(id, connecting.key, connecting.io);
             }
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);
-                self.dispatcher.deregister(live.key, live.io);
-                self.apps.free_key(live.key);
+                self.unwatch(id, live.key, live.io);
             }
             Stage::New | Stage::Resolving(_) | Stage::Over => {}
         }
@@ -177,7 +175,7 @@ impl Driver<'_> {
 
     /// Lets go of everything that a removed app holds, silently.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
-        self.close_stream(&mut app);
+        self.close_stream(&mut app, id);
         self.retire(app, id);
     }
 
