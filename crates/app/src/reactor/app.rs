@@ -26,7 +26,7 @@ pub(crate) struct App {
     pub(super) keep_outcome: bool,
     /// The failure that has been reported and will end, or has ended, the attempt.
     pub(super) failure: Option<Box<Error>>,
-    /// How the last attempt ended, once one has.
+    /// How the last attempt ended, from then on until the next one begins or nobody needs it.
     pub(super) outcome: Option<Box<Outcome>>,
 }
 

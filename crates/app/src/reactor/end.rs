@@ -29,7 +29,7 @@ pub(super) enum Next {
 fn retry(control: &mut Control, plan: &Plan, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
     let policy = plan.options.way.reconnect.as_ref()?;
     let row = control.row.as_mut()?;
-    if control.close_requested || apps.stop_at.is_some() {
+    if control.close_requested || apps.stopping || apps.stop_at.is_some() {
         return None;
     }
     let random = apps.env.next_u32();
@@ -136,6 +136,10 @@ impl Driver<'_> {
         app.control.unheard = false;
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
+        }
+        if !app.keep_outcome {
+            // It may be as large as the body of a response, and the app may wait for long.
+            app.outcome = None;
         }
         if app.control.close_requested {
             self.give_up(app, id);
