@@ -200,6 +200,11 @@ impl Driver<'_> {
                 self.end(app, id, Some(Error::Timeout(Timeout::Attempt)));
             }
             Stage::Live(live) => {
+                if live.connection.state() == State::Closing {
+                    // Our close frame may have been queued in this very turn, and not be written yet.
+                    let tx = live.connection.tx();
+                    let _courtesy = write_all(&mut app.control, tx, &mut live.io, &mut self.apps.env);
+                }
                 let outcome = live.connection.handle_timeout(&mut self.apps.env);
                 if live.connection.queued_bytes() > 0 {
                     app.control.mark_dirty(self.apps, id);
