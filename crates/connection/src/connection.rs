@@ -43,7 +43,6 @@ pub struct Connection {
     upgrade: Option<Box<Upgrade>>,
     rx: Rx,
     tx: Tx,
-    started: Instant,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
@@ -56,15 +55,7 @@ impl Connection {
     pub fn new(config: Arc<Config>, request: &Request, env: &mut Env) -> Result<Self, RequestError> {
         let (upgrade, bytes) = Upgrade::start(request, env)?;
         let (rx, tx) = (Rx::new(&config), Tx::new(bytes, &config));
-        Ok(Self {
-            config,
-            upgrade: Some(Box::new(upgrade)),
-            rx,
-            tx,
-            started: env.now,
-            close_frame: None,
-            error: None,
-        })
+        Ok(Self { config, upgrade: Some(Box::new(upgrade)), rx, tx, close_frame: None, error: None })
     }
 
     /// Where the connection stands.
@@ -281,7 +272,7 @@ impl Connection {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.tx.state {
-            State::Connecting => self.started.checked_add(self.config.upgrade_timeout),
+            State::Connecting => self.upgrade.as_ref()?.started.checked_add(self.config.upgrade_timeout),
             State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
             State::Closing => self.tx.closing.as_ref()?.deadline(&self.config),
             State::Closed => None,
