@@ -292,3 +292,15 @@ fn b109_a_close_timeout_of_zero_waits_for_nobody_and_is_no_failure() {
     assert_eq!(peer.read_frame().unwrap().close(), Some((1000, String::new())));
     assert_eq!(log.lines(), ["open", "close, by client"]);
 }
+
+#[test]
+fn b037_a_closing_handshake_that_went_through_is_clean_also_when_the_reactor_stops() {
+    let log = Log::new();
+    let mut world = World::new();
+    let peer = world.open(log.app(URL), &options());
+    peer.write(&frame::close(1001, "bye"));
+    world.settle();
+    world.reactor.apps().stop();
+    world.settle();
+    assert_eq!(log.lines(), ["open", "close 1001 bye, by server, clean"]);
+}

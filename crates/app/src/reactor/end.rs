@@ -122,7 +122,7 @@ impl Driver<'_> {
             code: frame.code,
             reason: &frame.reason,
             by: if error.is_some() { None } else { by },
-            clean: frame_came && matches!(outcome, Outcome::Clean { .. }),
+            clean: frame_came && error.is_none(),
             error,
             unsent: &unsent,
             retry_in,
