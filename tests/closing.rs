@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use websocket_app::{CloseCode, Reactor, RunOptions, SendError, State};
+use websocket_app::{Close, CloseCode, Reactor, RunOptions, SendError, State};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::SimPeer;
@@ -265,4 +265,42 @@ fn b119_an_app_can_be_ended_at_once_from_any_thread() {
     assert!(reactor.apps().is_empty());
     assert_eq!(log.lines(), ["open"]);
     server.join();
+}
+
+#[test]
+fn b109_a_close_that_waits_for_nobody_sends_its_frame_also_when_a_ping_is_due() {
+    let log = Log::new();
+    let second = Duration::from_secs(1);
+    let app = log.app(URL).on_message(|app, _| app.close_with(Close::default().timeout(Duration::ZERO)));
+    let mut world = World::new();
+    let peer = world.open(app, &options().ping_interval(second));
+    let told = peer.clone();
+    world.net.after(second, move |_| told.write(&frame::text("now")));
+    world.run_for(second);
+    assert_eq!(peer.read_frame().unwrap().close(), Some((1000, String::new())));
+    assert_eq!(log.lines(), ["open", "close, by client"]);
+}
+
+#[test]
+fn b109_a_close_timeout_of_zero_waits_for_nobody_and_is_no_failure() {
+    let log = Log::new();
+    let mut world = World::new();
+    let peer = world.open(log.app(URL), &options().close_timeout(Duration::ZERO));
+    let id = world.reactor.apps().ids()[0];
+    world.reactor.apps().with(id, |app| app.close());
+    world.settle();
+    assert_eq!(peer.read_frame().unwrap().close(), Some((1000, String::new())));
+    assert_eq!(log.lines(), ["open", "close, by client"]);
+}
+
+#[test]
+fn b037_a_closing_handshake_that_went_through_is_clean_also_when_the_reactor_stops() {
+    let log = Log::new();
+    let mut world = World::new();
+    let peer = world.open(log.app(URL), &options());
+    peer.write(&frame::close(1001, "bye"));
+    world.settle();
+    world.reactor.apps().stop();
+    world.settle();
+    assert_eq!(log.lines(), ["open", "close 1001 bye, by server, clean"]);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use websocket_app::{
     CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, PanicPolicy, Reactor,
-    RunOptions, WebSocketApp,
+    Reconnect, RunOptions, WebSocketApp,
 };
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
@@ -422,4 +422,120 @@ fn a_panic_while_what_a_callback_holds_is_dropped_harms_nobody() {
         world.settle();
         assert_eq!(neighbour.lines(), ["open", "text hello", "text again"]);
     }
+}
+
+#[test]
+fn a_panic_in_the_classifier_ends_the_run_with_on_error_and_on_close() {
+    for policy in [PanicPolicy::Catch, PanicPolicy::Propagate] {
+        let mut world = world(policy);
+        world.net.refuse(SERVER);
+        let log = Log::new();
+        let reconnect = Reconnect::default().classify(|_| panic!("no verdict"));
+        log.app(URL).run_on(&mut world.reactor, &options().reconnect(reconnect)).unwrap();
+        let mut panics = 0;
+        for _ in 0..8 {
+            panics += usize::from(turn(&mut world.reactor));
+        }
+        assert_eq!(panics, usize::from(policy == PanicPolicy::Propagate));
+        let failure = "Connect(ConnectionRefused)";
+        let expected = [
+            format!("error {failure}"),
+            "error CallbackPanicked(\"no verdict\")".to_owned(),
+            format!("close: {failure}"),
+        ];
+        assert_eq!(log.lines(), expected);
+        assert!(world.reactor.apps().is_empty());
+    }
+}
+
+#[test]
+fn a_panic_while_the_app_waits_to_connect_again_is_told_and_no_attempt_follows() {
+    let mut world = world(PanicPolicy::Catch);
+    world.net.refuse(SERVER);
+    let log = Log::new();
+    let close = log.clone();
+    let app = log.app(URL).on_close(move |app, closed| {
+        close.push(close_line(closed));
+        app.set_timeout(Duration::from_secs(1), |app| assert!(app.is_open(), "in a timer"));
+    });
+    app.run_on(&mut world.reactor, &options().reconnect(Duration::from_secs(2))).unwrap();
+    world.run_for(Duration::from_secs(10));
+    let failure = "Connect(ConnectionRefused)";
+    let expected = [
+        format!("error {failure}"),
+        format!("close: {failure}, retry in 2s"),
+        "error CallbackPanicked(\"in a timer\")".to_owned(),
+    ];
+    assert_eq!(log.lines(), expected);
+    assert!(world.reactor.apps().is_empty());
+    assert_eq!(world.net.attempts().len(), 1);
+
+    // Of its own panic on_close is not followed by anything, though another attempt was to follow.
+    let handler = Panicking { log: log.clone(), callback: "close" };
+    log.take();
+    WebSocketApp::with_handler(URL, handler)
+        .run_on(&mut world.reactor, &options().reconnect(Duration::from_secs(2)))
+        .unwrap();
+    world.run_for(Duration::from_secs(10));
+    assert_eq!(log.lines(), expected[..2]);
+    assert!(world.reactor.apps().is_empty());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_panic_while_a_stream_is_dropped_takes_no_callback_away() {
+    use std::io::{self, Read, Write};
+    use std::os::fd::{AsFd, BorrowedFd};
+    use std::os::unix::net::UnixStream;
+    use websocket_app::dispatcher::{Io, Stream};
+
+    struct Grenade(UnixStream);
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+    impl Stream for Grenade {
+        fn fd(&self) -> Option<BorrowedFd<'_>> {
+            Some(self.0.as_fd())
+        }
+    }
+    impl Read for Grenade {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buffer)
+        }
+    }
+    impl Write for Grenade {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let stream = || {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        drop(theirs);
+        Ok(Io::custom(Grenade(ours)))
+    };
+
+    let log = Log::new();
+    let mut app = log.app(URL).socket_with(stream);
+    run_forever(&mut app, &options()).unwrap();
+    let lines = log.lines();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[1].starts_with("close"), "{lines:?}");
+
+    // Removed, and with its reactor.
+    let mut reactor = Reactor::new().unwrap();
+    for _ in 0..2 {
+        let id = log.app(URL).socket_with(stream).run_on(&mut reactor, &options()).unwrap();
+        reactor.poll(Some(Duration::ZERO)).unwrap();
+        if reactor.apps().len() > 1 {
+            reactor.apps().remove(id);
+        }
+    }
+    reactor.poll(Some(Duration::ZERO)).unwrap();
 }

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use websocket_app::{Reconnect, ReconnectError, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
+use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::SimListener;
-use websocket_tests::{Log, SERVER, URL, World};
+use websocket_tests::{Log, SERVER, URL, World, error_line, outcome_line, run_forever};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -117,4 +120,61 @@ fn b123_back_off_doubles_within_its_cap_and_limits() {
         assert!(delay.unwrap() <= bound * SECOND, "{delay:?} {bound}");
     }
     assert!(delays[..6].windows(2).any(|pair| pair[0] != pair[1]), "jitter");
+}
+
+#[test]
+fn b037_on_close_promises_no_retry_to_whom_on_error_has_stopped() {
+    for within in [None, Some(SECOND)] {
+        let log = Log::new();
+        let error = log.clone();
+        let app = log.app(URL).on_error(move |app, it| {
+            error.push(error_line(it));
+            match within {
+                None => app.apps().stop(),
+                Some(timeout) => app.apps().stop_within(timeout),
+            }
+        });
+        let (mut world, listener) = world_with(app, &fixed(SECOND));
+        listener.accept().unwrap().reset();
+        world.run_for(5 * SECOND);
+        assert_eq!(log.lines(), ["error Io(ConnectionReset)", "close: Io(ConnectionReset)"]);
+        assert!(world.reactor.apps().is_empty());
+    }
+}
+
+#[test]
+fn b011_the_outcome_of_an_earlier_attempt_is_not_that_of_the_run() {
+    let server = ScriptedServer::start(|mut peer| {
+        if peer.index() > 0 {
+            peer.accept_upgrade();
+            peer.read_to_end();
+        }
+    })
+    .unwrap();
+    let log = Log::new();
+    let mut app = log.app(server.url()).on_open(|app, _| app.remove());
+    let outcome = run_forever(&mut app, &fixed(Duration::from_millis(1))).unwrap();
+    assert_eq!(outcome_line(&outcome), "stopped");
+    assert_eq!(app.attempts().started, 2);
+    server.join();
+}
+
+#[test]
+fn an_app_that_waits_to_connect_again_holds_nothing_of_the_last_attempt() {
+    #[derive(Debug)]
+    struct Heavy(#[expect(dead_code, reason = "it is held, and that is what counts")] Arc<()>);
+    impl std::fmt::Display for Heavy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("as heavy as the body of a response")
+        }
+    }
+    impl std::error::Error for Heavy {}
+
+    let body = Arc::new(());
+    let held = body.clone();
+    let log = Log::new();
+    let app = log.app(URL).socket_with(move || Err(io::Error::other(Heavy(held.clone()))));
+    let (_world, _listener) = world_with(app, &fixed(SECOND));
+    assert_eq!(log.lines(), ["error Connect(Other)", "close: Connect(Other), retry in 1s"]);
+    assert_eq!(Arc::strong_count(&body), 2, "the test's and the function's");
 }

@@ -202,7 +202,7 @@ impl RunOptions {
     }
 
     /// Time for the closing handshake, after which the stream is dropped; [`Close::timeout`](crate::Close::timeout) sets it for one close.
-    /// Default 3 s.
+    /// Zero waits for no answer. Default 3 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.close_timeout = timeout)

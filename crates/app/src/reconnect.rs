@@ -217,7 +217,11 @@ impl Reconnect {
             Delay::Fixed(delay) => delay,
             Delay::Backoff { first, cap } => {
                 let doubled = 2_u32.checked_pow(failures - 1).and_then(|times| first.checked_mul(times));
-                doubled.map_or(cap, |bound| bound.min(cap)).mul_f64(f64::from(random) / f64::from(u32::MAX))
+                let bound = doubled.map_or(cap, |bound| bound.min(cap));
+                let part = f64::from(random) / f64::from(u32::MAX);
+                // The longest duration is, rounded, too long to be one.
+                Duration::try_from_secs_f64(bound.as_secs_f64() * part)
+                    .map_or(bound, |delay| delay.min(bound))
             }
         };
         let delay = delay.max(least);
@@ -272,3 +276,23 @@ impl fmt::Display for ReconnectError {
 }
 
 impl std::error::Error for ReconnectError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b123_a_back_off_without_a_cap_goes_on_doubling_to_the_longest_delay_there_is() {
+        let policy = Reconnect::backoff(Duration::from_secs(1), Duration::MAX).classify(|_| Verdict::Retry);
+        for failures in [1, 32, 33, 64, 65, u32::MAX] {
+            for random in [0, u32::MAX / 2, u32::MAX] {
+                let delay = policy.delay(&Outcome::Stopped, failures, Duration::ZERO, random).unwrap();
+                assert_eq!(delay.is_zero(), random == 0, "{failures} {random}");
+            }
+        }
+        assert_eq!(
+            policy.delay(&Outcome::Stopped, 2, Duration::ZERO, u32::MAX),
+            Some(Duration::from_secs(2))
+        );
+    }
+}

@@ -50,7 +50,7 @@ pub struct Config {
     pub upgrade_timeout: Duration,
     /// Time without progress while bytes wait to be written; the connection is lost then. Default 30 s.
     pub write_timeout: Duration,
-    /// Time for the closing handshake, and for the peer to close the stream after it. Default 3 s.
+    /// Time for the closing handshake, and for the peer to close the stream after it. Zero waits for neither, which is no failure. Default 3 s.
     pub close_timeout: Duration,
     /// Time between keep-alive pings; zero means none. Default zero.
     pub ping_interval: Duration,

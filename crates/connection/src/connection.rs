@@ -43,7 +43,6 @@ pub struct Connection {
     upgrade: Option<Box<Upgrade>>,
     rx: Rx,
     tx: Tx,
-    started: Instant,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
@@ -56,15 +55,7 @@ impl Connection {
     pub fn new(config: Arc<Config>, request: &Request, env: &mut Env) -> Result<Self, RequestError> {
         let (upgrade, bytes) = Upgrade::start(request, env)?;
         let (rx, tx) = (Rx::new(&config), Tx::new(bytes, &config));
-        Ok(Self {
-            config,
-            upgrade: Some(Box::new(upgrade)),
-            rx,
-            tx,
-            started: env.now,
-            close_frame: None,
-            error: None,
-        })
+        Ok(Self { config, upgrade: Some(Box::new(upgrade)), rx, tx, close_frame: None, error: None })
     }
 
     /// Where the connection stands.
@@ -80,8 +71,10 @@ impl Connection {
     }
 
     /// The stream is ready for the upgrade only now: `upgrade_timeout` runs from here.
-    pub const fn restart_upgrade(&mut self, env: &Env) {
-        self.started = env.now;
+    pub fn restart_upgrade(&mut self, env: &Env) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.started = env.now;
+        }
     }
 
     /// The sending half.
@@ -101,7 +94,7 @@ impl Connection {
 
     /// The side that began the closing handshake, if it has begun.
     pub fn closing_side(&self) -> Option<Side> {
-        self.tx.closing.map(|closing| closing.by)
+        self.tx.closing.as_ref().map(|closing| closing.by)
     }
 
     /// Round-trip times of pings so far.
@@ -286,9 +279,9 @@ impl Connection {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.tx.state {
-            State::Connecting => self.started.checked_add(self.config.upgrade_timeout),
+            State::Connecting => self.upgrade.as_ref()?.started.checked_add(self.config.upgrade_timeout),
             State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
-            State::Closing => self.tx.closing?.deadline(&self.config),
+            State::Closing => self.tx.closing.as_ref()?.deadline(&self.config),
             State::Closed => None,
         }
     }
@@ -317,7 +310,9 @@ impl Connection {
             }
             // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
             State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
-            State::Closing if self.tx.closing.is_some_and(|closing| !closing.waits()) => {
+            State::Closing
+                if self.tx.closing.as_ref().is_some_and(|closing| !closing.waits(&self.config)) =>
+            {
                 self.finish(None, env)
             }
             State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
@@ -379,7 +374,7 @@ impl Connection {
         if self.tx.state == State::Open {
             // A code that was allowed to come is allowed to go back.
             let payload = close::payload(frame.code, "").unwrap_or_default();
-            self.tx.send_close(Side::Server, &payload, env);
+            self.tx.send_close(Side::Server, &payload, None, env);
         }
         self.rx.clear(env);
         self.close_frame = Some(Box::new(frame.clone()));
@@ -438,7 +433,7 @@ enum Received {
 fn fail(tx: &mut Tx, kept: &mut Option<Box<Error>>, error: &Error, env: &mut Env) {
     if let (State::Open, Error::Protocol(breach)) = (tx.state, error) {
         let payload = close::payload(Some(breach.close_code()), &breach.to_string()).unwrap_or_default();
-        tx.send_close(Side::Client, &payload, env);
+        tx.send_close(Side::Client, &payload, None, env);
     }
     *kept = Some(Box::new(error.clone()));
 }

@@ -32,7 +32,6 @@ pub enum Side {
 }
 
 /// A closing handshake under way.
-#[derive(Clone, Copy)]
 pub(crate) struct Closing {
     /// The side whose close frame came first.
     pub(crate) by: Side,
@@ -44,12 +43,16 @@ pub(crate) struct Closing {
 impl Closing {
     /// When the stream is dropped, whether or not the server has answered.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        self.since.checked_add(self.timeout.unwrap_or(config.close_timeout))
+        self.since.checked_add(self.timeout(config))
     }
 
     /// Whether the answer is waited for at all.
-    pub(crate) fn waits(&self) -> bool {
-        self.timeout != Some(Duration::ZERO)
+    pub(crate) fn waits(&self, config: &Config) -> bool {
+        !self.timeout(config).is_zero()
+    }
+
+    fn timeout(&self, config: &Config) -> Duration {
+        self.timeout.unwrap_or(config.close_timeout)
     }
 }
 
@@ -70,8 +73,8 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
-    /// Set once the closing handshake has begun.
-    pub(crate) closing: Option<Closing>,
+    /// Set once the closing handshake has begun: most connections are open, and hold no memory for it.
+    pub(crate) closing: Option<Box<Closing>>,
     /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
@@ -210,17 +213,16 @@ impl Tx {
             return Err(SendError::NotOpen(self.state));
         }
         if self.state == State::Open {
-            self.send_close(Side::Client, &payload, env);
-            self.closing = self.closing.map(|closing| Closing { timeout: close.timeout, ..closing });
+            self.send_close(Side::Client, &payload, close.timeout, env);
         }
         Ok(())
     }
 
-    /// Sends the only close frame of this connection; `by` is the side that began.
-    pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], env: &mut Env) {
+    /// Sends the only close frame of this connection; `by` is the side that began, `timeout` takes the place of the configured one.
+    pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], timeout: Option<Duration>, env: &mut Env) {
         self.frame(true, Opcode::Close, payload, env);
         self.state = State::Closing;
-        self.closing = Some(Closing { by, since: env.now, timeout: None });
+        self.closing = Some(Box::new(Closing { by, since: env.now, timeout }));
         self.owed_pong = None;
         self.pings.stop();
     }

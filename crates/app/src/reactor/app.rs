@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(super) keep_outcome: bool,
     /// The failure that has been reported and will end, or has ended, the attempt.
     pub(super) failure: Option<Box<Error>>,
-    /// How the last attempt ended, once one has.
+    /// How the last attempt ended, from then on until the next one begins or nobody needs it.
     pub(super) outcome: Option<Box<Outcome>>,
 }
 
@@ -45,8 +45,8 @@ pub(crate) struct Control {
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(super) dirty: bool,
-    /// `on_error` is running.
-    pub(super) complaining: bool,
+    /// `on_error` or `on_close` is running: nobody is told of a panic in it.
+    pub(super) unheard: bool,
     /// The run is over.
     pub(crate) ended: bool,
     pub(crate) attempts: Attempts,
@@ -281,9 +281,9 @@ fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     if context.apps.interrupted {
         return;
     }
-    context.control.complaining = true;
+    context.control.unheard = true;
     if let Err(error) = handler.on_error(context, error) {
         log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
     }
-    context.control.complaining = false;
+    context.control.unheard = false;
 }

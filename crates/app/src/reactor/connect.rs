@@ -10,7 +10,7 @@ use websocket_link::{Answer, Eyeballs, Query};
 
 use super::AppId;
 use super::app::{App, Attempt, Connecting, LiveStage, Racer, Resolving, Stage};
-use super::drive::Driver;
+use super::drive::{Driver, again};
 use super::schedule::later;
 use super::secure::Secure;
 use crate::Error;
@@ -26,6 +26,7 @@ impl Driver<'_> {
             row.retry_at = None;
         }
         app.stage = Stage::New;
+        app.outcome = None;
         let asked = app.plan.next_target().and_then(|target| Ok((app.plan.next_request(&target)?, target)));
         let (request, target) = match asked {
             Ok(asked) => asked,
@@ -145,7 +146,7 @@ impl Driver<'_> {
                 let Some(Racer { io, address, .. }) = race.failed(index) else { return };
                 log::debug!(target: "websocket::connect", "{id}: {address:?} failed: {error}");
                 connecting.failure = Some((address, error));
-                self.forget(key, io);
+                self.unwatch(id, key, io);
                 self.race(app, id);
             }
         }
@@ -162,7 +163,7 @@ impl Driver<'_> {
         let begun = connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)));
         let Some(Racer { key, io, .. }) = connecting.race.won(winner) else { return };
         for loser in connecting.race.abandon() {
-            self.forget(loser.key, loser.io);
+            self.unwatch(id, loser.key, loser.io);
         }
         let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
         match begun {
@@ -185,16 +186,10 @@ impl Driver<'_> {
                 app.control.mark_dirty(self.apps, id);
             }
             Err(error) => {
-                self.forget(key, io);
+                self.unwatch(id, key, io);
                 self.end(app, id, Some(error));
             }
         }
-    }
-
-    /// Gives a stream back to the dispatcher, which drops it.
-    pub(super) fn forget(&mut self, key: Key, io: Io) {
-        self.dispatcher.deregister(key, io);
-        self.apps.free_key(key);
     }
 
     /// Registers a stream that is connecting.
@@ -205,5 +200,11 @@ impl Driver<'_> {
             self.apps.free_key(key);
         }
         registered.map(|()| key)
+    }
+
+    /// Gives a stream back to the dispatcher, which drops it: one of the user's own may panic then, and only its key must not be lost.
+    pub(super) fn unwatch(&mut self, id: AppId, key: Key, io: Io) {
+        self.apps.free_key(key);
+        again(id, || self.dispatcher.deregister(key, io));
     }
 }

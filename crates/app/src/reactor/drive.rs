@@ -12,7 +12,7 @@ use super::schedule::{Due, Entry};
 use super::{AppId, Apps, PanicPolicy};
 use crate::inbox::Job;
 use crate::sender::Order;
-use crate::{Error, Timeout};
+use crate::{Error, Outcome, Timeout};
 
 /// What there is to do about one app.
 pub(super) enum Work {
@@ -207,6 +207,10 @@ impl Driver<'_> {
                 self.end(app, id, Some(Error::Timeout(Timeout::Attempt)));
             }
             Stage::Live(live) => {
+                if live.connection.state() == State::Closing {
+                    // Our close frame may have been queued in this very turn, and not be written yet.
+                    let _courtesy = live.write_all(&mut app.control, self.apps);
+                }
                 let outcome = live.connection.handle_timeout(&mut self.apps.env);
                 if live.connection.queued_bytes() > 0 {
                     app.control.mark_dirty(self.apps, id);
@@ -291,14 +295,21 @@ impl Driver<'_> {
 
     /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
     fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
-        if matches!(app.stage, Stage::Over) || self.apps.interrupted {
+        let unheard = std::mem::take(&mut app.control.unheard);
+        let over = matches!(app.stage, Stage::Over);
+        if self.apps.interrupted || (over && (unheard || app.control.ended)) {
             log::error!(target: "websocket::app", "{id}: a callback panicked after its connection had ended: {message}");
             return self.give_up(app, id);
         }
-        let complaining = std::mem::take(&mut app.control.complaining);
         let error = Error::CallbackPanicked(message);
+        if over {
+            // The app waits to connect again: the last attempt has had its on_close.
+            again(id, || app.report(id, self.apps, error));
+            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            return self.give_up(app, id);
+        }
         again(id, || self.say_goodbye(app, CloseCode::Error));
-        again(id, || match complaining {
+        again(id, || match unheard {
             // Of its own panic on_error is not told.
             true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
             false => app.report(id, self.apps, error),
@@ -354,7 +365,7 @@ impl Driver<'_> {
     }
 
     /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
-    fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
+    pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.apps.panic_policy == PanicPolicy::Propagate {
             self.apps.panic = Some(panic);
         }
@@ -369,7 +380,7 @@ pub(super) fn again(id: AppId, step: impl FnOnce()) {
 }
 
 /// What a panic says.
-fn text(panic: &(dyn Any + Send)) -> String {
+pub(super) fn text(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("(no message)").to_owned()

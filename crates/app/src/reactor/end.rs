@@ -1,12 +1,13 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use websocket_connection::{CloseCode, Side, State};
 
 use super::app::{App, Control, Stage};
 use super::apps::Finished;
-use super::drive::{Driver, again};
+use super::drive::{Driver, again, text};
 use super::schedule::later;
 use super::{AppId, Apps};
 use crate::inbox::Job;
@@ -28,7 +29,7 @@ pub(super) enum Next {
 fn retry(control: &mut Control, plan: &Plan, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
     let policy = plan.options.way.reconnect.as_ref()?;
     let row = control.row.as_mut()?;
-    if control.close_requested || apps.stop_at.is_some() {
+    if control.close_requested || apps.stopping || apps.stop_at.is_some() {
         return None;
     }
     let random = apps.env.next_u32();
@@ -92,7 +93,7 @@ impl Driver<'_> {
             }
         }
         app.control.note(id, State::Closed);
-        self.close_stream(app);
+        self.close_stream(app, id);
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
@@ -103,12 +104,12 @@ impl Driver<'_> {
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
-        // Kept before the user's code is called, which may panic.
-        let outcome = &**app.outcome.insert(Box::new(outcome));
         let retry_in = match next {
-            Next::Ask => retry(&mut app.control, &app.plan, outcome, self.apps),
+            Next::Ask => self.ask(app, id, &outcome),
             Next::Stop | Next::Nothing => None,
         };
+        // Kept before the user's code is called, which may panic.
+        let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry_in.is_none();
         let policy = app.plan.options.way.unsent;
         let outbox = app.control.outbox.as_mut();
@@ -121,7 +122,7 @@ impl Driver<'_> {
             code: frame.code,
             reason: &frame.reason,
             by: if error.is_some() { None } else { by },
-            clean: frame_came && matches!(outcome, Outcome::Clean { .. }),
+            clean: frame_came && error.is_none(),
             error,
             unsent: &unsent,
             retry_in,
@@ -129,9 +130,16 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
+        app.control.unheard = true;
         let mut context = Context { apps: self.apps, id, control: &mut app.control, live: None };
-        if let Err(error) = app.handler.on_close(&mut context, &closed) {
+        let result = app.handler.on_close(&mut context, &closed);
+        app.control.unheard = false;
+        if let Err(error) = result {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
+        }
+        if !app.keep_outcome {
+            // It may be as large as the body of a response, and the app may wait for long.
+            app.outcome = None;
         }
         if app.control.close_requested {
             self.give_up(app, id);
@@ -142,13 +150,25 @@ impl Driver<'_> {
         }
     }
 
+    /// Asks the policy whether another attempt follows. It may be the user's code, and its panic must not take `on_close` away.
+    fn ask(&mut self, app: &mut App, id: AppId, outcome: &Outcome) -> Option<Duration> {
+        let asked = catch_unwind(AssertUnwindSafe(|| retry(&mut app.control, &app.plan, outcome, self.apps)));
+        asked.unwrap_or_else(|panic| {
+            again(id, || app.report(id, self.apps, Error::CallbackPanicked(text(&*panic))));
+            // The outcome stands: it was there before.
+            app.failure = None;
+            self.keep_panic(panic);
+            None
+        })
+    }
+
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
-    pub(super) fn close_stream(&mut self, app: &mut App) {
+    pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
         match std::mem::replace(&mut app.stage, Stage::Over) {
             Stage::Connecting(connecting) => {
                 let mut race = connecting.race;
                 for racer in race.abandon() {
-                    self.forget(racer.key, racer.io);
+                    self.unwatch(id, racer.key, racer.io);
                 }
             }
             Stage::Live(mut live) => {
@@ -157,7 +177,7 @@ impl Driver<'_> {
                 if let Some(secure) = &mut live.secure {
                     secure.say_goodbye(&mut live.io);
                 }
-                self.forget(live.key, live.io);
+                self.unwatch(id, live.key, live.io);
             }
             Stage::New | Stage::Resolving(_) | Stage::Over => {}
         }
@@ -165,7 +185,7 @@ impl Driver<'_> {
 
     /// Lets go of everything that a removed app holds, silently.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
-        self.close_stream(&mut app);
+        self.close_stream(&mut app, id);
         self.retire(app, id);
     }
 

@@ -7,6 +7,8 @@ mod response;
 pub use request::{Request, RequestError};
 pub use response::{Response, UpgradeError};
 
+use std::time::Instant;
+
 use body::Body;
 use http::StatusCode;
 use response::Expected;
@@ -19,6 +21,8 @@ const HTTP: &[u8] = b"HTTP/1.";
 /// The client's side of the handshake, from the sent request to the checked response.
 #[derive(Debug)]
 pub(crate) struct Upgrade {
+    /// When it began.
+    pub(crate) started: Instant,
     expected: Expected,
     head: Vec<u8>,
     refused: Option<(Box<Response>, Body)>,
@@ -34,7 +38,7 @@ impl Upgrade {
             subprotocols: request.offered(),
             require_subprotocol: request.require_subprotocol,
         };
-        Ok((Self { expected, head: Vec::new(), refused: None }, bytes))
+        Ok((Self { started: env.now, expected, head: Vec::new(), refused: None }, bytes))
     }
 
     /// Takes what belongs to the response from the front of `input`; returns the bytes taken and the accepted response once
