@@ -304,3 +304,17 @@ fn b037_a_closing_handshake_that_went_through_is_clean_also_when_the_reactor_sto
     world.settle();
     assert_eq!(log.lines(), ["open", "close 1001 bye, by server, clean"]);
 }
+
+#[test]
+fn a_stop_is_over_when_the_last_app_was_removed() {
+    let log = Log::new();
+    let mut world = World::new();
+    let _peer = world.open(log.app(URL), &options());
+    let id = world.reactor.apps().ids()[0];
+    world.reactor.apps().stop_within(Duration::from_secs(10));
+    world.reactor.apps().remove(id);
+    world.reactor.run().unwrap();
+    assert!(world.reactor.apps().is_empty());
+    world.open(log.app(URL), &options());
+    assert_eq!(log.lines(), ["open", "open"], "the next run is not stopped");
+}

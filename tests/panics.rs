@@ -539,3 +539,24 @@ fn a_panic_while_a_stream_is_dropped_takes_no_callback_away() {
     }
     reactor.poll(Some(Duration::ZERO)).unwrap();
 }
+
+#[test]
+fn a_panic_while_work_that_was_not_done_is_dropped_does_not_leave_run_forever() {
+    struct Grenade;
+    impl Drop for Grenade {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "dropped");
+        }
+    }
+    let echo = EchoServer::start().unwrap();
+    let log = Log::new();
+    let mut app = log.app(echo.url()).on_open(|app, _| app.close());
+    let sender = app.sender();
+    sender.close();
+    let grenade = Grenade;
+    sender.run(move |_| drop(grenade));
+    run_forever(&mut app, &options()).unwrap();
+    assert_eq!(log.take(), ["close, by client"]);
+    run_forever(&mut app, &options()).unwrap();
+    assert_eq!(log.take(), ["close 1000, by client, clean"]);
+}

@@ -33,7 +33,8 @@ impl Verdict {
     /// | the server closed with 1001 or 1011 to 1014 | retry |
     /// | the server closed with another code, or without one | give up |
     /// | lost, timed out, refused, not resolved, broken protocol | retry |
-    /// | status 408, 425, 429, 5xx (but 501, 505), or a stream that ended before the response | retry; after 429 and 503 not before `Retry-After`, an hour at most |
+    /// | status 429 or 503 | retry, not before `Retry-After`, of which at most an hour counts |
+    /// | status 408, 425, 5xx (but 501, 505), or a stream that ended before the response | retry |
     /// | any other answer to the upgrade request | give up |
     /// | URL, headers or options that cannot be used, a callback that panicked | give up |
     /// | stopped | give up |

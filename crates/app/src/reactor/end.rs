@@ -194,6 +194,11 @@ impl Driver<'_> {
         again(id, || app.control.timers.clear(self.apps));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         if app.keep_outcome {
+            app.control.outbox = app.control.outbox.take().map(|outbox| {
+                let emptied = outbox.emptied();
+                again(id, || drop(outbox));
+                emptied
+            });
             let outcome = app.outcome.take().map_or(Outcome::Stopped, |outcome| *outcome);
             self.apps.finished = Some(Finished { outcome, app });
         } else {
