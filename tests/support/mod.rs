@@ -1,11 +1,17 @@
-//! Apps that write down what they are told, and reactors to run them on.
+//! Apps that write down what they are told, reactors to run them on, certificates, and programs to meet.
 
+mod certificates;
 mod counting;
 mod log;
+#[cfg(target_os = "linux")]
+pub mod parts;
+mod scratch;
 mod wait;
 mod world;
 
+pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
 pub use self::log::{Log, close_line, error_line, outcome_line};
+pub use self::scratch::Scratch;
 pub use self::wait::{run, run_forever, until};
 pub use self::world::{SERVER, URL, World};
