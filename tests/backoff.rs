@@ -76,6 +76,23 @@ fn b123_the_delay_is_uniform_below_its_bound_and_the_same_for_the_same_seed() {
 }
 
 #[test]
+fn b123_no_delay_is_too_long_for_the_clock() {
+    for policy in [
+        Reconnect::fixed(Duration::MAX),
+        Reconnect::backoff(Duration::MAX, Duration::MAX),
+        Reconnect::fixed(SECOND).classify(|_| Verdict::RetryAfter(Duration::MAX)),
+    ] {
+        let longest = delays(policy.clone(), Always(u32::MAX), 1);
+        assert_eq!(longest, [Some(Duration::MAX)]);
+        assert_eq!(delays(policy.max_elapsed(SECOND), Always(u32::MAX), 1), [None]);
+    }
+    // Doubling does not overflow.
+    let policy = Reconnect::backoff(Duration::from_nanos(1), MS).max_retries(100);
+    let longest = delays(policy, Always(u32::MAX), 1000);
+    assert_eq!((longest[99], longest[100], longest.len()), (Some(MS), None, 101));
+}
+
+#[test]
 fn b123_retries_are_limited_in_number() {
     for (most, attempts) in [(0, 1), (1, 2), (5, 6)] {
         let told = delays(Reconnect::fixed(SECOND).max_retries(most), Always(0), 100);
