@@ -256,3 +256,37 @@ fn the_user_is_not_asked_after_a_close_or_a_stop_of_their_own() {
     }
     assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
+
+#[test]
+fn a_panic_while_the_user_decides_ends_the_run_with_on_error_and_on_close() {
+    for clean in [false, true] {
+        let policy = Reconnect::fixed(SECOND).classify(|outcome| panic!("{}", outcome_line(outcome)));
+        let log = Log::new();
+        let mut world = World::new();
+        let neighbour = Log::new();
+        let other = world.open(neighbour.app(URL), &RunOptions::new());
+        let peer = world.open(log.app(URL), &options(policy));
+        if clean {
+            peer.write(&frame::close(1000, ""));
+            peer.shutdown();
+        } else {
+            peer.reset();
+        }
+        other.write(&frame::text("hello"));
+        world.settle();
+        let panicked = if clean { "clean 1000, by Server" } else { "lost Io(ConnectionReset)" };
+        let panicked = format!("CallbackPanicked(\"{panicked}\")");
+        let mut expected = vec!["open".to_owned()];
+        if clean {
+            expected.push(format!("error {panicked}"));
+            expected.push(format!("close 1000: {panicked}"));
+        } else {
+            expected.push("error Io(ConnectionReset)".into());
+            expected.push(format!("error {panicked}"));
+            expected.push(format!("close: {panicked}"));
+        }
+        assert_eq!(log.lines(), expected);
+        assert_eq!(world.reactor.apps().len(), 1);
+        assert_eq!(neighbour.lines(), ["open", "text hello"]);
+    }
+}

@@ -91,8 +91,6 @@ impl Driver<'_> {
                 app.control.note(id, State::Closing);
             }
         }
-        app.control.note(id, State::Closed);
-        self.close_stream(app);
         let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
@@ -103,12 +101,15 @@ impl Driver<'_> {
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
-        // Kept before the user's code is called, which may panic.
-        let outcome = &**app.outcome.insert(Box::new(outcome));
+        // The classifier is the user's and may panic: then the attempt has not ended yet, and does so with that.
         let retry_in = match next {
-            Next::Ask => retry(&mut app.control, &app.plan, outcome, self.apps),
+            Next::Ask => retry(&mut app.control, &app.plan, &outcome, self.apps),
             Next::Stop | Next::Nothing => None,
         };
+        app.control.note(id, State::Closed);
+        self.close_stream(app);
+        // Kept before the user's code is called, which may panic.
+        let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry_in.is_none();
         let policy = app.plan.options.way.unsent;
         let outbox = app.control.outbox.as_mut();
