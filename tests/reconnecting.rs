@@ -316,6 +316,20 @@ fn b011_a_close_of_ours_after_a_loss_is_a_clean_end() {
     server.join();
 }
 
+#[test]
+fn b011_the_removal_of_a_connection_that_was_made_again_does_not_bring_the_first_loss_back() {
+    let server = ScriptedServer::start(|mut peer| {
+        if peer.index() > 0 {
+            peer.accept_upgrade();
+            peer.read_to_end();
+        }
+    })
+    .unwrap();
+    let mut app = Log::new().app(server.url()).on_open(|app, _| app.remove());
+    assert_eq!(outcome_line(&run_forever(&mut app, &fixed(MS)).unwrap()), "stopped");
+    server.join();
+}
+
 /// Entropy, and the depth of the stack from which each number of it was asked for.
 struct Depth {
     inner: SeededEntropy,

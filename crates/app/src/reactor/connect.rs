@@ -26,6 +26,8 @@ impl Driver<'_> {
             row.retry_at = None;
         }
         app.stage = Stage::New;
+        // An attempt that is removed has no outcome, whatever became of the one before.
+        app.outcome = None;
         let asked = app.plan.next_target().and_then(|target| Ok((app.plan.next_request(&target)?, target)));
         let (request, target) = match asked {
             Ok(asked) => asked,
