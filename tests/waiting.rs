@@ -1,13 +1,13 @@
 //! An app that waits to connect again: what it can do, what ends it, and that it ends within one turn. In virtual time.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
 use websocket_app::{
-    AppId, CloseCode, Context, Outcome, RunOptions, SendError, Sender, State, WebSocketApp,
+    AppId, CloseCode, Context, Outcome, PanicPolicy, RunOptions, SendError, Sender, State, WebSocketApp,
 };
 use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::SimListener;
@@ -299,4 +299,42 @@ fn timers_end_with_their_attempt_and_those_of_on_close_with_the_next() {
     assert_eq!(fired.take(), [], "both have ended with the second attempt");
     world.run_until(29 * SECOND);
     assert_eq!(fired.take(), [("close", State::Closed)]);
+}
+
+#[test]
+fn a_panic_of_a_timer_while_the_app_waits_is_told_and_ends_it() {
+    for policy in [PanicPolicy::Catch, PanicPolicy::Propagate] {
+        let mut it = Waiting::with(World::new().map(|reactor| reactor.panic_policy(policy)), |app| app);
+        let reached = Rc::new(Cell::new(false));
+        let seen = reached.clone();
+        it.in_app(|app| {
+            app.set_timeout(SECOND, move |app| {
+                seen.set(true);
+                assert!(app.is_open(), "boom");
+            });
+        });
+        let turn = || it.world.reactor.poll(None).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(turn)).is_err();
+        assert_eq!((panicked, reached.get()), (policy == PanicPolicy::Propagate, true));
+        assert_eq!(it.log.take(), ["error CallbackPanicked(\"boom\")"]);
+        it.assert_over();
+    }
+}
+
+#[test]
+fn a_panic_in_on_close_with_a_retry_to_come_is_told_and_ends_the_run_with_it() {
+    let server = ScriptedServer::start(drop).unwrap();
+    let log = Log::new();
+    let lines = log.clone();
+    let mut app = log.app(server.url()).on_error(move |_, error| {
+        if let websocket_app::Error::CallbackPanicked(what) = error {
+            lines.push(what);
+        }
+    });
+    app = app.on_close(|_, closed| assert_eq!(closed.retry_in, None, "boom"));
+    let outcome = run_forever(&mut app, &fixed(SECOND)).unwrap();
+    assert!(outcome_line(&outcome).starts_with("lost CallbackPanicked("), "{outcome:?}");
+    assert_eq!(log.lines().len(), 1, "{log:?}");
+    assert!(log.lines()[0].contains("boom"), "{log:?}");
+    server.join();
 }

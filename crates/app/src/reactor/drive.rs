@@ -13,7 +13,7 @@ use super::{AppId, Apps, PanicPolicy};
 use crate::context::write_all;
 use crate::inbox::Job;
 use crate::sender::Order;
-use crate::{Error, Timeout};
+use crate::{Error, Outcome, Timeout};
 
 /// What there is to do about one app.
 pub(super) enum Work {
@@ -285,8 +285,9 @@ impl Driver<'_> {
 
     /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
     fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
-        if matches!(app.stage, Stage::Over) || self.apps.interrupted {
-            log::error!(target: "websocket::app", "{id}: a callback panicked after its connection had ended: {message}");
+        let over = matches!(app.stage, Stage::Over);
+        if self.apps.interrupted || (over && app.control.ended) {
+            log::error!(target: "websocket::app", "{id}: a callback panicked after its app had ended: {message}");
             return self.give_up(app, id);
         }
         let complaining = std::mem::take(&mut app.control.complaining);
@@ -297,6 +298,11 @@ impl Driver<'_> {
             true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
             false => app.report(id, self.apps, error),
         });
+        if over {
+            // It was waiting to connect again, and has had its on_close.
+            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            return self.give_up(app, id);
+        }
         again(id, || self.finish(app, id, Next::Nothing));
     }
 
