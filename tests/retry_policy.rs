@@ -205,7 +205,8 @@ fn b038_the_user_may_decide_otherwise_and_ask_the_default() {
     let log = Log::new();
     let mut world = World::new();
     let listener = world.start(log.app(URL), &options(policy));
-    let ends: [(fn(&SimPeer), Option<u32>); 5] = [
+    type End = fn(&SimPeer);
+    let ends: [(End, Option<u32>); 5] = [
         (|peer| peer.write(&frame::close(1000, "")), Some(2)),
         (|peer| peer.write(&frame::close(4000, "")), Some(5)),
         (|_| {}, Some(2)),
