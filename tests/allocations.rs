@@ -1,17 +1,25 @@
 //! In the steady state a message costs no heap allocation: not when it is received, not when it is echoed, neither whole nor in fragments,
-//! neither small nor large.
+//! neither small nor large. And what comes and goes again and again leaves nothing behind.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
+use websocket_app::dispatcher::Io;
+use websocket_app::link::{Connector, SocketOptions};
 use websocket_app::{Context, Kind, Message, Reactor, RunOptions, SendError, WebSocketApp};
 use websocket_testkit::server::EchoServer;
+use websocket_testkit::sim::SimNet;
 
 thread_local! {
     /// Allocations of this thread: the server's thread has its own.
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    /// Bytes that this thread has allocated and not freed.
+    static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
 /// Echo rounds, the first of which warms up.
@@ -24,17 +32,20 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        HELD.set(HELD.get() + layout.size() as isize);
         // SAFETY: the caller keeps the contract of `GlobalAlloc::alloc`, which is that of `System`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
         // SAFETY: as above; the pointer came from `System`.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        HELD.set(HELD.get() + size as isize - layout.size() as isize);
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
@@ -96,10 +107,46 @@ fn large_messages_cost_no_allocation() {
     assert_eq!(allocations(1, 20, move |app| app.send_bytes(bytes)), 0);
 }
 
+/// Refuses every connection, and remembers none.
+struct Refusing;
+
+impl Connector for Refusing {
+    fn connect(&mut self, _: SocketAddr, _: &SocketOptions) -> io::Result<Io> {
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+}
+
+#[test]
+fn b126_ten_thousand_retries_in_a_row_hold_no_more_memory_than_a_hundred() {
+    let net = SimNet::new(1);
+    let mut reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap().connector(Refusing);
+    let closed = Rc::new(Cell::new(0));
+    let seen = closed.clone();
+    let mut app = WebSocketApp::new("ws://192.0.2.1/")
+        .on_error(|_, _| {})
+        .on_close(move |app, _| {
+            seen.set(seen.get() + 1);
+            app.set_timeout(Duration::from_secs(3600), |_| ());
+        })
+        .header_with(|| [("X", "y")]);
+    let sender = app.sender();
+    app.run_on(&mut reactor, &RunOptions::new().reconnect(Duration::from_secs(1))).unwrap();
+    let mut held_after = |retries: u32| {
+        reactor.run_until(|_| closed.get() >= retries).unwrap();
+        HELD.get()
+    };
+    let early = held_after(100);
+    assert_eq!(held_after(10_000), early);
+    drop(sender);
+}
+
 #[test]
 fn the_counter_counts() {
     let before = ALLOCATIONS.get();
     let boxed = Box::new(Message::Binary(&[]));
     assert_eq!(boxed.len(), 0);
     assert_eq!(ALLOCATIONS.get(), before + 1);
+    let held = HELD.get();
+    drop(boxed);
+    assert!(HELD.get() < held);
 }

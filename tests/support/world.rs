@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use websocket_app::{Reactor, RunOptions, WebSocketApp};
-use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, SimResolver};
+use websocket_testkit::sim::{SimDispatcher, SimListener, SimNet, SimPeer, SimResolver};
 
 /// Where the simulated server lives.
 pub const SERVER: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::new(192, 0, 2, 1), 80));
@@ -49,6 +49,12 @@ impl World {
         Self { net, resolver, reactor }
     }
 
+    /// The same world with another reactor, made of its own.
+    #[must_use]
+    pub fn map(self, change: impl FnOnce(Reactor<SimDispatcher>) -> Reactor<SimDispatcher>) -> Self {
+        Self { reactor: change(self.reactor), ..self }
+    }
+
     /// Takes turns while time stands still, until everything that can happen now has happened.
     ///
     /// # Panics
@@ -75,17 +81,34 @@ impl World {
         self.run_until(self.net.elapsed() + time);
     }
 
+    /// Puts `app`, whose URL leads to [`SERVER`], on the reactor and lets it connect. Returns where its connections arrive.
+    ///
+    /// # Panics
+    /// When the app is refused.
+    pub fn start(&mut self, app: WebSocketApp, options: &RunOptions) -> SimListener {
+        let listener = self.net.listen(SERVER);
+        app.run_on(&mut self.reactor, options).expect("the app is accepted");
+        self.settle();
+        listener
+    }
+
+    /// Opens the next connection that has arrived at `listener`, without time passing. Returns its server's end.
+    ///
+    /// # Panics
+    /// When none has.
+    pub fn accept(&mut self, listener: &SimListener) -> SimPeer {
+        let peer = listener.accept().expect("the app has connected");
+        peer.accept_upgrade().expect("the app has sent its request");
+        self.settle();
+        peer
+    }
+
     /// Puts `app`, whose URL leads to [`SERVER`], on the reactor and opens its connection, without time passing. Returns its server's end.
     ///
     /// # Panics
     /// When the app is refused or does not connect.
     pub fn open(&mut self, app: WebSocketApp, options: &RunOptions) -> SimPeer {
-        let listener = self.net.listen(SERVER);
-        app.run_on(&mut self.reactor, options).expect("the app is accepted");
-        self.settle();
-        let peer = listener.accept().expect("the app has connected");
-        peer.accept_upgrade().expect("the app has sent its request");
-        self.settle();
-        peer
+        let listener = self.start(app, options);
+        self.accept(&listener)
     }
 }

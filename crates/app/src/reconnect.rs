@@ -218,11 +218,7 @@ impl Reconnect {
             Delay::Fixed(delay) => delay,
             Delay::Backoff { first, cap } => {
                 let doubled = 2_u32.checked_pow(failures - 1).and_then(|times| first.checked_mul(times));
-                let bound = doubled.map_or(cap, |bound| bound.min(cap));
-                let part = f64::from(random) / f64::from(u32::MAX);
-                // The longest duration is, rounded, too long to be one.
-                Duration::try_from_secs_f64(bound.as_secs_f64() * part)
-                    .map_or(bound, |delay| delay.min(bound))
+                part(doubled.map_or(cap, |bound| bound.min(cap)), random)
             }
         };
         let delay = delay.max(least);
@@ -230,6 +226,13 @@ impl Reconnect {
             || self.max_elapsed.is_some_and(|most| elapsed.saturating_add(delay) > most);
         (!exhausted).then_some(delay)
     }
+}
+
+/// That part of `bound` which `random` is of its own largest value. In whole numbers: the longest duration has no exact `f64`.
+const fn part(bound: Duration, random: u32) -> Duration {
+    const NANOS: u128 = 1_000_000_000;
+    let nanos = bound.as_nanos() * random as u128 / u32::MAX as u128;
+    Duration::new((nanos / NANOS) as u64, (nanos % NANOS) as u32)
 }
 
 impl fmt::Debug for Reconnect {

@@ -41,7 +41,8 @@ struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a panic either ends here or goes on")]
 pub enum PanicPolicy {
-    /// The app gets `on_error` with [`Error::CallbackPanicked`] and `on_close`; its neighbours notice nothing.
+    /// The app gets `on_error` with [`Error::CallbackPanicked`] and, unless it was waiting to connect again, `on_close`; its neighbours
+    /// notice nothing.
     #[default]
     Catch,
     /// The same, and then the panic goes on out of the reactor's `turn`.

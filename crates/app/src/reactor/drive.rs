@@ -314,6 +314,11 @@ impl Driver<'_> {
             true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
             false => app.report(id, self.apps, error),
         });
+        if over {
+            // It was waiting to connect again, and has had its on_close.
+            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            return self.give_up(app, id);
+        }
         again(id, || self.finish(app, id, Next::Nothing));
     }
 

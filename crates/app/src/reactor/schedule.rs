@@ -211,6 +211,28 @@ mod tests {
     }
 
     #[test]
+    fn b126_retries_do_not_fill_the_schedule() {
+        let net = SimNet::new(1);
+        net.serve("192.0.2.1:80".parse().unwrap(), |peer| {
+            peer.accept_upgrade();
+            peer.reset();
+        });
+        let reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap();
+        let mut reactor = reactor.connector(net.clone());
+        let options = RunOptions::new().reconnect(HOUR).ping_interval(HOUR / 2);
+        let app = WebSocketApp::new("ws://192.0.2.1/").on_open(|app, _| {
+            app.set_timeout(1000 * HOUR, |_| ());
+        });
+        app.run_on(&mut reactor, &options).unwrap();
+        for _ in 0..1000 {
+            run_for(&net, &mut reactor, HOUR);
+            let heap = &reactor.apps.schedule.heap;
+            assert!(heap.len() <= 8, "{heap:?}");
+        }
+        assert_eq!(net.attempts().len(), 1001);
+    }
+
+    #[test]
     fn intervals_leave_one_entry_each_and_go_with_their_app() {
         let (net, mut reactor, id) = reactor(&RunOptions::new());
         reactor.apps.with(id, |app| {
