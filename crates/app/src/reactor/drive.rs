@@ -297,25 +297,22 @@ impl Driver<'_> {
     fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
         let unheard = std::mem::take(&mut app.control.unheard);
         let over = matches!(app.stage, Stage::Over);
-        if self.apps.interrupted || (over && (unheard || app.control.ended)) {
-            log::error!(target: "websocket::app", "{id}: a callback panicked after its connection had ended: {message}");
+        if unheard || self.apps.interrupted || (over && app.control.ended) {
+            log::error!(target: "websocket::app", "{id}: a callback panicked and no other can be told: {message}");
+        }
+        if self.apps.interrupted || (over && app.control.ended) {
             return self.give_up(app, id);
         }
         let error = Error::CallbackPanicked(message);
-        if over {
-            // The app waits to connect again: the last attempt has had its on_close.
-            again(id, || app.report(id, self.apps, error));
-            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
-            return self.give_up(app, id);
+        if !over {
+            again(id, || self.say_goodbye(app, CloseCode::Error));
         }
-        again(id, || self.say_goodbye(app, CloseCode::Error));
         again(id, || match unheard {
-            // Of its own panic on_error is not told.
             true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
             false => app.report(id, self.apps, error),
         });
         if over {
-            // It was waiting to connect again, and has had its on_close.
+            // It waits to connect again: its last attempt has had its on_close.
             app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
             return self.give_up(app, id);
         }
