@@ -266,3 +266,23 @@ fn b119_an_app_can_be_ended_at_once_from_any_thread() {
     assert_eq!(log.lines(), ["open"]);
     server.join();
 }
+
+#[test]
+fn a_close_is_clean_only_when_our_frame_was_written_too() {
+    for reset in [false, true] {
+        let log = Log::new();
+        let mut world = World::new();
+        let peer = world.open(log.app(URL), &options());
+        log.take();
+        peer.write(&frame::close(1000, "bye"));
+        // The answer cannot be written any more.
+        if reset {
+            peer.reset();
+        }
+        world.settle();
+        peer.shutdown();
+        world.settle();
+        let clean = if reset { "" } else { ", clean" };
+        assert_eq!(log.lines(), [format!("close 1000 bye, by server{clean}")]);
+    }
+}

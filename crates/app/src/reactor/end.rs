@@ -82,10 +82,11 @@ impl Driver<'_> {
         if matches!(app.stage, Stage::Over) {
             return;
         }
-        let mut frame = None;
+        let (mut frame, mut clean) = (None, false);
         let mut by = app.control.close_requested.then_some(Side::Client);
         if let Stage::Live(live) = &app.stage {
             frame = live.connection.close_frame().cloned();
+            clean = live.connection.is_clean();
             by = live.connection.closing_side().or(by);
             if live.connection.closing_side().is_some() {
                 app.control.note(id, State::Closing);
@@ -93,7 +94,6 @@ impl Driver<'_> {
         }
         app.control.note(id, State::Closed);
         self.close_stream(app);
-        let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
             Some(error) => Outcome::Lost(*error),
@@ -121,7 +121,7 @@ impl Driver<'_> {
             code: frame.code,
             reason: &frame.reason,
             by: if error.is_some() { None } else { by },
-            clean: frame_came && matches!(outcome, Outcome::Clean { .. }),
+            clean: clean && matches!(outcome, Outcome::Clean { .. }),
             error,
             unsent: &unsent,
             retry_in,
