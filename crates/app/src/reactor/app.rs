@@ -8,7 +8,7 @@ use std::time::Instant;
 use websocket_connection::{Connection, Request, State};
 use websocket_dispatcher::{Interest, Io, Key};
 
-use super::schedule::AppTimers;
+use super::schedule::{AppTimers, Armed};
 use super::{AppId, Apps};
 use crate::attempts::Row;
 use crate::context::Live;
@@ -53,7 +53,7 @@ pub(crate) struct Control {
     /// The state that was logged last.
     noted: Noted,
     /// The app's earliest entry in the schedule.
-    pub(super) armed: Option<Instant>,
+    pub(super) armed: Option<Armed>,
 }
 
 impl Control {
