@@ -318,3 +318,23 @@ fn a_stop_is_over_when_the_last_app_was_removed() {
     world.open(log.app(URL), &options());
     assert_eq!(log.lines(), ["open", "open"], "the next run is not stopped");
 }
+
+#[test]
+fn a_close_is_clean_only_when_our_frame_was_written_too() {
+    for reset in [false, true] {
+        let log = Log::new();
+        let mut world = World::new();
+        let peer = world.open(log.app(URL), &options());
+        log.take();
+        peer.write(&frame::close(1000, "bye"));
+        // The answer cannot be written any more.
+        if reset {
+            peer.reset();
+        }
+        world.settle();
+        peer.shutdown();
+        world.settle();
+        let clean = if reset { "" } else { ", clean" };
+        assert_eq!(log.lines(), [format!("close 1000 bye, by server{clean}")]);
+    }
+}

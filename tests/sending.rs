@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use websocket_app::{
     CloseCode, Context, Entropy, Error, Kind, Opcode, Outcome, OwnedMessage, ProtocolError, Reactor,
-    RunOptions, SeededEntropy, SendError, Sender, State,
+    RunOptions, SeededEntropy, SendError, Sender, State, WebSocketApp,
 };
 use websocket_testkit::frame::{self, Frame};
 use websocket_testkit::server::{Peer, ScriptedServer};
@@ -626,4 +626,19 @@ fn a_peer_on_the_same_reactor_can_be_sent_to() {
     let (first, second) = (frames(&first), frames(&second));
     assert_eq!((first[0].text(), second[0].text()), ("from a peer".into(), "from itself".into()));
     assert_eq!((first.len(), second.len()), (1, 1));
+}
+
+#[test]
+fn the_first_sender_of_an_app_that_has_just_ended_knows_that() {
+    let mut world = World::new();
+    let refused = Rc::new(RefCell::new(Vec::new()));
+    let list = refused.clone();
+    let app = WebSocketApp::new(URL).on_close(move |app, _| {
+        let sender = app.sender();
+        list.borrow_mut().push((app.state(), sender.send_text("late").unwrap_err().reason));
+        assert!(sender.reactor().is_none() && !sender.is_open());
+    });
+    app.run_on(&mut world.reactor, &RunOptions::new()).unwrap();
+    world.reactor.run().unwrap();
+    assert_eq!(*refused.borrow(), [(State::Closed, SendError::NotOpen(State::Closed))]);
 }

@@ -168,6 +168,9 @@ impl Context<'_> {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let shared = Shared::new();
             shared.attach(self.apps.inbox.clone(), self.id, self.control.limit);
+            if self.control.ended {
+                drop(shared.detach());
+            }
             Outbox::new(shared)
         });
         let shared = outbox.shared();

@@ -45,7 +45,7 @@ pub struct Closed<'a> {
     pub reason: &'a str,
     /// The side whose close frame came first; `None` when the connection was lost or never made.
     pub by: Option<Side>,
-    /// Whether both sides' close frames went through (RFC 6455 section 7.1.4).
+    /// Whether the closing handshake was completed: the server's close frame came and ours was written (RFC 6455 section 7.1.4).
     pub clean: bool,
     /// The failure that ended the connection.
     pub error: Option<&'a Error>,

@@ -97,6 +97,11 @@ impl Connection {
         self.tx.closing.as_ref().map(|closing| closing.by)
     }
 
+    /// Whether the closing handshake is complete: the server's close frame came, and ours was wholly written (RFC 6455 section 7.1.4).
+    pub fn is_clean(&self) -> bool {
+        self.close_frame.is_some() && self.tx.has_closed()
+    }
+
     /// Round-trip times of pings so far.
     pub fn rtt(&self) -> Rtt {
         self.tx.rtt()

@@ -36,6 +36,8 @@ pub(crate) struct Closing {
     /// The side whose close frame came first.
     pub(crate) by: Side,
     since: Instant,
+    /// Where our close frame ends in the stream of outgoing bytes.
+    end: u64,
     /// In place of the configured one.
     timeout: Option<Duration>,
 }
@@ -222,9 +224,15 @@ impl Tx {
     pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], timeout: Option<Duration>, env: &mut Env) {
         self.frame(true, Opcode::Close, payload, env);
         self.state = State::Closing;
-        self.closing = Some(Box::new(Closing { by, since: env.now, timeout }));
+        let end = self.written + self.queued_bytes() as u64;
+        self.closing = Some(Box::new(Closing { by, since: env.now, end, timeout }));
         self.owed_pong = None;
         self.pings.stop();
+    }
+
+    /// Whether our close frame was wholly written.
+    pub(crate) fn has_closed(&self) -> bool {
+        self.closing.as_ref().is_some_and(|closing| closing.end <= self.written)
     }
 
     /// Answers a ping; the latest one later when too much is queued.

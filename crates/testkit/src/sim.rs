@@ -44,7 +44,7 @@ mod tests;
 
 pub use self::dispatcher::{SimDispatcher, Stuck};
 pub use self::faults::{Faults, Trigger};
-pub use self::net::SimNet;
+pub use self::net::{SimNet, Tapped};
 pub use self::peer::{End, SimListener, SimPeer};
 pub use self::resolver::SimResolver;
 pub use self::stream::SimStream;

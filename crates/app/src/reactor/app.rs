@@ -8,7 +8,7 @@ use websocket_connection::{Connection, Request, State};
 use websocket_dispatcher::{Interest, Io, Key};
 use websocket_link::Eyeballs;
 
-use super::schedule::AppTimers;
+use super::schedule::{AppTimers, Armed};
 use super::secure::Secure;
 use super::{AppId, Apps};
 use crate::attempts::Row;
@@ -55,7 +55,7 @@ pub(crate) struct Control {
     /// The state that was logged last.
     noted: Noted,
     /// The app's earliest entry in the schedule.
-    pub(super) armed: Option<Instant>,
+    pub(super) armed: Option<Armed>,
 }
 
 impl Control {

@@ -261,7 +261,7 @@ impl Apps {
             let slot =
                 slots.get(entry.app.slot as usize).filter(|slot| slot.generation == entry.app.generation);
             slot.and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
-                Due::Deadline => app.control.armed == Some(entry.at),
+                Due::Deadline => app.control.armed == Some(entry.armed()),
                 Due::Timer(timer) => app.control.timers.contains(timer),
             })
         });

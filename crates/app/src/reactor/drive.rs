@@ -164,7 +164,7 @@ impl Driver<'_> {
         let timer = match entry.due {
             Due::Timer(timer) => timer,
             // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.at) => return,
+            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
             Due::Deadline => {
                 app.control.armed = None;
                 return self.deadline(app, id);
@@ -355,15 +355,15 @@ impl Driver<'_> {
     /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
     fn arm(&mut self, app: &mut App, id: AppId) {
         let (deadline, armed) = (app.deadline(), app.control.armed);
-        if deadline.is_some_and(|deadline| armed.is_some_and(|armed| armed <= deadline)) || deadline == armed
-        {
+        let serves = match (deadline, armed) {
+            (Some(deadline), Some(armed)) => armed.at <= deadline,
+            (deadline, armed) => deadline.is_none() && armed.is_none(),
+        };
+        if serves {
             return;
         }
         self.apps.schedule.forget(usize::from(armed.is_some()));
-        if let Some(deadline) = deadline {
-            self.apps.schedule.push(deadline, id, Due::Deadline);
-        }
-        app.control.armed = deadline;
+        app.control.armed = deadline.map(|deadline| self.apps.schedule.push(deadline, id, Due::Deadline));
     }
 
     /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.

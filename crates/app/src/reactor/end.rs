@@ -83,10 +83,11 @@ impl Driver<'_> {
         if matches!(app.stage, Stage::Over) {
             return;
         }
-        let mut frame = None;
+        let (mut frame, mut clean) = (None, false);
         let mut by = app.control.close_requested.then_some(Side::Client);
         if let Stage::Live(live) = &app.stage {
             frame = live.connection.close_frame().cloned();
+            clean = live.connection.is_clean();
             by = live.connection.closing_side().or(by);
             if live.connection.closing_side().is_some() {
                 app.control.note(id, State::Closing);
@@ -94,7 +95,6 @@ impl Driver<'_> {
         }
         app.control.note(id, State::Closed);
         self.close_stream(app, id);
-        let frame_came = frame.is_some();
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
             Some(error) => Outcome::Lost(*error),
@@ -122,7 +122,7 @@ impl Driver<'_> {
             code: frame.code,
             reason: &frame.reason,
             by: if error.is_some() { None } else { by },
-            clean: frame_came && error.is_none(),
+            clean: clean && error.is_none(),
             error,
             unsent: &unsent,
             retry_in,

@@ -28,6 +28,20 @@ pub(super) struct Entry {
     pub(super) due: Due,
 }
 
+impl Entry {
+    /// The entry as its app remembers it.
+    pub(super) const fn armed(&self) -> Armed {
+        Armed { at: self.at, sequence: self.sequence }
+    }
+}
+
+/// The entry that an app's deadline is armed with. Another of the same time may be left of an earlier deadline, and means nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Armed {
+    pub(super) at: Instant,
+    sequence: u64,
+}
+
 /// All that is due some day, the earliest first. Entries that no longer mean anything stay until their time or until they are many.
 #[derive(Default, Debug)]
 pub(crate) struct Schedule {
@@ -37,9 +51,11 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn push(&mut self, at: Instant, app: AppId, due: Due) {
+    pub(super) fn push(&mut self, at: Instant, app: AppId, due: Due) -> Armed {
         self.sequence += 1;
-        self.heap.push(Reverse(Entry { at, sequence: self.sequence, app, due }));
+        let entry = Entry { at, sequence: self.sequence, app, due };
+        self.heap.push(Reverse(entry));
+        entry.armed()
     }
 
     pub(super) fn next(&self) -> Option<Instant> {
@@ -196,6 +212,24 @@ mod tests {
         reactor.apps.with(id, |app| assert!(timers.into_iter().all(|timer| app.cancel(timer))));
         reactor.poll(Some(Duration::ZERO)).unwrap();
         assert_eq!(reactor.apps.schedule.heap.len(), 0);
+    }
+
+    #[test]
+    fn a_deadline_armed_twice_for_the_same_time_leaves_nothing_when_its_app_ends() {
+        let (net, mut reactor, id) = reactor(&RunOptions::new());
+        run_for(&net, &mut reactor, HOUR);
+        let at = later(net.now(), HOUR);
+        reactor.apps.schedule.push(at, id, Due::Deadline);
+        let mut app = reactor.apps.take(id).unwrap();
+        app.control.armed = Some(reactor.apps.schedule.push(at, id, Due::Deadline));
+        reactor.apps.put_back(id, app);
+        // The first one is left of a deadline that was moved on and back: it was forgotten, and tidied up with others since.
+        reactor.apps.schedule.forget(2);
+        reactor.apps.tidy_schedule();
+        assert_eq!(reactor.apps.schedule.heap.len(), 1);
+        reactor.apps.remove(id);
+        reactor.poll(Some(Duration::ZERO)).unwrap();
+        assert_eq!(reactor.next_deadline(), None);
     }
 
     #[test]

@@ -17,6 +17,17 @@ use super::peer::{Backlog, End, SimListener, SimPeer};
 use super::{Faults, SimDispatcher, SimResolver, SimStream, Trigger};
 
 type Job = Box<dyn FnOnce(&SimNet)>;
+type Tap = Box<dyn FnMut(usize, Tapped<'_>)>;
+
+/// What a client has just done with its end of a connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a stream of bytes has two directions")]
+pub enum Tapped<'a> {
+    /// It has read these bytes.
+    Read(&'a [u8]),
+    /// The stream has taken these bytes, which the peer need not get.
+    Written(&'a [u8]),
+}
 
 /// A simulated network with a clock of its own. Clones are handles to the same network.
 ///
@@ -35,6 +46,7 @@ struct World {
     agenda: RefCell<Agenda>,
     addresses: RefCell<BTreeMap<SocketAddr, Address>>,
     attempts: RefCell<Vec<(Duration, SocketAddr)>>,
+    tap: RefCell<Option<Tap>>,
     waits: Cell<u64>,
 }
 
@@ -73,6 +85,7 @@ impl SimNet {
                 agenda: RefCell::default(),
                 addresses: RefCell::default(),
                 attempts: RefCell::default(),
+                tap: RefCell::default(),
                 waits: Cell::default(),
             }),
         }
@@ -142,6 +155,18 @@ impl SimNet {
     /// All attempts to connect so far: when, by the time since the start, and where to.
     pub fn attempts(&self) -> Vec<(Duration, SocketAddr)> {
         self.world.attempts.borrow().clone()
+    }
+
+    /// Calls `tap` whenever a client has read or written bytes, with the number of the connection ([`SimPeer::index`]): what was wholly
+    /// written is known so, also when it never arrives. It must not use a stream.
+    pub fn tap(&self, tap: impl FnMut(usize, Tapped<'_>) + 'static) {
+        *self.world.tap.borrow_mut() = Some(Box::new(tap));
+    }
+
+    pub(super) fn tapped(&self, index: usize, what: Tapped<'_>) {
+        if let Some(tap) = &mut *self.world.tap.borrow_mut() {
+            tap(index, what);
+        }
     }
 
     fn answer(&self, address: SocketAddr, answer: Answer) {

@@ -5,9 +5,9 @@ use std::io::{self, Read, Write};
 
 use websocket_dispatcher::Stream;
 
-use super::SimNet;
 use super::connection::{Chunk, Progress, Shared, Way, transmit};
 use super::peer::End;
+use super::{SimNet, Tapped};
 
 /// The client's end of a simulated connection, inside the [`Io`](websocket_dispatcher::Io) that [`SimNet`] hands out as a connector.
 /// Dropping it ends the stream in an orderly way.
@@ -64,6 +64,9 @@ impl Read for SimStream {
         for (byte, arrived) in buffer.iter_mut().zip(connection.to_client.arrived.drain(..taken)) {
             *byte = arrived;
         }
+        let index = connection.index;
+        drop(connection);
+        self.net.tapped(index, Tapped::Read(&buffer[..taken]));
         Ok(taken)
     }
 }
@@ -88,8 +91,10 @@ impl Write for SimStream {
             connection.edges.writable = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let index = connection.index;
         drop(connection);
         let taken = self.net.shorten(room.min(bytes.len()), faults.short);
+        self.net.tapped(index, Tapped::Written(&bytes[..taken]));
         transmit(&self.net, &self.shared, Way::ToPeer, Chunk::Bytes(bytes[..taken].to_vec()));
         Ok(taken)
     }

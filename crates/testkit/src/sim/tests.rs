@@ -301,3 +301,18 @@ fn a_script_is_called_when_the_connection_opens_and_when_something_arrives() {
     let expected = [(0, vec![], None), (0, b"ab".to_vec(), None), (0, vec![], Some(End::Fin))];
     assert_eq!(*calls.borrow(), expected);
 }
+
+#[test]
+fn a_tap_hears_what_clients_read_and_write_and_nothing_else() {
+    let net = SimNet::new(1);
+    let heard = Rc::new(RefCell::new(Vec::new()));
+    let lines = heard.clone();
+    net.tap(move |index, what| lines.borrow_mut().push(format!("{index} {what:?}")));
+    let (_, mut io, peer) = open(&net);
+    peer.write(b"abc");
+    assert_eq!(io.read(&mut [0; 2]).unwrap(), 2);
+    io.write_all(b"de").unwrap();
+    peer.reset();
+    assert!(io.write(b"f").is_err());
+    assert_eq!(*heard.borrow(), ["0 Read([97, 98])", "0 Written([100, 101])"]);
+}
