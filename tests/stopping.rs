@@ -260,6 +260,30 @@ fn a_stop_before_the_start_is_honoured_and_one_of_an_empty_reactor_leaves_it_fit
     assert_fit(&mut world);
 }
 
+#[test]
+fn a_stop_whose_last_app_is_removed_is_over_and_leaves_the_reactor_fit() {
+    let removals: [fn(&mut World); 2] = [
+        |world| {
+            let id = world.reactor.apps().ids()[0];
+            world.reactor.apps().remove(id);
+        },
+        |world| {
+            let id = world.reactor.apps().ids()[0];
+            world.reactor.apps().with(id, |app| app.sender().remove());
+        },
+    ];
+    for remove in removals {
+        let (mut world, _listener, _peers, log) = open(1, &options());
+        world.reactor.apps().stop_within(60 * SECOND);
+        world.settle();
+        remove(&mut world);
+        world.reactor.run().unwrap();
+        assert_eq!((world.net.elapsed(), log.lines()), (Duration::ZERO, vec![]));
+        assert_eq!(world.reactor.next_deadline(), None);
+        assert_fit(&mut world);
+    }
+}
+
 /// A host that owns the thread: it waits with means of its own and calls `turn`.
 fn host(reactor: &mut Reactor<SimDispatcher>, mut next: Next, mut done: impl FnMut(Next) -> bool) -> Next {
     while !done(next) {

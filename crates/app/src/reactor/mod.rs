@@ -193,6 +193,8 @@ impl<D: Dispatcher> Reactor<D> {
         driver.each(&mut self.listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
         driver.drain_apps();
         driver.each(&mut self.listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
+        // Before the stop, which waits for the last app to go, and after it.
+        driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         driver.stop_apps();
         driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();
