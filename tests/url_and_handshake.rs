@@ -668,7 +668,7 @@ fn refusal(options: &RunOptions, response: Vec<u8>) -> (Box<Response>, Vec<u8>) 
 fn b051_b052_b162_a_refusal_carries_status_message_headers_and_body() {
     let options = RunOptions::new();
     for status in
-        ["200 OK", "301 Moved", "401 Unauthorized", "403 Go Away", "407 Proxy", "429 Slow Down", "503 Later"]
+        ["200 OK", "300 Many", "401 Unauthorized", "403 Go Away", "407 Proxy", "429 Slow Down", "503 Later"]
     {
         let (code, message) = status.split_once(' ').unwrap();
         let text =

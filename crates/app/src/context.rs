@@ -250,7 +250,19 @@ pub(crate) fn write_all(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &m
             Err(error) => return Err(error),
         }
     }
-    Ok(true)
+    flush(control, tx, io, env)
+}
+
+/// Has a stream that keeps bytes of its own write them; `true` when nothing is left.
+pub(crate) fn flush(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
+    match io.flush() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            control.blocked = true;
+            tx.stall(env);
+            Ok(false)
+        }
+        flushed => flushed.map(|()| true),
+    }
 }
 
 impl std::fmt::Debug for Context<'_> {

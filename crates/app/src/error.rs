@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use websocket_connection::{ConfigError, ProtocolError, RequestError, UpgradeError};
+use websocket_link::proxy::{EnvironmentError, ProxyError};
 #[cfg(feature = "tls")]
 use websocket_link::tls::{TlsConfigError, TlsError};
 
@@ -43,6 +44,18 @@ pub enum Error {
         /// What the system said about it.
         source: io::Error,
     },
+    /// The proxy gave no tunnel to the server.
+    Proxy(ProxyError),
+    /// The stream to the proxy broke before there was a tunnel.
+    #[non_exhaustive]
+    ProxyStream {
+        /// The proxy, as `scheme://host:port`.
+        proxy: String,
+        /// What the system, or TLS with the proxy, said about it.
+        source: io::Error,
+    },
+    /// The environment names a proxy that cannot be used.
+    ProxyEnvironment(EnvironmentError),
     /// The server did not complete the opening handshake.
     Upgrade(UpgradeError),
     /// The server redirects to where the client does not follow.
@@ -79,6 +92,8 @@ pub enum Timeout {
     Resolve,
     /// `connect_timeout`
     Connect,
+    /// `proxy_timeout`
+    Proxy,
     /// `tls_timeout`
     Tls,
     /// `upgrade_timeout`
@@ -98,6 +113,7 @@ impl fmt::Display for Timeout {
             Self::Attempt => f.write_str("the connection was not open within attempt_timeout"),
             Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
             Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
+            Self::Proxy => f.write_str("the proxy gave no tunnel within proxy_timeout"),
             Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
             Self::Upgrade => Connection::Upgrade.fmt(f),
             Self::Pong => Connection::Pong.fmt(f),
@@ -120,6 +136,9 @@ impl fmt::Display for Error {
                 write!(f, "connecting to {address} failed: {source}")
             }
             Self::Connect { address: None, source } => write!(f, "connecting failed: {source}"),
+            Self::Proxy(error) => write!(f, "{error}"),
+            Self::ProxyStream { proxy, source } => write!(f, "proxy {proxy}: the stream broke: {source}"),
+            Self::ProxyEnvironment(error) => write!(f, "{error}"),
             Self::Upgrade(error) => write!(f, "the opening handshake failed: {error}"),
             Self::Redirect(error) => write!(f, "{error}"),
             Self::Protocol(error) => write!(f, "the server broke the WebSocket protocol: {error}"),
@@ -145,6 +164,9 @@ impl std::error::Error for Error {
             Self::Request(error) => Some(error),
             Self::Options(error) => Some(error),
             Self::Reconnect(error) => Some(error),
+            Self::Proxy(error) => Some(error),
+            Self::ProxyStream { source, .. } => Some(source),
+            Self::ProxyEnvironment(error) => Some(error),
             Self::Upgrade(error) => Some(error),
             #[cfg(feature = "tls")]
             Self::Tls(error) => Some(error),

@@ -26,8 +26,8 @@
 
 mod attempts;
 mod callbacks;
+mod challenge;
 mod context;
-#[allow(dead_code, reason = "wired in by the next commit")]
 mod cookies;
 mod error;
 mod handler;
@@ -39,7 +39,6 @@ mod outcome;
 mod plan;
 mod reactor;
 mod reconnect;
-#[allow(dead_code, reason = "wired in by the next commit")]
 mod redirect;
 mod sender;
 mod target;
@@ -47,6 +46,7 @@ mod web_socket_app;
 
 pub use crate::attempts::Attempts;
 pub use crate::callbacks::IntoCallbackResult;
+pub use crate::challenge::Challenge;
 pub use crate::context::Context;
 pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};

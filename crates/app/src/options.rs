@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use websocket_connection::{Config, Liveness};
+use websocket_link::proxy::ProxyPolicy;
 use websocket_link::socket2::Socket;
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsOptions;
@@ -52,6 +53,9 @@ pub(crate) struct Way {
     pub(crate) resolve_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) attempt_delay: Duration,
+    pub(crate) max_redirects: u32,
+    pub(crate) proxy: ProxyPolicy,
+    pub(crate) proxy_timeout: Duration,
     #[cfg(feature = "tls")]
     pub(crate) tls: TlsOptions,
     #[cfg(feature = "tls")]
@@ -73,6 +77,9 @@ impl Default for Way {
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
             attempt_delay: DEFAULT_ATTEMPT_DELAY,
+            max_redirects: 3,
+            proxy: ProxyPolicy::default(),
+            proxy_timeout: Duration::from_secs(10),
             #[cfg(feature = "tls")]
             tls: TlsOptions::new(),
             #[cfg(feature = "tls")]
@@ -172,6 +179,26 @@ impl RunOptions {
     #[must_use]
     pub fn attempt_delay(self, delay: Duration) -> Self {
         self.on_way(|way| way.attempt_delay = delay)
+    }
+
+    /// Redirects (301, 302, 303, 307, 308) that one attempt follows. To another origin neither credentials nor cookies nor other
+    /// headers of the user's go along, but those that are the same for everybody; from `wss` to `ws` nothing does. Default 3.
+    #[must_use]
+    pub fn max_redirects(self, redirects: u32) -> Self {
+        self.on_way(|way| way.max_redirects = redirects)
+    }
+
+    /// The way through proxies: one [`Proxy`](crate::link::proxy::Proxy), or a [`ProxyPolicy`] with exceptions. Unix sockets and streams of
+    /// the user's own need none. Default: what the environment says (`http_proxy` for `ws`, `https_proxy` for `wss`, `all_proxy`, `no_proxy`).
+    #[must_use]
+    pub fn proxy(self, proxy: impl Into<ProxyPolicy>) -> Self {
+        self.on_way(|way| way.proxy = proxy.into())
+    }
+
+    /// Time for getting a tunnel, counted from the stream that is connected to the proxy, TLS with it included. Default 10 s.
+    #[must_use]
+    pub fn proxy_timeout(self, timeout: Duration) -> Self {
+        self.on_way(|way| way.proxy_timeout = timeout)
     }
 
     /// How `wss` URLs are reached: trust, client certificate, versions. A ready-made `Arc<rustls::ClientConfig>` serves too. Apps that share

@@ -8,8 +8,9 @@ use websocket_connection::{Config, MaskKey, Request};
 use websocket_dispatcher::Io;
 
 use crate::headers::{self, HeaderError};
+use crate::redirect;
 use crate::target::Target;
-use crate::{Error, RunOptions};
+use crate::{Challenge, CookieJar, Error, RunOptions};
 
 type Function<T> = Option<Box<dyn FnMut() -> T>>;
 
@@ -20,11 +21,19 @@ pub(crate) struct Functions {
     pub(crate) headers: Function<Result<HeaderMap, HeaderError>>,
     pub(crate) subprotocols: Function<Vec<String>>,
     pub(crate) socket: Function<io::Result<Io>>,
+    pub(crate) authorize: Option<Box<Authorize>>,
 }
+
+/// Answers a challenge with the value of a header.
+pub(crate) type Authorize = dyn FnMut(&Challenge<'_>) -> Option<String>;
 
 impl Functions {
     const fn is_empty(&self) -> bool {
-        self.url.is_none() && self.headers.is_none() && self.subprotocols.is_none() && self.socket.is_none()
+        self.url.is_none()
+            && self.headers.is_none()
+            && self.subprotocols.is_none()
+            && self.socket.is_none()
+            && self.authorize.is_none()
     }
 }
 
@@ -42,6 +51,7 @@ pub(crate) struct Extras {
     pub(crate) headers: HeaderMap,
     pub(crate) functions: Functions,
     pub(crate) cookie: Option<HeaderValue>,
+    pub(crate) jar: Option<CookieJar>,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) mask_key: Option<MaskKey>,
     /// Connected already; serves one attempt.
@@ -59,7 +69,14 @@ impl Plan {
             !(extras.headers.is_empty() && extras.cookie.is_none() && extras.subprotocols.is_empty());
         let extras = needed.then(|| Box::new(extras));
         let plan = Box::new(Self { url: url.into(), options: options.clone(), extras });
-        plan.request_with(&Target::parse(&plan.url)?, HeaderMap::new())?.check()?;
+        let target = Target::parse(&plan.url)?;
+        plan.request_with(&target, HeaderMap::new())?.check()?;
+        #[cfg(feature = "tls")]
+        if target.secure {
+            options.way.tls.server_name_for(&target.host())?;
+            // It may read files, which must not keep the loop from its work later.
+            options.way.tls.build()?;
+        }
         Ok(plan)
     }
 
@@ -112,6 +129,31 @@ impl Plan {
         Ok(request)
     }
 
+    /// Lets the request of an attempt that was redirected lead to `target`. What was meant for the first origin alone stays behind once
+    /// another has been `crossed` to.
+    pub(crate) fn redirect(
+        &self,
+        request: &mut Request,
+        target: &Target,
+        crossed: bool,
+    ) -> Result<(), Error> {
+        if crossed {
+            redirect::strip(&mut request.headers);
+        }
+        self.aim(request, target, crossed)
+    }
+
+    /// Asks the user how to answer a challenge.
+    pub(crate) fn authorize(&mut self, challenge: &Challenge<'_>) -> Option<String> {
+        let authorize = self.extras.as_mut()?.functions.authorize.as_mut()?;
+        authorize(challenge)
+    }
+
+    /// The cookie jar, if there is one.
+    pub(crate) fn jar(&self) -> Option<&CookieJar> {
+        self.extras.as_ref()?.jar.as_ref()
+    }
+
     fn function<T>(&mut self, which: impl FnOnce(&mut Functions) -> &mut Function<T>) -> Option<T> {
         let function = which(&mut self.extras.as_mut()?.functions).as_mut()?;
         Some(function())
@@ -122,21 +164,9 @@ impl Plan {
     }
 
     fn request_with(&self, target: &Target, more: HeaderMap) -> Result<Request, Error> {
-        let way = &self.options.way;
-        let or = |name, given: &Option<String>, default: &HeaderValue| match given {
-            Some(text) => headers::value(name, text),
-            None => Ok(default.clone()),
-        };
         let mut request = Request::new(target.path.clone());
-        if !way.suppress_host {
-            request.host = Some(or("Host", &way.host, &target.authority)?);
-        }
-        if !way.suppress_origin {
-            request.origin = Some(or("Origin", &way.origin, &target.origin)?);
-        }
-        request.require_subprotocol = way.require_subprotocol;
+        request.require_subprotocol = self.options.way.require_subprotocol;
         if let Some(extras) = &self.extras {
-            request.cookie.clone_from(&extras.cookie);
             request.subprotocols.clone_from(&extras.subprotocols);
             request.headers.clone_from(&extras.headers);
         }
@@ -145,12 +175,36 @@ impl Plan {
             request.headers.remove(name);
         }
         headers::append_all(&mut request.headers, &more)?;
+        self.aim(&mut request, target, false)?;
+        Ok(request)
+    }
+
+    /// Sets what of a request depends on where it leads.
+    fn aim(&self, request: &mut Request, target: &Target, crossed: bool) -> Result<(), Error> {
+        let way = &self.options.way;
+        let or = |name, given: Option<&String>, default: &HeaderValue| match given {
+            Some(text) => headers::value(name, text),
+            None => Ok(default.clone()),
+        };
+        request.path.clone_from(&target.path);
+        if !way.suppress_host {
+            let given = way.host.as_ref().filter(|_| !crossed);
+            request.host = Some(or("Host", given, &target.authority)?);
+        }
+        if !way.suppress_origin {
+            request.origin = Some(or("Origin", way.origin.as_ref(), &target.origin)?);
+        }
+        let explicit = self.extras.as_ref().and_then(|extras| extras.cookie.as_ref()).filter(|_| !crossed);
+        request.cookie = match self.jar() {
+            Some(jar) => jar.header_for(target, explicit),
+            None => explicit.cloned(),
+        };
         if let (Some(credential), false) =
             (&target.authorization, request.headers.contains_key(AUTHORIZATION))
         {
             let inserted = request.headers.try_insert(AUTHORIZATION, credential.clone());
             inserted.map_err(|_| HeaderError::TooMany)?;
         }
-        Ok(request)
+        Ok(())
     }
 }

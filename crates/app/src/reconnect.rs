@@ -7,6 +7,9 @@ use std::time::Duration;
 use http::StatusCode;
 use websocket_connection::http::HeaderMap;
 use websocket_connection::{Side, UpgradeError};
+use websocket_link::proxy::ProxyFailure;
+#[cfg(feature = "tls")]
+use websocket_link::tls::TlsError;
 
 use crate::{Error, Outcome};
 
@@ -36,6 +39,8 @@ impl Verdict {
     /// | status 429 or 503 | retry, not before `Retry-After`, of which at most an hour counts |
     /// | status 408, 425, 5xx (but 501, 505), or a stream that ended before the response | retry |
     /// | any other answer to the upgrade request | give up |
+    /// | a stream that ended before TLS or a proxy was ready, a status 5xx or a refusal of a SOCKS proxy | retry |
+    /// | anything else about TLS and proxies, redirects that cannot be followed | give up |
     /// | URL, headers or options that cannot be used, a callback that panicked | give up |
     /// | stopped | give up |
     ///
@@ -66,6 +71,14 @@ impl Verdict {
                 }
                 _ => Self::GiveUp,
             },
+            Error::Proxy(error) => match &error.failure {
+                ProxyFailure::EndOfStream | ProxyFailure::Socks4(_) | ProxyFailure::Socks5(_) => Self::Retry,
+                ProxyFailure::Status { status: 500..=599, .. } => Self::Retry,
+                _ => Self::GiveUp,
+            },
+            Error::ProxyStream { .. } => Self::Retry,
+            #[cfg(feature = "tls")]
+            Error::Tls(TlsError::EndOfHandshake | TlsError::Truncated | TlsError::Exhausted) => Self::Retry,
             _ => Self::GiveUp,
         }
     }

@@ -16,7 +16,8 @@ use crate::plan::{Extras, Functions, Plan};
 use crate::reactor::App;
 use crate::sender::{Sender, Shared};
 use crate::{
-    AppId, Attempts, Closed, Context, Error, Handler, Open, Outcome, Reactor, ReconnectError, RunOptions,
+    AppId, Attempts, Challenge, Closed, Context, CookieJar, Error, Handler, Open, Outcome, Reactor,
+    ReconnectError, RunOptions,
 };
 
 /// A WebSocket client: a URL, request headers and callbacks.
@@ -29,6 +30,7 @@ pub struct WebSocketApp {
     headers: Result<HeaderMap, HeaderError>,
     functions: Functions,
     cookie: Option<String>,
+    jar: Option<CookieJar>,
     subprotocols: Vec<String>,
     mask_key: Option<MaskKey>,
     stream: Option<Io>,
@@ -48,6 +50,7 @@ impl WebSocketApp {
             headers: Ok(HeaderMap::new()),
             functions: Functions::default(),
             cookie: None,
+            jar: None,
             subprotocols: Vec::new(),
             mask_key: None,
             stream: None,
@@ -92,6 +95,25 @@ impl WebSocketApp {
     #[must_use]
     pub fn cookie(mut self, cookie: impl Into<String>) -> Self {
         self.cookie = Some(cookie.into());
+        self
+    }
+
+    /// Keeps cookies that servers set in `jar`, and sends those that fit, besides the ones of [`cookie`](Self::cookie). Clones of a jar
+    /// share their cookies. Default: cookies of servers are ignored.
+    #[must_use]
+    pub fn cookie_jar(mut self, jar: CookieJar) -> Self {
+        self.jar = Some(jar);
+        self
+    }
+
+    /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or `Proxy-Authorization` header with
+    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each in an attempt.
+    #[must_use]
+    pub fn authorize_with(
+        mut self,
+        authorize: impl FnMut(&Challenge<'_>) -> Option<String> + 'static,
+    ) -> Self {
+        self.functions.authorize = Some(Box::new(authorize));
         self
     }
 
@@ -292,6 +314,7 @@ impl WebSocketApp {
             return Err(ReconnectError::OneSocket.into());
         }
         let mut plan = Plan::new(&self.url, extras, options)?;
+        plan.extras(|extras| &mut extras.jar, self.jar.clone());
         plan.set_functions(std::mem::take(&mut self.functions));
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());

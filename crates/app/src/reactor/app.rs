@@ -4,10 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Request, State};
+use websocket_connection::{Connection, State};
 use websocket_dispatcher::{Interest, Io, Key};
 use websocket_link::Eyeballs;
+use websocket_link::proxy::Handshake;
 
+use super::attempt::Attempt;
 use super::schedule::{AppTimers, Armed};
 use super::secure::Secure;
 use super::{AppId, Apps};
@@ -16,7 +18,7 @@ use crate::context::{Live, write_all};
 use crate::outbox::Outbox;
 use crate::plan::Plan;
 use crate::target::Target;
-use crate::{Attempts, CallbackResult, Context, Error, Handler, Outcome};
+use crate::{Attempts, CallbackResult, Context, CookieJar, Error, Handler, Outcome};
 
 /// One app.
 pub(crate) struct App {
@@ -52,6 +54,7 @@ pub(crate) struct Control {
     pub(crate) attempts: Attempts,
     /// Where lost connections are made again.
     pub(crate) row: Option<Box<Row>>,
+    pub(super) on_open: Option<Box<OnOpen>>,
     /// The state that was logged last.
     noted: Noted,
     /// The app's earliest entry in the schedule.
@@ -85,6 +88,12 @@ impl Control {
     }
 }
 
+/// Where the cookies of the response belong that opens the connection.
+pub(super) struct OnOpen {
+    pub(super) jar: CookieJar,
+    pub(super) target: Target,
+}
+
 /// A state; closed to begin with.
 struct Noted(State);
 
@@ -99,9 +108,11 @@ pub(super) enum Stage {
     /// Added, and the next turn begins; or between two of the steps below.
     New,
     /// The host's name is being resolved.
-    Resolving(Resolving),
+    Resolving(Box<Resolving>),
     /// Streams are connecting.
     Connecting(Box<Connecting>),
+    /// A proxy is asked for a tunnel.
+    Tunnelling(Box<Tunnelling>),
     /// There is a stream with a connection on it.
     Live(Box<LiveStage>),
     /// The attempt is over; where [`Row::retry_at`] is set, another follows.
@@ -123,6 +134,9 @@ impl Stage {
 
 pub(super) struct Resolving {
     pub(super) query: u64,
+    pub(super) name: String,
+    /// The address is for the proxy, which cannot carry a name.
+    pub(super) for_proxy: bool,
     pub(super) deadline: Instant,
     pub(super) attempt: Box<Attempt>,
 }
@@ -142,12 +156,14 @@ pub(super) struct Connecting {
     pub(super) attempt: Box<Attempt>,
 }
 
-/// What all steps of an attempt need, until its connection is open.
-pub(super) struct Attempt {
-    pub(super) target: Target,
-    pub(super) request: Request,
-    /// Of the whole attempt.
+/// A stream on which a proxy is asked for a tunnel.
+pub(super) struct Tunnelling {
+    pub(super) key: Key,
+    pub(super) io: Io,
+    pub(super) interest: Interest,
+    pub(super) handshake: Handshake,
     pub(super) deadline: Instant,
+    pub(super) attempt: Box<Attempt>,
 }
 
 pub(super) struct LiveStage {
@@ -217,6 +233,7 @@ impl App {
                 let last = connecting.deadline.min(connecting.attempt.deadline);
                 Some(connecting.race.deadline().map_or(last, |next| next.min(last)))
             }
+            Stage::Tunnelling(tunnelling) => Some(tunnelling.deadline.min(tunnelling.attempt.deadline)),
             Stage::Live(live) => {
                 let whole = live.attempt.as_ref().map(|attempt| attempt.deadline);
                 let step = live.secure.as_ref().and_then(|secure| secure.deadline());

@@ -1,98 +1,30 @@
-//! From an added app to a connection on a stream.
+//! From addresses to a stream.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use websocket_connection::{Connection, State};
+use websocket_connection::Connection;
 use websocket_dispatcher::{Interest, Io, Key};
-use websocket_link::{Answer, Eyeballs, Query};
+use websocket_link::Eyeballs;
 
 use super::AppId;
-use super::app::{App, Attempt, Connecting, LiveStage, Racer, Resolving, Stage};
+use super::app::{App, Connecting, LiveStage, OnOpen, Racer, Stage};
+use super::attempt::Attempt;
 use super::drive::{Driver, again};
 use super::schedule::later;
 use super::secure::Secure;
 use crate::Error;
-use crate::inbox::Job;
-use crate::target::Place;
 
 impl Driver<'_> {
-    /// Begins the attempt: on the given stream, at a literal address, or with the name.
-    pub(super) fn start(&mut self, app: &mut App, id: AppId) {
-        app.control.attempts.started = app.control.attempts.started.saturating_add(1);
-        app.control.note(id, State::Connecting);
-        if let Some(row) = &mut app.control.row {
-            row.retry_at = None;
-        }
-        app.stage = Stage::New;
-        app.outcome = None;
-        let asked = app.plan.next_target().and_then(|target| Ok((app.plan.next_request(&target)?, target)));
-        let (request, target) = match asked {
-            Ok(asked) => asked,
-            Err(error) => return self.end(app, id, Some(error)),
-        };
-        let stream = match app.plan.next_stream() {
-            Ok(stream) => stream,
-            Err(source) => return self.end(app, id, Some(Error::Connect { address: None, source })),
-        };
-        let way = &app.plan.options.way;
-        let deadline = later(self.apps.env.now, way.attempt_timeout);
-        let attempt = Box::new(Attempt { target, request, deadline });
-        if let Some(io) = stream {
-            return self.adopt(app, id, io, attempt);
-        }
-        #[cfg(unix)]
-        if let Some(path) = &attempt.target.unix {
-            return match self.apps.connector.connect_unix(path) {
-                Ok(io) => self.adopt(app, id, io, attempt),
-                Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
-            };
-        }
-        match &attempt.target.place {
-            Place::Address(_) => match attempt.target.socket_address().transpose() {
-                Ok(address) => self.connect(app, id, address.into_iter().collect(), attempt),
-                Err(source) => self.end(app, id, Some(Error::Connect { address: None, source })),
-            },
-            Place::Name(name) => {
-                self.apps.queries += 1;
-                let query = self.apps.queries;
-                let inbox = self.apps.inbox.clone();
-                let answer =
-                    Answer::new(move |addresses| inbox.push(Job::Resolved { app: id, query, addresses }));
-                self.apps.resolver.resolve(Query::new(name.clone(), attempt.target.port), answer);
-                let deadline = later(self.apps.env.now, way.resolve_timeout);
-                app.stage = Stage::Resolving(Resolving { query, deadline, attempt });
-            }
-        }
-    }
-
-    /// The resolver has answered; an answer to an earlier question is ignored.
-    pub(super) fn resolved(
+    /// Lets the addresses race.
+    pub(super) fn connect(
         &mut self,
         app: &mut App,
         id: AppId,
-        answered: u64,
-        addresses: io::Result<Vec<SocketAddr>>,
+        addresses: Vec<SocketAddr>,
+        attempt: Box<Attempt>,
     ) {
-        let attempt = match std::mem::replace(&mut app.stage, Stage::New) {
-            Stage::Resolving(resolving) if resolving.query == answered => resolving.attempt,
-            stage => {
-                app.stage = stage;
-                return;
-            }
-        };
-        let source = match addresses {
-            Ok(addresses) if !addresses.is_empty() => return self.connect(app, id, addresses, attempt),
-            Ok(_) => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
-            Err(source) => source,
-        };
-        let host = attempt.target.host();
-        self.end(app, id, Some(Error::Resolve { host, source }));
-    }
-
-    /// Lets the addresses race.
-    fn connect(&mut self, app: &mut App, id: AppId, addresses: Vec<SocketAddr>, attempt: Box<Attempt>) {
         let way = &app.plan.options.way;
         let race = Eyeballs::new(addresses, way.attempt_delay);
         let deadline = later(self.apps.env.now, way.connect_timeout);
@@ -101,7 +33,7 @@ impl Driver<'_> {
     }
 
     /// Takes a stream of the user's, connected or connecting, as the only one in the race.
-    fn adopt(&mut self, app: &mut App, id: AppId, mut io: Io, attempt: Box<Attempt>) {
+    pub(super) fn adopt(&mut self, app: &mut App, id: AppId, mut io: Io, attempt: Box<Attempt>) {
         match self.watch(id, &mut io) {
             Ok(key) => {
                 let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
@@ -152,44 +84,69 @@ impl Driver<'_> {
         }
     }
 
-    /// The race has a winner: begins the opening handshake on its stream.
+    /// The race has a winner: its stream leads to the server, or to a proxy.
     fn connected(&mut self, app: &mut App, id: AppId, winner: usize) {
         let Stage::Connecting(connecting) = &mut app.stage else { return };
-        // Whatever is the user's may panic: it is asked before the stream is moved.
-        let wants_fragments = app.handler.wants_fragments();
-        let request = &connecting.attempt.request;
-        let connection = Connection::new(app.plan.config().clone(), request, &mut self.apps.env);
-        let secure = Secure::begin(&app.plan.options.way, &connecting.attempt.target, self.apps.env.now);
-        let begun = connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)));
         let Some(Racer { key, io, .. }) = connecting.race.won(winner) else { return };
         for loser in connecting.race.abandon() {
             self.unwatch(id, loser.key, loser.io);
         }
         let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
-        match begun {
+        match connecting.attempt.via {
+            Some(_) => self.tunnel(app, id, key, io, connecting.attempt),
+            None => self.handshake(app, id, key, io, Interest::Write, connecting.attempt),
+        }
+    }
+
+    /// Begins the opening handshake on a stream that leads to the server; `interest` is what it is watched for.
+    pub(super) fn handshake(
+        &mut self,
+        app: &mut App,
+        id: AppId,
+        key: Key,
+        io: Io,
+        interest: Interest,
+        attempt: Box<Attempt>,
+    ) {
+        let connection = Connection::new(app.plan.config().clone(), &attempt.request, &mut self.apps.env);
+        let secure = Secure::begin(&app.plan.options.way, &attempt.target, self.apps.env.now);
+        match connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?))) {
             Ok((mut connection, secure)) => {
-                connection.set_deliver_fragments(wants_fragments);
                 connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
-                // Registered for writing; the first write, at the end of this turn, sets what to watch from then on.
-                let interest = Interest::Write;
+                app.control.on_open = app
+                    .plan
+                    .jar()
+                    .map(|jar| Box::new(OnOpen { jar: jar.clone(), target: attempt.target.clone() }));
+                // The first write, at the end of this turn, sets what to watch from then on.
                 app.stage = Stage::Live(Box::new(LiveStage {
                     key,
                     io,
                     interest,
                     secure,
                     connection,
-                    attempt: Some(connecting.attempt),
+                    attempt: Some(attempt),
                     read_closed: false,
                     broken: None,
                     queued: false,
                 }));
                 app.control.mark_dirty(self.apps, id);
+                // Asked when all is in its place: it is the user's and may panic.
+                let wants_fragments = app.handler.wants_fragments();
+                if let Stage::Live(live) = &mut app.stage {
+                    live.connection.set_deliver_fragments(wants_fragments);
+                }
             }
             Err(error) => {
                 self.unwatch(id, key, io);
                 self.end(app, id, Some(error));
             }
         }
+    }
+
+    /// Gives a stream back to the dispatcher, which drops it: one of the user's own may panic then, and only its key must not be lost.
+    pub(super) fn unwatch(&mut self, id: AppId, key: Key, io: Io) {
+        self.apps.free_key(key);
+        again(id, || self.dispatcher.deregister(key, io));
     }
 
     /// Registers a stream that is connecting.
@@ -200,11 +157,5 @@ impl Driver<'_> {
             self.apps.free_key(key);
         }
         registered.map(|()| key)
-    }
-
-    /// Gives a stream back to the dispatcher, which drops it: one of the user's own may panic then, and only its key must not be lost.
-    pub(super) fn unwatch(&mut self, id: AppId, key: Key, io: Io) {
-        self.apps.free_key(key);
-        again(id, || self.dispatcher.deregister(key, io));
     }
 }

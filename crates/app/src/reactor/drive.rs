@@ -120,6 +120,7 @@ impl Driver<'_> {
         match work {
             Work::Ready(ready) => match &mut app.stage {
                 Stage::Connecting(_) => self.connecting(app, id, ready.key),
+                Stage::Tunnelling(tunnelling) if tunnelling.key == ready.key => self.tunnelling(app, id),
                 Stage::Live(live) if live.key == ready.key => {
                     live.read_closed |= ready.read_closed;
                     let queued = live.queued;
@@ -193,6 +194,10 @@ impl Driver<'_> {
             }
             Stage::Connecting(connecting) => {
                 let timeout = timeout(connecting.deadline, Timeout::Connect);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
+            Stage::Tunnelling(tunnelling) => {
+                let timeout = timeout(tunnelling.deadline, Timeout::Proxy);
                 self.end(app, id, Some(Error::Timeout(timeout)));
             }
             Stage::Live(live) if live.secure.as_ref().is_some_and(|secure| secure.deadline().is_some()) => {

@@ -171,6 +171,7 @@ impl Driver<'_> {
                     self.unwatch(id, racer.key, racer.io);
                 }
             }
+            Stage::Tunnelling(tunnelling) => self.unwatch(id, tunnelling.key, tunnelling.io),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);

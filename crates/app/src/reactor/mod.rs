@@ -2,6 +2,7 @@
 
 mod app;
 mod apps;
+mod attempt;
 mod connect;
 mod drive;
 mod end;
@@ -9,6 +10,7 @@ mod receive;
 mod schedule;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
+mod tunnel;
 
 use std::fmt;
 use std::io;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use websocket_connection::{Connection, Env};
 use websocket_dispatcher::Io;
+use websocket_link::proxy::Proxy;
 
 use super::AppId;
 use super::app::{App, Control};
@@ -54,6 +55,16 @@ impl Secure {
     pub(super) fn say_goodbye(&mut self, _: &mut Io) {
         match *self {}
     }
+}
+
+/// Refuses a proxy that speaks TLS.
+pub(super) fn to_proxy(_: &Way, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
+    if proxy.is_tls() {
+        let source =
+            io::Error::new(io::ErrorKind::Unsupported, "https proxies need TLS, which is not in this build");
+        return Err((io, Error::ProxyStream { proxy: proxy.to_string(), source }));
+    }
+    Ok(io)
 }
 
 impl Driver<'_> {

@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use websocket_connection::{Connection, Event, Input, Message, Response, State};
 use websocket_dispatcher::Io;
 
-use super::app::{App, Control, LiveStage, Stage, check};
+use super::app::{App, Control, LiveStage, OnOpen, Stage, check};
 use super::drive::Driver;
 use super::{AppId, Apps};
 use crate::context::Live;
@@ -131,7 +131,28 @@ impl Driver<'_> {
             app.control.mark_dirty(self.apps, id);
         }
         if let Err(error) = outcome {
-            app.report(id, self.apps, error);
+            self.refused(app, id, error);
+        }
+    }
+
+    /// Bytes came with the end of what was before the connection: the first `len` of the buffer are its.
+    pub(super) fn early(&mut self, app: &mut App, id: AppId, len: usize) {
+        let Stage::Live(live) = &mut app.stage else { return };
+        // What came meanwhile is not announced again.
+        if !std::mem::replace(&mut live.queued, true) {
+            self.apps.runnable.push_back(id);
+        }
+        if len == 0 {
+            return;
+        }
+        let held = if live.secure.is_some() {
+            self.deliver_secure(app, id, len);
+            0
+        } else {
+            self.deliver(app, id, len, Ok(()))
+        };
+        if !self.apps.interrupted {
+            self.stopped_reading(app, id, held, Stop::Dry);
         }
     }
 
@@ -153,7 +174,7 @@ impl Driver<'_> {
         if let Err(error) = outcome {
             // The connection repeats its failure for ever; the app is told once.
             if app.failure.is_none() {
-                app.report(id, self.apps, error);
+                self.refused(app, id, error);
             }
             return 0;
         }
@@ -242,6 +263,9 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(row) = &mut control.row {
         row.opened = Some(context.apps.env.now);
+    }
+    if let Some(OnOpen { jar, target }) = control.on_open.take().as_deref() {
+        jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
         outbox.shared().set_open(true);

@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Input};
 use websocket_dispatcher::Io;
-use websocket_link::tls::{TlsOutput, TlsSession};
+use websocket_link::proxy::Proxy;
+use websocket_link::tls::{TlsOptions, TlsOutput, TlsSession, TlsStream};
 
 use super::AppId;
 use super::app::{App, Control, LiveStage, Stage};
@@ -15,6 +16,7 @@ use super::drive::Driver;
 use super::receive::converse;
 use super::schedule::later;
 use crate::Error;
+use crate::context::flush;
 use crate::options::Way;
 use crate::target::Target;
 
@@ -116,7 +118,7 @@ impl Secure {
                 control.wrote(taken);
             }
             if connection.queued_bytes() == 0 || self.session.is_handshaking() {
-                return Ok(true);
+                return flush(control, connection.tx(), io, env);
             }
             self.taken = self.session.send(connection.output(), &mut self.output)?;
         }
@@ -128,6 +130,24 @@ impl Secure {
         // It is a courtesy: the stream is dropped next, whatever becomes of it.
         let _courtesy = io.write(self.output.as_slice());
     }
+}
+
+/// Speaks TLS with the proxy at the other end of `io`, if the proxy does.
+pub(super) fn to_proxy(way: &Way, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
+    if !proxy.is_tls() {
+        return Ok(io);
+    }
+    let mut output = TlsOutput::new();
+    match proxy_session(way, proxy, &mut output) {
+        Ok(session) => Ok(Io::custom(TlsStream::with_session(io, session, output))),
+        Err(error) => Err((io, error)),
+    }
+}
+
+fn proxy_session(way: &Way, proxy: &Proxy, output: &mut TlsOutput) -> Result<TlsSession, Error> {
+    // A name that was set is the server's.
+    let name = TlsOptions::new().server_name_for(&proxy.server().host.to_string())?;
+    Ok(TlsSession::new(way.tls.build()?, name, output)?)
 }
 
 impl Driver<'_> {
@@ -165,7 +185,7 @@ impl Driver<'_> {
         }
         let failure = outcome.err().or(received.err().map(Error::Tls));
         if let (Some(error), None) = (failure, &app.failure) {
-            app.report(id, self.apps, error);
+            self.refused(app, id, error);
         }
     }
 }

@@ -57,6 +57,7 @@ pub(crate) enum Place {
 
 impl Target {
     /// The host as the URL names it.
+    #[cfg(feature = "tls")]
     pub(crate) fn host(&self) -> String {
         match &self.place {
             Place::Name(name) => name.clone(),

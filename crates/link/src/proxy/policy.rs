@@ -26,6 +26,13 @@ pub struct ProxyPolicy {
     no_proxy: Option<NoProxy>,
 }
 
+/// That proxy for every destination that is no exception.
+impl From<Proxy> for ProxyPolicy {
+    fn from(proxy: Proxy) -> Self {
+        Self::default().proxy(proxy)
+    }
+}
+
 impl ProxyPolicy {
     /// No proxy at all, whatever the environment says.
     pub fn direct() -> Self {

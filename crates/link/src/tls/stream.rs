@@ -42,7 +42,12 @@ impl TlsStream {
     pub fn new(io: Io, config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, TlsError> {
         let mut output = TlsOutput::new();
         let session = TlsSession::new(config, name, &mut output)?;
-        Ok(Self { io, session, incoming: Vec::new(), plaintext: Vec::new(), taken: 0, output })
+        Ok(Self::with_session(io, session, output))
+    }
+
+    /// Goes on over `io` with a session whose first flight waits in `output`.
+    pub const fn with_session(io: Io, session: TlsSession, output: TlsOutput) -> Self {
+        Self { io, session, incoming: Vec::new(), plaintext: Vec::new(), taken: 0, output }
     }
 
     /// The session: what was negotiated, and whether the peer has closed it.
