@@ -24,7 +24,7 @@ fn fixed(delay: Duration) -> RunOptions {
 }
 
 #[test]
-fn b121_b033_b037_a_lost_connection_is_made_again_after_the_delay() {
+fn b121_b033_b035_b037_a_lost_connection_is_made_again_after_the_delay() {
     let log = Log::new();
     let mut world = World::new();
     let listener = world.start(log.app(URL), &fixed(3 * SECOND));
@@ -34,7 +34,6 @@ fn b121_b033_b037_a_lost_connection_is_made_again_after_the_delay() {
         assert_eq!(log.take(), opened);
         peer.reset();
         world.settle();
-        // b035: each loss is told.
         assert_eq!(log.take(), ["error Io(ConnectionReset)", "close: Io(ConnectionReset), retry in 3s"]);
         let lost = world.net.elapsed();
         world.run_until(lost + 3 * SECOND - Duration::from_nanos(1));
