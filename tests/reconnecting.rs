@@ -329,6 +329,33 @@ fn b011_the_removal_of_a_connection_that_was_made_again_does_not_bring_the_first
     server.join();
 }
 
+#[test]
+fn a_panic_of_a_callback_ends_the_run_whatever_the_policy() {
+    let policy = Reconnect::fixed(SECOND).classify(|_| websocket_app::Verdict::Retry);
+    for at_second in [false, true] {
+        let log = Log::new();
+        let mut calls = 0;
+        let app = log.app(URL).url_with(move || {
+            calls += 1;
+            assert!(calls == 1 || !at_second, "no url");
+            URL
+        });
+        let app = app.on_open(move |_, _| assert!(at_second, "in on_open"));
+        let mut world = World::new();
+        let listener = world.start(app, &RunOptions::new().reconnect(policy.clone()));
+        let peer = world.accept(&listener);
+        if at_second {
+            peer.reset();
+            world.settle();
+            log.take();
+            world.run_for(SECOND);
+        }
+        let panicked = format!("CallbackPanicked(\"{}\")", if at_second { "no url" } else { "in on_open" });
+        assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+        assert!(world.reactor.apps().is_empty());
+    }
+}
+
 /// Entropy, and the depth of the stack from which each number of it was asked for.
 struct Depth {
     inner: SeededEntropy,
