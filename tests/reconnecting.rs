@@ -25,7 +25,7 @@ fn fixed(delay: Duration) -> RunOptions {
 }
 
 #[test]
-fn b121_b033_b037_a_lost_connection_is_made_again_after_the_delay() {
+fn b121_b033_b035_b037_a_lost_connection_is_made_again_after_the_delay() {
     let log = Log::new();
     let mut world = World::new();
     let listener = world.start(log.app(URL), &fixed(3 * SECOND));
@@ -35,7 +35,6 @@ fn b121_b033_b037_a_lost_connection_is_made_again_after_the_delay() {
         assert_eq!(log.take(), opened);
         peer.reset();
         world.settle();
-        // b035: each loss is told.
         assert_eq!(log.take(), ["error Io(ConnectionReset)", "close: Io(ConnectionReset), retry in 3s"]);
         let lost = world.net.elapsed();
         world.run_until(lost + 3 * SECOND - Duration::from_nanos(1));
@@ -329,6 +328,33 @@ fn b011_the_removal_of_a_connection_that_was_made_again_does_not_bring_the_first
     let mut app = Log::new().app(server.url()).on_open(|app, _| app.remove());
     assert_eq!(outcome_line(&run_forever(&mut app, &fixed(MS)).unwrap()), "stopped");
     server.join();
+}
+
+#[test]
+fn a_panic_of_a_callback_ends_the_run_whatever_the_policy() {
+    let policy = Reconnect::fixed(SECOND).classify(|_| websocket_app::Verdict::Retry);
+    for at_second in [false, true] {
+        let log = Log::new();
+        let mut calls = 0;
+        let app = log.app(URL).url_with(move || {
+            calls += 1;
+            assert!(calls == 1 || !at_second, "no url");
+            URL
+        });
+        let app = app.on_open(move |_, _| assert!(at_second, "in on_open"));
+        let mut world = World::new();
+        let listener = world.start(app, &RunOptions::new().reconnect(policy.clone()));
+        let peer = world.accept(&listener);
+        if at_second {
+            peer.reset();
+            world.settle();
+            log.take();
+            world.run_for(SECOND);
+        }
+        let panicked = format!("CallbackPanicked(\"{}\")", if at_second { "no url" } else { "in on_open" });
+        assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+        assert!(world.reactor.apps().is_empty());
+    }
 }
 
 /// Entropy, and the depth of the stack from which each number of it was asked for.

@@ -16,20 +16,8 @@ const LINES: usize = 223;
 /// Where tests may be.
 const FOLDERS: [&str; 5] = ["bench", "conformance", "crates", "examples", "tests"];
 /// The capabilities that a missing line may wait for.
-const CAPABILITIES: [&str; 12] = [
-    "auth",
-    "cookies",
-    "deadlines",
-    "hosts",
-    "log",
-    "names",
-    "proxy",
-    "reconnect",
-    "redirects",
-    "streams",
-    "tls",
-    "tool",
-];
+const CAPABILITIES: [&str; 10] =
+    ["auth", "cookies", "hosts", "log", "names", "proxy", "redirects", "streams", "tls", "tool"];
 
 fn main() -> ExitCode {
     // At run time, since several clones may share one folder of build results.

@@ -3,6 +3,7 @@
 mod certificates;
 mod counting;
 mod log;
+mod neighbour;
 #[cfg(target_os = "linux")]
 pub mod parts;
 mod scratch;
@@ -12,6 +13,7 @@ mod world;
 pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
 pub use self::log::{Log, close_line, error_line, outcome_line};
+pub use self::neighbour::neighbour;
 pub use self::scratch::Scratch;
 pub use self::wait::{run, run_forever, until};
 pub use self::world::{SERVER, URL, World};

@@ -1,0 +1,49 @@
+//! An app that notices when it is held up.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use websocket_app::{RunOptions, WebSocketApp};
+use websocket_testkit::frame;
+use websocket_testkit::sim::SimPeer;
+
+use crate::World;
+
+/// Puts an app on the reactor that sends a message every second to a decent server of its own and wants an answer to its pings. Returns
+/// how many of its messages have come back.
+///
+/// # Panics
+/// When it is refused.
+pub fn neighbour(world: &mut World) -> Rc<Cell<u32>> {
+    world.net.serve(([192, 0, 2, 2], 80).into(), echo);
+    let echoes = Rc::new(Cell::new(0));
+    let heard = echoes.clone();
+    let second = Duration::from_secs(1);
+    let options = RunOptions::new().ping_interval(second).ping_timeout(second / 2);
+    WebSocketApp::new("ws://192.0.2.2/")
+        .on_open(move |app, _| {
+            app.set_interval(second, |app| app.send_text("tick"));
+        })
+        .on_message(move |_, _| heard.set(heard.get() + 1))
+        .run_on(&mut world.reactor, &options)
+        .expect("the app is accepted");
+    world.settle();
+    echoes
+}
+
+/// Opens each connection and answers pings, messages and closes.
+fn echo(peer: &SimPeer) {
+    peer.accept_upgrade();
+    while let Some(it) = peer.read_frame() {
+        match it.opcode {
+            frame::PING => peer.write(&frame::pong(&it.payload)),
+            frame::CLOSE => {
+                peer.write(&frame::encode(true, 0, frame::CLOSE, &it.payload));
+                peer.shutdown();
+            }
+            frame::PONG => {}
+            opcode => peer.write(&frame::encode(true, 0, opcode, &it.payload)),
+        }
+    }
+}
