@@ -1,0 +1,126 @@
+//! Everything that can happen to an app, in virtual time: a seed draws the network's faults, the servers, the options and what users do; what
+//! design.md promises of the life cycle is checked at every event and at the end.
+//!
+//! - `SIMULATION_SEEDS=1000000` runs that many seeds instead of the default.
+//! - `SIMULATION_SEED=123 cargo test -p websocket-tests --test simulation -- --nocapture` runs one and prints what happens.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(unreachable_pub, reason = "modules of a test are not reached from elsewhere anyway")]
+
+mod actions;
+mod checks;
+mod closing;
+mod coverage;
+mod dice;
+mod life;
+mod memory;
+mod seed;
+mod server;
+mod settings;
+mod user;
+mod wire;
+mod world;
+
+use std::env;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use coverage::Coverage;
+use world::Record;
+
+/// Seeds in CI.
+const SEEDS: u64 = 20_000;
+
+/// What the seeds together must have done, each at least once in [`RARELY`] seeds.
+const WANTED: [&str; 17] = [
+    "a panic went on",
+    "a stream of the user's own",
+    "an interval was cancelled",
+    "closed before the start",
+    "closed by a sender while closing",
+    "closed by a sender while connecting",
+    "closed by a sender while open",
+    "closed by a sender while resolving",
+    "closed by a sender while upgrading",
+    "closed by a sender while waiting",
+    "closed in a callback while closing",
+    "closed in a callback while connecting",
+    "closed in a callback while new",
+    "closed in a callback while open",
+    "closed in a callback while resolving",
+    "closed in a callback while upgrading",
+    "closed in a callback while waiting",
+];
+
+/// See [`WANTED`].
+const RARELY: u64 = 2000;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// The line that runs a seed again, and what went wrong.
+fn complaint(seed: u64, breach: &str) -> String {
+    format!(
+        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation -- --nocapture  # {breach}"
+    )
+}
+
+#[test]
+fn every_seed_keeps_the_promises_of_the_life_cycle() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        let report = seed::run(seed, Record::Print).map_err(|(breach, _)| complaint(seed, &breach));
+        let report = report.unwrap_or_else(|complaint| panic!("{complaint}"));
+        return print!("{} turns\n{}", report.turns, report.coverage.lines());
+    }
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let (next, failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let work = || {
+        let mut coverage = Coverage::default();
+        let mut turns = 0;
+        while !failed.load(Ordering::Relaxed) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                break;
+            }
+            match seed::run(seed, Record::Nothing) {
+                Ok(report) => {
+                    coverage.add(report.coverage);
+                    turns += report.turns;
+                }
+                Err((breach, _)) if env::var_os("SIM_ALL").is_some() => {
+                    eprintln!("{}", complaint(seed, &breach))
+                }
+                Err((breach, _)) => {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(complaint(seed, &breach));
+                }
+            }
+        }
+        Ok((coverage, turns))
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..2).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the thread lives")).collect()
+    });
+    let mut coverage = Coverage::default();
+    for result in results {
+        match result {
+            Ok((seen, _)) => coverage.add(seen),
+            Err(complaint) => panic!("{complaint}"),
+        }
+    }
+    println!("{}", coverage.lines());
+}
+
+#[test]
+fn a_seed_gives_the_same_run_each_time() {
+    for seed in 0..200 {
+        let logs = [(); 2].map(|()| match seed::run(seed, Record::Log) {
+            Ok(report) => report.log.expect("it was recorded"),
+            Err((breach, _)) => panic!("{}", complaint(seed, &breach)),
+        });
+        assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+    }
+}
