@@ -247,8 +247,9 @@ impl World {
                     life.phase == Phase::Open && (life.closed.is_some() || self.may_stop())
                 }
                 Error::Protocol(_) => {
-                    life.phase == Phase::Open && (garbage || wire.is_some_and(|wire| wire.broken))
-                        || settings.max_message < 1000 && life.phase == Phase::Open
+                    let allowed =
+                        garbage || settings.max_message < 1000 || wire.is_some_and(|wire| wire.broken);
+                    life.phase == Phase::Open && allowed
                 }
                 Error::Io(_) => trying || step == "open",
                 Error::EndOfStream => step == "open",

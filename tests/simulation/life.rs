@@ -82,6 +82,8 @@ pub struct Life {
     /// The first half of a message that is sent in two fragments.
     pub fragment: Option<Vec<u8>>,
     pub owes_drain: bool,
+    /// The turn after which all was seen to be written, although `on_drain` was still due.
+    pub empty_since: Option<u64>,
     /// Since when bytes have been waiting to be written.
     pub queued_since: Option<Duration>,
 
@@ -135,6 +137,7 @@ impl Life {
             direct: VecDeque::new(),
             fragment: None,
             owes_drain: false,
+            empty_since: None,
             queued_since: None,
             promised: VecDeque::new(),
             timers: Vec::new(),
@@ -169,6 +172,7 @@ impl Life {
         self.direct.clear();
         self.fragment = None;
         self.owes_drain = false;
+        self.empty_since = None;
         self.queued_since = None;
         self.asked = None;
         self.retry_at = None;

@@ -147,7 +147,7 @@ impl<'a> Run<'a> {
             idle = 0;
             let now = world.now();
             if forget.is_some_and(|at| at <= now) {
-                return self.is_forgotten();
+                return self.forget();
             }
             let limit = match wound_down {
                 false if now >= HORIZON => {
@@ -260,6 +260,10 @@ impl<'a> Run<'a> {
             if queued == 0 {
                 life.queued_since = None;
             }
+            // What was written by a flush drains in the next turn.
+            let undrained =
+                queued == 0 && life.owes_drain && life.empty_since.is_some_and(|seen| seen < turn);
+            life.empty_since = (queued == 0 && life.owes_drain).then_some(turn);
             let settings = &life.settings;
             let silent = retry_in.is_none() && life.retry_at.is_none();
             let wire = life.wire.and_then(|index| wires.get(&index));
@@ -296,9 +300,7 @@ impl<'a> Run<'a> {
                 (Phase::Open, State::Open) if !life.heard.is_empty() => {
                     Some(format!("was not told of {} events", life.heard.len()))
                 }
-                (Phase::Open, State::Open) if life.owes_drain && queued == 0 => {
-                    Some("did not drain".to_owned())
-                }
+                (Phase::Open, State::Open) if undrained => Some("did not drain".to_owned()),
                 (Phase::Open, State::Open)
                     if queued == 0
                         && life.fragment.is_none()
@@ -370,7 +372,7 @@ impl<'a> Run<'a> {
     }
 
     /// The reactor is dropped while apps run: nobody is told.
-    fn is_forgotten(self) {
+    fn forget(self) {
         let world = self.world;
         world.cover("the reactor was dropped");
         let Self { mut reactor, .. } = self;

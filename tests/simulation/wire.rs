@@ -170,7 +170,7 @@ impl Wire {
             frame::TEXT | frame::BINARY if fin => {
                 let kind = kind(opcode == frame::TEXT);
                 let legal = is_legal(kind, &payload) && payload.len() as u64 <= limit;
-                legal.then(|| Some(Heard::Message(kind, payload)))
+                legal.then_some(Some(Heard::Message(kind, payload)))
             }
             frame::TEXT | frame::BINARY | frame::CONTINUATION => {
                 let first = opcode != frame::CONTINUATION;
