@@ -13,7 +13,7 @@ use crate::user;
 use crate::world::{Callback, World, world};
 
 /// Most apps of a world.
-const MOST_APPS: usize = 4;
+const MOST_APPS: usize = 6;
 
 /// Does a few things, or nothing; the result of the callback.
 pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) -> CallbackResult {
@@ -25,7 +25,7 @@ pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) 
     if left == 0 {
         return Ok(());
     }
-    if world.dice.one_in(150) {
+    if world.dice.one_in(400) {
         world.panic(me, callback.name());
     }
     if world.dice.one_in(20) {
@@ -315,7 +315,7 @@ pub fn add(world: &World, apps: &mut Apps) {
         return;
     }
     let settings = Settings::draw(&world.dice);
-    let actions = 6 + world.dice.below(24) as u32;
+    let actions = 6 + world.dice.below(40) as u32;
     let me = world.new_life(settings.clone(), actions);
     let mut app = user::app(me);
     if world.dice.one_in(3) {

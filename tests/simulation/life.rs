@@ -86,6 +86,8 @@ pub struct Life {
     pub empty_since: Option<u64>,
     /// Since when bytes have been waiting to be written.
     pub queued_since: Option<Duration>,
+    /// When bytes were last seen to wait, which pings may have been behind.
+    pub queued_at: Duration,
 
     // Told or promised.
     /// What senders were promised and is not wholly written, in its order.
@@ -139,6 +141,7 @@ impl Life {
             owes_drain: false,
             empty_since: None,
             queued_since: None,
+            queued_at: Duration::ZERO,
             promised: VecDeque::new(),
             timers: Vec::new(),
             owes_error: None,

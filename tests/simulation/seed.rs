@@ -21,7 +21,7 @@ use crate::world::{Drain, ON_PURPOSE, Record, World};
 type Loop = Reactor<Counting<SimDispatcher>>;
 
 /// When the user has had enough.
-const HORIZON: Duration = Duration::from_secs(12);
+const HORIZON: Duration = Duration::from_secs(20);
 /// Longer than any deadline that still runs then.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Memory that a reactor without apps, its pools and the rest of the world may hold together.
@@ -115,11 +115,11 @@ impl<'a> Run<'a> {
 
     fn live(mut self) {
         let world = self.world;
-        for _ in 0..world.dice.pick(&[1, 1, 2, 3]) {
+        for _ in 0..world.dice.pick(&[1, 2, 3, 4]) {
             add(world, self.reactor.apps());
         }
-        for _ in 0..world.dice.below(6) {
-            let me = world.dice.below(2);
+        for _ in 0..world.dice.below(12) {
+            let me = world.dice.below(4);
             let at = Duration::from_millis(world.dice.pick(&PAUSES) + world.dice.pick(&PAUSES));
             world.net.after(at, move |_| {
                 if crate::world::world().lives.borrow().len() > me {
@@ -257,8 +257,9 @@ impl<'a> Run<'a> {
             if state == State::Closing {
                 life.closing_since = life.closing_since.or(Some(now));
             }
-            if queued == 0 {
-                life.queued_since = None;
+            match queued {
+                0 => life.queued_since = None,
+                _ => life.queued_at = now,
             }
             // What was written by a flush drains in the next turn.
             let undrained =
@@ -277,7 +278,7 @@ impl<'a> Run<'a> {
                         Some(wire.last_written.max(since) + settings.write)
                     }
                     (None, Some(wire)) => settings.ping.and_then(|(interval, timeout)| {
-                        timeout.map(|timeout| wire.last_read + interval * 2 + timeout + settings.write)
+                        timeout.map(|timeout| wire.last_read.max(life.queued_at) + interval * 2 + timeout)
                     }),
                     (None, None) => Some(Duration::ZERO),
                 },

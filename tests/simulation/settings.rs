@@ -67,7 +67,7 @@ impl Settings {
             close: short(dice, &[200, 1000, 3000]),
             ping: dice.one_in(2).then(|| (interval, dice.pick(&timeout))),
             pong_only: dice.one_in(2),
-            policy: (!dice.one_in(4)).then(|| Policy::draw(dice)),
+            policy: (!dice.one_in(6)).then(|| Policy::draw(dice)),
             unsent: dice.pick(&[Unsent::HandBack, Unsent::Keep, Unsent::Keep, Unsent::Drop]),
             limit: dice.pick(&[200, 600, 3000, 64 << 20]),
             fragments: dice.one_in(3),
@@ -109,7 +109,7 @@ impl Policy {
                 true => Delay::Fixed(ms(dice.pick(&[300, 500, 1000, 4000]))),
                 false => Delay::Backoff { first, cap: first * dice.pick(&[1, 4, 30]) },
             },
-            max_retries: dice.pick(&[None, Some(0), Some(2), Some(4)]),
+            max_retries: dice.pick(&[None, None, Some(0), Some(2), Some(6)]),
             max_elapsed: dice.pick(&[None, None, Some(ms(3000))]),
             stable_after: ms(dice.pick(&[0, 1000, 30_000])),
             classify: dice.pick(&[
