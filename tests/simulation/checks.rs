@@ -223,7 +223,9 @@ impl World {
             match error {
                 Error::Url(_) => trying,
                 Error::Resolve { .. } => life.resolves_at.is_some(),
-                Error::Connect { .. } => trying && wire.is_none(),
+                Error::Connect { .. } => {
+                    trying && wire.is_none() && life.resolves_at.is_none_or(|at| at <= now)
+                }
                 Error::Upgrade(_) => trying,
                 Error::Timeout(Timeout::Attempt) => trying && now == *began_at + settings.attempt,
                 Error::Timeout(Timeout::Resolve) => {
@@ -328,7 +330,8 @@ impl World {
                 Said::Wrong(what) => Some(what),
                 Said::Request { .. } => {
                     life.wire = Some(index);
-                    (life.phase == Phase::Open).then(|| "a request while open".to_owned())
+                    let early = life.resolves_at.is_some_and(|at| self.now() < at);
+                    (early || life.phase == Phase::Open).then(|| "a request before its time".to_owned())
                 }
                 Said::Pong => None,
                 Said::Frame(payload) => {

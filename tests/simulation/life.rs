@@ -54,6 +54,8 @@ pub struct Life {
     pub settings: Settings,
     pub sender: Option<Sender>,
     pub added: u64,
+    /// The user makes its streams, and no name is resolved.
+    pub own_stream: bool,
     pub phase: Phase,
     pub begun: u32,
     pub opened: u32,
@@ -121,6 +123,7 @@ impl Life {
             added: turn,
             actions,
             id: None,
+            own_stream: false,
             sender: None,
             phase: Phase::Idle,
             begun: 0,

@@ -112,6 +112,7 @@ pub fn app(me: usize) -> WebSocketApp {
         return app;
     }
     let alive = world.alive.clone();
+    world.life(me, |life| life.own_stream = true);
     app.socket_with(move || {
         let _held = &alive;
         crate::world::world().socket()
@@ -147,6 +148,6 @@ fn world_url(me: usize) -> String {
         "broken.test" => Some(world.now() + BROKEN),
         host => host.ends_with(".test").then(|| world.now()),
     };
-    world.life(me, |life| life.resolves_at = answer);
+    world.life(me, |life| life.resolves_at = answer.filter(|_| !life.own_stream));
     format!("ws://{host}/{me}/{attempt}")
 }
