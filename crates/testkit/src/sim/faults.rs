@@ -33,7 +33,7 @@ pub enum Trigger {
 pub struct Faults {
     /// A read or write of the client takes only a part of what it could.
     pub short: u8,
-    /// A read or write of the client would block although it need not.
+    /// A read or write of the client would block although it need not; not once the connection was reset.
     pub would_block: u8,
     /// A wait reports a stream that nothing happened to.
     pub spurious: u8,

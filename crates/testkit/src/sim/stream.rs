@@ -56,7 +56,7 @@ impl Read for SimStream {
             };
         }
         let faults = self.net.faults();
-        if self.net.hit(faults.would_block) {
+        if !connection.is_reset() && self.net.hit(faults.would_block) {
             connection.edges.readable = true;
             return Err(io::ErrorKind::WouldBlock.into());
         }

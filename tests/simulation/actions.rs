@@ -1,0 +1,435 @@
+//! What users do, in callbacks and from elsewhere.
+
+use std::time::Duration;
+
+use websocket_app::{
+    Apps, CallbackResult, Close, CloseCode, Context, Kind, OwnedMessage, SendError, Sender, State,
+};
+
+use crate::life::{Asked, Phase, Promise, Timer};
+use crate::server::PAUSES;
+use crate::settings::Settings;
+use crate::user;
+use crate::world::{Callback, World, world};
+
+/// Most apps of a world.
+const MOST_APPS: usize = 6;
+
+/// Does a few things, or nothing; the result of the callback.
+pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) -> CallbackResult {
+    let left = world.life(me, |life| life.actions);
+    for _ in 0..world.dice.below(3).min(left as usize) {
+        world.life(me, |life| life.actions -= 1);
+        action(world, app, me);
+    }
+    if left == 0 {
+        return Ok(());
+    }
+    if world.dice.one_in(400) {
+        world.panic(me, callback.name());
+    }
+    if world.dice.one_in(20) {
+        let text = format!("on purpose in {}", callback.name());
+        world.returns_error(me, callback, &text);
+        return Err(text.into());
+    }
+    Ok(())
+}
+
+fn action(world: &World, app: &mut Context<'_>, me: usize) {
+    let dice = &world.dice;
+    match dice.below(if world.calm { 130 } else { 64 }) {
+        0 | 1 => close(world, app, me),
+        2 | 3 => close_from_afar(world, &sender(world, app, me), me),
+        4 => remove(world, app, me),
+        5 => {
+            world.log(|| format!("{me}: removal by a sender"));
+            world.life(me, |life| life.removal = life.removal.or(Some(world.turn.get())));
+            sender(world, app, me).remove();
+        }
+        6 => stop(world, app, me),
+        7 => add(world, app.apps()),
+        8 => {
+            sender(world, app, me).reactor().into_iter().for_each(|reactor| {
+                world.log(|| format!("{me}: adds an app by a handle"));
+                reactor.run(|apps| add(&crate::world::world(), apps));
+            });
+        }
+        9..12 => with_another(world, app, me),
+        12..18 => set_timer(world, app, me),
+        18 => {
+            let timer = world.life(me, |life| {
+                let last = life.timers.len().checked_sub(1)?;
+                Some(life.timers.swap_remove(dice.below(last + 1)))
+            });
+            if let Some(Timer { id: Some(id), .. }) = timer {
+                let cancelled = app.cancel(id);
+                world.expect(cancelled, || format!("{me}: a timer to come could not be cancelled"));
+            }
+        }
+        19 => interval(world, app, me),
+        20..23 => run_later(world, &sender(world, app, me), me),
+        23 => drop(app.flush()),
+        24..29 => ping(world, app, me),
+        29..33 => fragments(world, app, me),
+        33..48 => {
+            let times = dice.pick(&[1, 1, 1, 2, 8]);
+            let sender = sender(world, app, me);
+            for _ in 0..times {
+                send_from_afar(world, &sender, me, Some(app.state()));
+            }
+        }
+        _ => {
+            for _ in 0..dice.pick(&[1, 1, 1, 2, 8]) {
+                send(world, app, me);
+            }
+        }
+    }
+}
+
+/// The app's sender, which is kept for use from elsewhere.
+pub fn sender(world: &World, app: &mut Context<'_>, me: usize) -> Sender {
+    let sender = app.sender();
+    world.life(me, |life| life.sender = Some(sender.clone()));
+    sender
+}
+
+fn size(world: &World) -> usize {
+    world.dice.pick(&[0, 0, 3, 10, 100, 120, 300, 1000])
+}
+
+/// A payload that occurs once.
+fn payload(world: &World, from: char, size: usize) -> Vec<u8> {
+    let number = world.messages.get() + 1;
+    world.messages.set(number);
+    format!("{from}{number}.{}", "x".repeat(size)).into_bytes()
+}
+
+fn send(world: &World, app: &mut Context<'_>, me: usize) {
+    let payload = payload(world, 'c', size(world));
+    let text = world.dice.one_in(2);
+    // What is sent may be written before `send` returns, but not before it is accepted.
+    world.life(me, |life| life.direct.push_back(payload.clone()));
+    let sent = match (text, std::str::from_utf8(&payload)) {
+        (true, Ok(text)) => app.send_text(text),
+        _ => app.send_bytes(&payload),
+    };
+    world.log(|| format!("{me}: sends {} bytes: {sent:?}", payload.len()));
+    if let Err(error) = sent {
+        world.life(me, |life| life.direct.pop_back());
+        refused(world, app, me, &error);
+    }
+}
+
+fn refused(world: &World, app: &Context<'_>, me: usize, error: &SendError) {
+    let (fragment, limit) = world.life(me, |life| (life.fragment.is_some(), life.settings.limit));
+    let right = match *error {
+        SendError::NotOpen(state) => state == app.state() && state != State::Open,
+        SendError::InsideFragmented => fragment,
+        SendError::TooBig { len, limit: told } => told == limit && len > limit,
+        SendError::QueueFull { queued, len, limit: told } => {
+            // Not so for a user who will not hear of it.
+            if app.state() == State::Open && world.life(me, |life| life.phase == Phase::Open) {
+                world.life(me, |life| life.owes_drain = true);
+            }
+            world.cover("refused: the queue is full");
+            told == limit && queued + len > limit && queued == app.queued_bytes()
+        }
+        _ => false,
+    };
+    world.expect(right, || format!("{me}: refused for no reason: {error:?} when {:?}", app.state()));
+}
+
+fn ping(world: &World, app: &mut Context<'_>, me: usize) {
+    let payload = payload(world, 'c', 0);
+    world.life(me, |life| life.direct.push_back(payload.clone()));
+    if let Err(error) = app.ping(&payload) {
+        world.life(me, |life| life.direct.pop_back());
+        refused(world, app, me, &error);
+    }
+}
+
+/// Begins a message in fragments, or ends the one that was begun.
+fn fragments(world: &World, app: &mut Context<'_>, me: usize) {
+    let begun = world.life(me, |life| life.fragment.clone());
+    let (kind, half) = match begun {
+        None => (Some(Kind::Binary), payload(world, 'c', 4)),
+        Some(_) => (None, b"the end".to_vec()),
+    };
+    if let Some(begun) = &begun {
+        let whole = [begun, &half[..]].concat();
+        world.life(me, |life| life.direct.push_back(whole));
+    }
+    let sent = app.send_fragment(kind, &half, kind.is_none());
+    match (sent, begun) {
+        (Ok(()), None) => world.life(me, |life| life.fragment = Some(half)),
+        (Ok(()), Some(_)) => world.life(me, |life| life.fragment = None),
+        (Err(error), begun) => {
+            if begun.is_some() {
+                world.life(me, |life| life.direct.pop_back());
+            }
+            refused(world, app, me, &error);
+        }
+    }
+}
+
+/// Sends through a sender; `state` is that of the connection where that is known for sure.
+pub fn send_from_afar(world: &World, sender: &Sender, me: usize, state: Option<State>) {
+    let bytes = payload(world, 's', size(world));
+    let message = match world.dice.below(5) {
+        0 if bytes.len() <= 125 => OwnedMessage::Ping(bytes.clone().into()),
+        1 => OwnedMessage::Text(String::from_utf8_lossy(&bytes).as_ref().into()),
+        _ => OwnedMessage::Binary(bytes.clone().into()),
+    };
+    let turn = world.turn.get();
+    world.life(me, |life| life.promised.push_back(Promise { payload: bytes.clone(), turn, kept: false }));
+    let sent = sender.send(message.clone());
+    world.log(|| {
+        format!("{me}: sender sends {} bytes: {:?}", bytes.len(), sent.as_ref().map_err(|it| &it.reason))
+    });
+    let Err(refused) = sent else { return };
+    let (limit, phase) = world.life(me, |life| {
+        life.promised.pop_back();
+        (life.settings.limit, life.phase)
+    });
+    world.expect(refused.message == message, || format!("{me}: another message came back: {refused:?}"));
+    let right = match refused.reason {
+        SendError::NotOpen(told) => {
+            state.is_none_or(|state| state != State::Open) && (told == State::Closed || phase != Phase::Over)
+        }
+        SendError::TooBig { len, limit: told } => told == limit && len > limit,
+        SendError::QueueFull { queued, len, limit: told } => told == limit && queued + len > limit,
+        _ => false,
+    };
+    world.expect(right, || format!("{me}: refused for no reason: {:?} when {phase:?}", refused.reason));
+}
+
+fn some_close(world: &World) -> (Close, Option<u16>, Option<Duration>) {
+    let dice = &world.dice;
+    let code = dice.pick(&[Some(1000), Some(1001), Some(3001), Some(4000), None]);
+    let mut close = match code {
+        Some(code) => Close::from((CloseCode::from(code), "done")),
+        None => Close::without_code(),
+    };
+    let timeout = dice.pick(&[None, Some(0), Some(100), Some(1000), Some(5000)]).map(Duration::from_millis);
+    if let Some(timeout) = timeout {
+        close = close.timeout(timeout);
+    }
+    (close, code, timeout)
+}
+
+fn close(world: &World, app: &mut Context<'_>, me: usize) {
+    if world.dice.one_in(5) {
+        let bad = world.dice.pick(&[0_u16, 999, 1005, 1006, 1015, 5000]);
+        let before = app.state();
+        let refused = app.close_with(CloseCode::from(bad));
+        let right = refused == Err(SendError::InvalidCloseCode(bad)) && app.state() == before;
+        return world.expect(right, || format!("{me}: closing with {bad}: {refused:?}, {:?}", app.state()));
+    }
+    let was = app.state();
+    world.closes(me, was, true);
+    let (close, code, timeout) = some_close(world);
+    world.life(me, |life| {
+        life.closed = Some(Asked { turn: world.turn.get(), directly: true });
+        life.codes.push(code);
+        let timeout = timeout.unwrap_or(life.settings.close);
+        life.longest_close = life.longest_close.max(timeout);
+        if was == State::Open && life.phase == Phase::Open {
+            life.end_by = Some(world.now() + timeout);
+        }
+    });
+    world.log(|| format!("{me}: closes with {code:?} within {timeout:?} when {was:?}"));
+    let closed = app.close_with(close);
+    world.expect(closed.is_ok(), || format!("{me}: closing: {closed:?}"));
+    let after = if was == State::Open { State::Closing } else { was };
+    world.expect(app.state() == after, || format!("{me}: closed when {was:?}, then {:?}", app.state()));
+}
+
+pub fn close_from_afar(world: &World, sender: &Sender, me: usize) {
+    let (close, code, timeout) = some_close(world);
+    world.closes(me, State::Open, false);
+    world.life(me, |life| {
+        let turn = world.turn.get();
+        life.closed = life.closed.or(Some(Asked { turn, directly: false }));
+        life.codes.push(code);
+        life.longest_close = life.longest_close.max(timeout.unwrap_or_default());
+    });
+    world.log(|| format!("{me}: sender closes with {code:?} within {timeout:?}"));
+    let closed = sender.close_with(close);
+    world.expect(closed.is_ok(), || format!("{me}: closing: {closed:?}"));
+}
+
+fn remove(world: &World, app: &mut Context<'_>, me: usize) {
+    let known = world.someone();
+    let own = app.id();
+    match known.filter(|(other, _)| *other != me && world.dice.one_in(2)) {
+        None => {
+            world.removed(me);
+            app.remove();
+        }
+        Some((other, id)) => {
+            world.log(|| format!("{me}: removes {other}"));
+            let gone = world.life(other, |life| life.is_gone());
+            let removed = app.apps().remove(id);
+            world.expect(own != id && !(removed && gone), || format!("{other} was removed after its end"));
+            if removed {
+                world.removed(other);
+            }
+        }
+    }
+}
+
+fn stop(world: &World, app: &mut Context<'_>, me: usize) {
+    let timeout = Duration::from_millis(world.dice.pick(&PAUSES));
+    let how = world.dice.below(4);
+    world.log(|| format!("{me}: stops the reactor, in way {how}, {timeout:?}"));
+    match how {
+        0 => {
+            world.stops(true);
+            app.apps().stop();
+        }
+        1 => {
+            world.drains(timeout, true);
+            app.apps().stop_within(timeout);
+        }
+        2 => {
+            let sender = sender(world, app, me);
+            if sender.reactor().is_some() {
+                world.stops(false);
+            }
+            sender.stop();
+        }
+        _ => {
+            let sender = sender(world, app, me);
+            if sender.reactor().is_some() {
+                world.drains(timeout, false);
+            }
+            sender.stop_within(timeout);
+        }
+    }
+}
+
+/// Adds an app, if there are not too many.
+pub fn add(world: &World, apps: &mut Apps) {
+    if world.over.get() || world.lives.borrow().len() >= MOST_APPS {
+        return;
+    }
+    let settings = Settings::draw(&world.dice);
+    let actions = 6 + world.dice.below(40) as u32;
+    let me = world.new_life(settings.clone(), actions);
+    let mut app = user::app(me);
+    if world.dice.one_in(3) {
+        let sender = app.sender();
+        world.life(me, |life| life.sender = Some(sender.clone()));
+        send_from_afar(world, &sender, me, Some(State::Connecting));
+        if world.dice.one_in(6) {
+            close_from_afar(world, &sender, me);
+            world.cover("closed before the start");
+        }
+        if world.dice.one_in(4) {
+            run_later(world, &sender, me);
+        }
+    }
+    match apps.add(app, &settings.options(me)) {
+        Ok(id) => world.added(me, id),
+        Err(error) => world.breach(format!("{me} was refused: {error}")),
+    }
+}
+
+fn with_another(world: &World, app: &mut Context<'_>, me: usize) {
+    let Some((other, id)) = world.someone() else { return };
+    let what = world.dice.below(10);
+    let worked = app.apps().with(id, |app| match what {
+        0 => close(world, app, other),
+        1..3 => ping(world, app, other),
+        _ => send(world, app, other),
+    });
+    let (gone, silent) = world.life(other, |life| (life.is_gone(), world.may_end_silently(life)));
+    let right = if worked.is_some() { !gone && other != me } else { gone || silent || other == me };
+    world.expect(right, || format!("{me} reached {other}: {}, gone: {gone}", worked.is_some()));
+}
+
+fn set_timer(world: &World, app: &mut Context<'_>, me: usize) {
+    let after = Duration::from_millis(world.dice.pick(&PAUSES));
+    let token = world.payload_token();
+    let (due, epoch) = (world.now() + after, world.life(me, |life| life.closes));
+    let alive = world.alive.clone();
+    let id = app.set_timeout(after, move |app| {
+        let _held = &alive;
+        let world = crate::world::world();
+        world.arrive(app, me, Callback::Timer);
+        world.timer(me, token);
+        act(&world, app, me, Callback::Timer)
+    });
+    world.life(me, |life| life.timers.push(Timer { token, id: Some(id), due, epoch }));
+}
+
+/// An interval that cancels itself after three times.
+fn interval(world: &World, app: &mut Context<'_>, me: usize) {
+    let every = Duration::from_millis(world.dice.pick(&[0, 100, 700]));
+    let alive = world.alive.clone();
+    let (mut times, mut due, mut own) = (0, world.now() + every, None);
+    let epoch = world.life(me, |life| life.closes);
+    let slot = std::rc::Rc::new(std::cell::Cell::new(None));
+    let name = slot.clone();
+    let id = app.set_interval(every, move |app| {
+        let _held = &alive;
+        let world = crate::world::world();
+        world.arrive(app, me, Callback::Timer);
+        let now = world.now();
+        let right = now == due && times < 3 && world.life(me, |life| life.closes) == epoch;
+        world.expect(right, || format!("{me}: interval at {now:?} instead of {due:?}, {times} times before"));
+        (times, due) = (times + 1, due + every);
+        own = own.or(name.take());
+        if times == 3 {
+            let cancelled = own.is_some_and(|own| app.cancel(own));
+            world.expect(cancelled, || format!("{me}: an interval could not be cancelled"));
+            world.cover("an interval was cancelled");
+        }
+    });
+    slot.set(Some(id));
+}
+
+/// Has a closure run on the loop.
+pub fn run_later(world: &World, sender: &Sender, me: usize) {
+    let alive = world.alive.clone();
+    world.log(|| format!("{me}: has a closure run"));
+    sender.run(move |app| {
+        let _held = &alive;
+        let world = crate::world::world();
+        world.arrive(app, me, Callback::Work);
+        act(&world, app, me, Callback::Work)
+    });
+}
+
+/// What another thread does, between turns or while the loop waits.
+pub fn act_from_afar(me: usize) {
+    let world = world();
+    world.something_done();
+    let Some(sender) = world.life(me, |life| life.sender.clone()) else { return };
+    let turn = world.turn.get();
+    match world.dice.below(if world.calm { 30 } else { 16 }) {
+        0..2 => close_from_afar(&world, &sender, me),
+        2 => {
+            world.life(me, |life| life.removal = life.removal.or(Some(turn)));
+            sender.remove();
+        }
+        3 if sender.reactor().is_some() => {
+            let timeout = Duration::from_millis(world.dice.pick(&PAUSES));
+            world.log(|| format!("{me}: another thread stops the reactor within {timeout:?}"));
+            world.drains(timeout, false);
+            sender.stop_within(timeout);
+        }
+        4 => {
+            if let Some(reactor) = sender.reactor() {
+                reactor.run(|apps| add(&crate::world::world(), apps));
+            }
+        }
+        5..8 => run_later(&world, &sender, me),
+        _ => {
+            for _ in 0..world.dice.pick(&[1, 2, 10]) {
+                send_from_afar(&world, &sender, me, None);
+            }
+        }
+    }
+}

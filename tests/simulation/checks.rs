@@ -1,0 +1,391 @@
+//! What callbacks are told, against what is known.
+
+use std::time::Duration;
+
+use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, State, Timeout, UpgradeError};
+use websocket_testkit::sim::Tapped;
+
+use crate::life::{Life, Phase};
+use crate::wire::{Heard, Said};
+use crate::world::{Callback, ON_PURPOSE, World};
+
+impl World {
+    /// An attempt begins; its number.
+    pub fn begin(&self, me: usize) -> u32 {
+        self.something_done();
+        let (now, turn) = (self.now(), self.turn.get());
+        let draining = self.drains_since_before(turn);
+        let (wrong, begun) = self.life(me, |life| {
+            let closed = life.closed.is_some_and(|asked| asked.directly || asked.turn.max(life.added) < turn);
+            let wrong = match life.phase {
+                _ if closed => Some("after the user's close"),
+                _ if draining => Some("although the reactor stops"),
+                Phase::Idle => None,
+                Phase::Waiting if life.retry_at == Some(now) => None,
+                Phase::Waiting => Some("at another time than on_close was told"),
+                _ => Some("out of turn"),
+            };
+            let wrong = wrong.map(|wrong| format!("{wrong}: {:?}, {:?}", life.phase, life.retry_at));
+            life.begin(now);
+            (wrong, life.begun)
+        });
+        self.log(|| format!("{me}: attempt {begun} begins"));
+        if let Some(wrong) = wrong {
+            self.breach(format!("{me}: an attempt begins {wrong}"));
+        }
+        if begun > 1 {
+            self.cover("retried");
+        }
+        begun
+    }
+
+    /// A callback of `me`, before anything else about it is looked at.
+    pub fn arrive(&self, app: &Context<'_>, me: usize, callback: Callback) {
+        self.something_done();
+        let (state, turn) = (app.state(), self.turn.get());
+        self.log(|| format!("{me}: {} ({state:?})", callback.name()));
+        let retry_at = app.retry_at().map(|at| self.now() + at.saturating_duration_since(app.now()));
+        let wrong = self.life(me, |life| {
+            if *life.id.get_or_insert(app.id()) != app.id() {
+                return Some("another app's context");
+            }
+            if std::mem::replace(&mut life.owes_reconnect, false) != (callback == Callback::Reconnect) {
+                return Some("on_reconnect comes right after on_open of a later connection, and only then");
+            }
+            let (of_connection, ends) = match callback {
+                Callback::Open | Callback::Close | Callback::Timer | Callback::Work => {
+                    (false, callback == Callback::Close)
+                }
+                _ => (true, false),
+            };
+            let open_or_closing = matches!(state, State::Open | State::Closing);
+            match (life.phase, callback) {
+                _ if life.removal.is_some_and(|asked| asked + 1 < turn) => {
+                    Some("after its removal by a sender")
+                }
+                _ if life.stopped_by.is_some_and(|by| by < turn) => Some("after the reactor was stopped"),
+                _ if life.owes_error.is_some() => Some("although on_error is due"),
+                _ if life.panicked.is_some() && !ends => Some("after a panic"),
+                (Phase::Over | Phase::Removed, _) => Some("after the last callback"),
+                _ if !ends && !app.is_running() => Some("of an app that is not running"),
+                _ if !ends && app.attempts().started != life.begun => Some("with a wrong number of attempts"),
+                (Phase::Idle | Phase::Trying | Phase::Open, Callback::Close) if state == State::Closed => {
+                    None
+                }
+                (Phase::Trying, Callback::Open) if state == State::Open => None,
+                (Phase::Open, _) if of_connection && life.failure.is_some() => Some("after the failure"),
+                (Phase::Open, Callback::Drain) if state == State::Open => None,
+                (Phase::Open, _) if of_connection && open_or_closing => None,
+                (Phase::Idle | Phase::Trying, Callback::Timer | Callback::Work)
+                    if state == State::Connecting =>
+                {
+                    None
+                }
+                (Phase::Open, Callback::Timer | Callback::Work) if open_or_closing => None,
+                (Phase::Waiting, Callback::Timer | Callback::Work)
+                    if state == State::Closed && retry_at == life.retry_at && retry_at.is_some() =>
+                {
+                    None
+                }
+                _ => Some("out of turn"),
+            }
+            .map(|wrong| match wrong {
+                "out of turn" if state == State::Connecting => "out of turn, when connecting",
+                wrong => wrong,
+            })
+        });
+        if let Some(wrong) = wrong {
+            let phase = self.life(me, |life| life.phase);
+            self.breach(format!("{me}: {} {wrong}; {phase:?}, {state:?}", callback.name()));
+        }
+        if matches!(callback, Callback::Timer | Callback::Work | Callback::Drain) {
+            self.cover(&format!("{} while {}", callback.name(), self.step(me)));
+        }
+    }
+
+    pub fn opened(&self, app: &Context<'_>, me: usize, open: &Open<'_>) {
+        let now = self.now();
+        let wires = self.wires.borrow();
+        let wrong = self.life(me, |life| {
+            life.phase = Phase::Open;
+            life.opened += 1;
+            life.opened_at = Some(now);
+            life.owes_reconnect = life.opened > 1;
+            let upgraded = life.wire.and_then(|index| wires.get(&index)).is_some_and(|wire| wire.upgraded);
+            let (started, opened) = (open.attempts.started, open.attempts.opened);
+            let right = upgraded
+                && open.response.status.as_u16() == 101
+                && open.attempts == app.attempts()
+                && (started, opened) == (life.begun, life.opened)
+                && open.attempts.is_reconnect() == life.owes_reconnect
+                && now <= life.began_at + life.settings.attempt;
+            (!right)
+                .then(|| format!("{:?}, upgraded: {upgraded}, begun at {:?}", open.attempts, life.began_at))
+        });
+        if let Some(wrong) = wrong {
+            self.breach(format!("{me}: opened: {wrong}"));
+        }
+        self.cover(if open.attempts.is_reconnect() { "opened again" } else { "opened" });
+    }
+
+    /// The first callback that is due for what has been read.
+    fn next_heard(&self, me: usize, told: &Heard) {
+        let due = self.life(me, |life| life.heard.pop_front());
+        self.expect(due.as_ref() == Some(told), || format!("{me}: told {told:?} instead of {due:?}"));
+    }
+
+    pub fn data(&self, me: usize, payload: &[u8], opcode: Opcode, fin: bool) {
+        let right = self.life(me, |life| match life.heard.front() {
+            Some(Heard::Message(kind, whole)) => fin && Opcode::from(*kind) == opcode && whole == payload,
+            Some(Heard::Fragment { kind, payload: part, last, .. }) => {
+                fin == *last && Opcode::from(*kind) == opcode && part == payload
+            }
+            _ => false,
+        });
+        self.expect(right, || format!("{me}: on_data with {} bytes, {opcode:?}, {fin}", payload.len()));
+    }
+
+    pub fn message(&self, me: usize, message: Message<'_>) {
+        let payload = message.as_bytes().to_vec();
+        let digits = payload.iter().skip(1).map_while(|byte| char::from(*byte).to_digit(10));
+        let number = digits.fold(0, |number, digit| number * 10 + digit);
+        let singly = self.life(me, |life| life.settings.fragments);
+        let last = self.life(me, |life| std::mem::replace(&mut life.last_heard, number));
+        // Fragments that are delivered singly are not counted.
+        let right = payload.first() == Some(&b'm') && (number == last + 1 || (singly && number > last));
+        self.expect(right, || format!("{me}: message {number} after {last}"));
+        self.next_heard(me, &Heard::Message(message.kind(), payload));
+        self.cover("heard: messages");
+    }
+
+    pub fn fragment(&self, me: usize, fragment: Fragment<'_>) {
+        let Fragment { kind, payload, first, last, .. } = fragment;
+        self.next_heard(me, &Heard::Fragment { kind, payload: payload.to_vec(), first, last });
+        self.cover("heard: fragments");
+    }
+
+    pub fn ping(&self, me: usize, payload: &[u8]) {
+        self.next_heard(me, &Heard::Ping(payload.to_vec()));
+        self.cover("heard: pings");
+    }
+
+    pub fn pong(&self, me: usize, payload: &[u8]) {
+        self.next_heard(me, &Heard::Pong(payload.to_vec()));
+        self.cover("heard: pongs");
+    }
+
+    /// `on_error`
+    pub fn failed(&self, app: &Context<'_>, me: usize, error: &Error) {
+        self.something_done();
+        self.log(|| format!("{me}: on_error ({:?}): {error:?}", app.state()));
+        let step = self.step(me);
+        let (now, owed) = (self.now(), self.life(me, |life| life.owes_error.take()));
+        let running = app.is_running();
+        let wrong = self.life(me, |life| match error {
+            _ if life.is_gone() => Some("after the last callback"),
+            _ if !running => Some("of an app that is not running"),
+            Error::Callback(error) => {
+                (owed.as_ref() != Some(&error.to_string())).then_some("of another callback's error")
+            }
+            _ if owed.is_some() => Some("in place of a callback's error"),
+            Error::CallbackPanicked(text) => {
+                let right = text == ON_PURPOSE && life.panicked == Some(false);
+                life.failure.get_or_insert_with(|| format!("{error:?}"));
+                (!right).then_some("of a panic that nobody has asked for")
+            }
+            _ if life.panicked.is_some() => Some("after a panic"),
+            _ if life.failure.is_some() => Some("for a second time"),
+            _ if !matches!(life.phase, Phase::Trying | Phase::Open) => Some("out of turn"),
+            _ => {
+                life.failure = Some(format!("{error:?}"));
+                life.broken_protocol = matches!(error, Error::Protocol(_));
+                None
+            }
+        });
+        if let Some(wrong) = wrong {
+            self.breach(format!("{me}: on_error {wrong}, {error:?} while {step}"));
+        }
+        if !matches!(error, Error::Callback(_) | Error::CallbackPanicked(_)) {
+            let right = self.is_plausible(me, step, now, error);
+            self.expect(right, || format!("{me}: not so: {error:?} while {step}"));
+            self.cover(&format!("failed while {step}: {}", kind(error)));
+        }
+    }
+
+    fn is_plausible(&self, me: usize, step: &str, now: Duration, error: &Error) -> bool {
+        let wires = self.wires.borrow();
+        let conversations = self.conversations.borrow();
+        self.life(me, |life| {
+            let Life { settings, began_at, .. } = &*life;
+            let wire = life.wire.and_then(|index| wires.get(&index));
+            let garbage = life.wire.and_then(|index| conversations.get(&index)).is_some_and(|it| it.garbage);
+            let trying = life.phase == Phase::Trying;
+            match error {
+                Error::Url(_) => trying,
+                Error::Resolve { .. } => life.resolves_at.is_some(),
+                Error::Connect { .. } => {
+                    trying && wire.is_none() && life.resolves_at.is_none_or(|at| at <= now)
+                }
+                Error::Upgrade(_) => trying,
+                Error::Timeout(Timeout::Attempt) => trying && now == *began_at + settings.attempt,
+                Error::Timeout(Timeout::Resolve) => {
+                    step == "resolving" && now == *began_at + settings.resolve
+                }
+                Error::Timeout(Timeout::Connect) => {
+                    trying && wire.is_none() && now >= *began_at + settings.connect
+                }
+                Error::Timeout(Timeout::Upgrade) => trying && now >= *began_at + settings.upgrade,
+                Error::Timeout(Timeout::Pong) => {
+                    let silent_since =
+                        wire.map(|wire| if settings.pong_only { *began_at } else { wire.last_read });
+                    let timeout = settings.ping.and_then(|(_, timeout)| timeout);
+                    step == "open"
+                        && timeout.zip(silent_since).is_some_and(|(timeout, since)| now >= since + timeout)
+                }
+                Error::Timeout(Timeout::Write) => {
+                    step == "open" && wire.is_some_and(|wire| now >= wire.last_written + settings.write)
+                }
+                Error::Timeout(Timeout::Close) => {
+                    life.phase == Phase::Open && (life.closed.is_some() || self.may_stop())
+                }
+                Error::Protocol(_) => {
+                    let allowed =
+                        garbage || settings.max_message < 1000 || wire.is_some_and(|wire| wire.broken);
+                    life.phase == Phase::Open && allowed
+                }
+                Error::Io(_) => trying || step == "open",
+                Error::EndOfStream => step == "open",
+                _ => false,
+            }
+        })
+    }
+
+    pub fn timer(&self, me: usize, token: u64) {
+        let now = self.now();
+        let (timer, epoch) = self.life(me, |life| {
+            let index = life.timers.iter().position(|timer| timer.token == token);
+            (index.map(|index| life.timers.swap_remove(index)), life.closes)
+        });
+        let right = timer.as_ref().is_some_and(|timer| timer.due == now && timer.epoch == epoch);
+        self.expect(right, || {
+            let of = timer.map(|timer| (timer.due, timer.epoch));
+            format!("{me}: a timer of {of:?} fired at {now:?}, {epoch}")
+        });
+    }
+
+    /// The client has used one of its streams.
+    pub fn tapped(&self, index: usize, what: Tapped<'_>) {
+        self.something_done();
+        let now = self.now();
+        let mut wires = self.wires.borrow_mut();
+        let wire = wires.entry(index).or_default();
+        match what {
+            Tapped::Written(bytes) => {
+                self.log(|| format!("connection {index}: {} bytes written", bytes.len()));
+                for said in wire.written(bytes, now) {
+                    let (me, attempt) = (wire.me, wire.attempt);
+                    let server_code = wire.close_read.as_ref().map(|(code, _)| *code);
+                    self.said(index, me, attempt, said, server_code);
+                }
+            }
+            Tapped::Read(bytes) => {
+                self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
+                let (singly, limit) = wire.me.map_or((false, 0), |me| {
+                    self.life(me, |life| (life.settings.fragments, life.settings.max_message))
+                });
+                // What is read after the failure is for nobody.
+                let attempt = wire.attempt;
+                let listens = |me| {
+                    self.life(me, |life| {
+                        life.failure.is_none() && life.begun == attempt && life.wire == Some(index)
+                    })
+                };
+                if wire.me.is_none_or(listens) {
+                    let heard = wire.read(bytes, now, singly, limit);
+                    if let Some(me) = wire.me {
+                        self.life(me, |life| life.heard.extend(heard));
+                    }
+                }
+            }
+        }
+    }
+
+    fn said(
+        &self,
+        index: usize,
+        me: Option<usize>,
+        attempt: u32,
+        said: Said,
+        server_code: Option<Option<u16>>,
+    ) {
+        let Some(me) = me.filter(|me| *me < self.lives.borrow().len()) else {
+            return self.breach(format!("connection {index} is nobody's"));
+        };
+        let may_stop = self.may_stop();
+        let wrong = self.life(me, |life| {
+            if life.begun != attempt || !matches!(life.phase, Phase::Trying | Phase::Open | Phase::Removed) {
+                return Some(format!("writes for attempt {attempt} in {:?} of {}", life.phase, life.begun));
+            }
+            match said {
+                Said::Wrong(what) => Some(what),
+                Said::Request { .. } => {
+                    life.wire = Some(index);
+                    let early = life.resolves_at.is_some_and(|at| self.now() < at);
+                    (early || life.phase == Phase::Open).then(|| "a request before its time".to_owned())
+                }
+                Said::Pong => None,
+                Said::Frame(payload) => {
+                    let due = match payload.first() {
+                        Some(b's') => life.promised.pop_front().map(|promise| {
+                            if promise.kept {
+                                self.cover("sent on a later connection");
+                            }
+                            promise.payload
+                        }),
+                        Some(b'c') => life.direct.pop_front(),
+                        _ if payload.len() == 8 && life.settings.ping.is_some() => return None,
+                        _ => None,
+                    };
+                    (due.as_ref() != Some(&payload)).then(|| {
+                        let text = String::from_utf8_lossy(&payload).chars().take(20).collect::<String>();
+                        let due =
+                            due.map(|due| String::from_utf8_lossy(&due).chars().take(20).collect::<String>());
+                        format!("writes {text} instead of {due:?}")
+                    })
+                }
+                Said::Close(code) => {
+                    let known = life.codes.contains(&code)
+                        || server_code == Some(code)
+                        || match code {
+                            Some(1001) => may_stop || life.stopped_by.is_some(),
+                            Some(1011) => life.panicked.is_some(),
+                            Some(1002 | 1007 | 1009) => life.broken_protocol,
+                            _ => false,
+                        };
+                    let lost = life.direct.len();
+                    (!known || lost > 0).then(|| format!("closes with {code:?} before {lost} messages"))
+                }
+            }
+        });
+        if let Some(wrong) = wrong {
+            self.breach(format!("{me}, connection {index}: {wrong}"));
+        }
+    }
+}
+
+/// The name of an error, for the coverage.
+fn kind(error: &Error) -> String {
+    match error {
+        Error::Timeout(timeout) => format!("{timeout:?} timeout"),
+        Error::Upgrade(UpgradeError::Status { response, .. }) => {
+            format!("status {}", response.status.as_u16())
+        }
+        Error::Io(error) => format!("{:?}", error.kind()),
+        Error::Connect { source, .. } => format!("Connect({:?})", source.kind()),
+        Error::Resolve { .. } => "Resolve".to_owned(),
+        Error::Protocol(_) => "Protocol".to_owned(),
+        Error::Url(_) => "Url".to_owned(),
+        Error::Upgrade(error) => format!("Upgrade({error:?})"),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,195 @@
+//! What is known of one app: what it was promised, and what it may be told next.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use websocket_app::{AppId, Sender, TimerId, Verdict};
+
+use crate::settings::{Ending, Settings};
+use crate::wire::Heard;
+
+/// Where the app is, in the words of the life cycle.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    /// Added; no attempt has begun.
+    Idle,
+    /// From the beginning of an attempt to `on_open`.
+    Trying,
+    /// From `on_open` to `on_close`.
+    Open,
+    /// The attempt is over, and another follows.
+    Waiting,
+    Over,
+    Removed,
+}
+
+/// Something that a sender asked for, which is done when the loop comes to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// The turn in which it was asked for.
+    pub turn: u64,
+    /// In a callback, so that it holds at once.
+    pub directly: bool,
+}
+
+/// A message that was accepted.
+#[derive(Debug)]
+pub struct Promise {
+    pub payload: Vec<u8>,
+    pub turn: u64,
+    /// An earlier connection was lost before it was written.
+    pub kept: bool,
+}
+
+pub struct Timer {
+    pub token: u64,
+    pub id: Option<TimerId>,
+    pub due: Duration,
+    /// It is one of this many attempts, and ends with it.
+    pub epoch: u32,
+}
+
+pub struct Life {
+    pub id: Option<AppId>,
+    pub settings: Settings,
+    pub sender: Option<Sender>,
+    pub added: u64,
+    /// The user makes its streams, and no name is resolved.
+    pub own_stream: bool,
+    pub phase: Phase,
+    pub begun: u32,
+    pub opened: u32,
+    pub closes: u32,
+    /// The user's own actions that are left.
+    pub actions: u32,
+
+    // The attempt.
+    pub began_at: Duration,
+    /// When the name service answers; `None` for an attempt that asks nothing.
+    pub resolves_at: Option<Duration>,
+    pub opened_at: Option<Duration>,
+    /// When the connection was first seen to close.
+    pub closing_since: Option<Duration>,
+    /// By when a close of the user's must have ended the connection.
+    pub end_by: Option<Duration>,
+    /// The failure that `on_error` was told.
+    pub failure: Option<String>,
+    pub broken_protocol: bool,
+    pub wire: Option<usize>,
+    pub heard: VecDeque<Heard>,
+    /// The number of the last message that was delivered.
+    pub last_heard: u32,
+    /// What was sent in callbacks and is not wholly written, in its order.
+    pub direct: VecDeque<Vec<u8>>,
+    /// The first half of a message that is sent in two fragments.
+    pub fragment: Option<Vec<u8>>,
+    pub owes_drain: bool,
+    /// The turn after which all was seen to be written, although `on_drain` was still due.
+    pub empty_since: Option<u64>,
+    /// Since when bytes have been waiting to be written.
+    pub queued_since: Option<Duration>,
+    /// When bytes were last seen to wait, which pings may have been behind.
+    pub queued_at: Duration,
+
+    // Told or promised.
+    /// What senders were promised and is not wholly written, in its order.
+    pub promised: VecDeque<Promise>,
+    pub timers: Vec<Timer>,
+    /// The error that a callback has returned, and `on_error` is due with.
+    pub owes_error: Option<String>,
+    pub owes_reconnect: bool,
+    /// A callback has panicked; `true` when it was `on_error`.
+    pub panicked: Option<bool>,
+    pub closed: Option<Asked>,
+    pub removal: Option<u64>,
+    /// By the end of this turn the reactor has stopped.
+    pub stopped_by: Option<u64>,
+    /// Codes that the user wanted to close with.
+    pub codes: Vec<Option<u16>>,
+    pub longest_close: Duration,
+
+    // Reconnecting.
+    pub asked: Option<(Ending, Verdict)>,
+    pub failures: u32,
+    pub failing_since: Option<Duration>,
+    pub retry_at: Option<Duration>,
+}
+
+impl Life {
+    pub fn new(settings: Settings, turn: u64, actions: u32) -> Self {
+        Self {
+            longest_close: settings.close,
+            settings,
+            added: turn,
+            actions,
+            id: None,
+            own_stream: false,
+            sender: None,
+            phase: Phase::Idle,
+            begun: 0,
+            opened: 0,
+            closes: 0,
+            began_at: Duration::ZERO,
+            resolves_at: None,
+            opened_at: None,
+            closing_since: None,
+            end_by: None,
+            failure: None,
+            broken_protocol: false,
+            wire: None,
+            heard: VecDeque::new(),
+            last_heard: 0,
+            direct: VecDeque::new(),
+            fragment: None,
+            owes_drain: false,
+            empty_since: None,
+            queued_since: None,
+            queued_at: Duration::ZERO,
+            promised: VecDeque::new(),
+            timers: Vec::new(),
+            owes_error: None,
+            owes_reconnect: false,
+            panicked: None,
+            closed: None,
+            removal: None,
+            stopped_by: None,
+            codes: Vec::new(),
+            asked: None,
+            failures: 0,
+            failing_since: None,
+            retry_at: None,
+        }
+    }
+
+    /// Another attempt begins.
+    pub fn begin(&mut self, now: Duration) {
+        self.phase = Phase::Trying;
+        self.begun += 1;
+        self.began_at = now;
+        self.resolves_at = None;
+        self.opened_at = None;
+        self.closing_since = None;
+        self.end_by = None;
+        self.failure = None;
+        self.broken_protocol = false;
+        self.wire = None;
+        self.heard.clear();
+        self.last_heard = 0;
+        self.direct.clear();
+        self.fragment = None;
+        self.owes_drain = false;
+        self.empty_since = None;
+        self.queued_since = None;
+        self.asked = None;
+        self.retry_at = None;
+    }
+
+    pub fn is_gone(&self) -> bool {
+        matches!(self.phase, Phase::Over | Phase::Removed)
+    }
+
+    /// The user has closed, and the loop has had its turn to do it.
+    pub fn is_surely_closed(&self, turn: u64) -> bool {
+        self.closed.is_some_and(|asked| asked.directly || asked.turn.max(self.added) + 1 < turn)
+    }
+}

@@ -1,0 +1,97 @@
+//! Everything that can happen to an app, in virtual time: a seed draws the network's faults, the servers, the options and what users do; what
+//! design.md promises of the life cycle is checked at every event and at the end.
+//!
+//! - `SIMULATION_SEEDS=1000000` runs that many seeds instead of the default.
+//! - `SIMULATION_SEED=123 cargo test -p websocket-tests --test simulation -- --nocapture` runs one and prints what happens.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(unreachable_pub, reason = "modules of a test are not reached from elsewhere anyway")]
+
+mod actions;
+mod checks;
+mod closing;
+mod coverage;
+mod dice;
+mod life;
+mod memory;
+mod seed;
+mod server;
+mod settings;
+mod user;
+mod wire;
+mod world;
+
+use std::env;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use coverage::Coverage;
+use world::Record;
+
+/// Seeds in CI.
+const SEEDS: u64 = 20_000;
+/// Each has worlds of its own.
+const THREADS: usize = 2;
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+/// The line that runs a seed again, and what went wrong.
+fn complaint(seed: u64, breach: &str) -> String {
+    format!(
+        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation -- --nocapture  # {breach}"
+    )
+}
+
+#[test]
+fn every_seed_keeps_the_promises_of_the_life_cycle() {
+    if let Some(seed) = number("SIMULATION_SEED") {
+        let report = seed::run(seed, Record::Print).map_err(|(breach, _)| complaint(seed, &breach));
+        let report = report.unwrap_or_else(|complaint| panic!("{complaint}"));
+        return print!("{} turns\n{}", report.turns, report.coverage.lines());
+    }
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let next = AtomicU64::new(0);
+    let work = || {
+        let mut coverage = Coverage::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return Ok(coverage);
+            }
+            match seed::run(seed, Record::Nothing) {
+                Ok(report) => coverage.add(report.coverage),
+                Err((breach, _)) => {
+                    // The other threads finish theirs.
+                    next.store(seeds, Ordering::Relaxed);
+                    return Err(complaint(seed, &breach));
+                }
+            }
+        }
+    };
+    let results: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("the thread lives")).collect()
+    });
+    let mut coverage = Coverage::default();
+    for result in results {
+        coverage.add(result.unwrap_or_else(|complaint| panic!("{complaint}")));
+    }
+    println!("{}", coverage.lines());
+    if seeds >= SEEDS {
+        assert_eq!(coverage.missing(), [""; 0], "the simulation has become poorer");
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_run_each_time() {
+    for seed in 0..200 {
+        let logs = [(); 2].map(|()| match seed::run(seed, Record::Log) {
+            Ok(report) => report.log.expect("it was recorded"),
+            Err((breach, _)) => panic!("{}", complaint(seed, &breach)),
+        });
+        assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+    }
+}
