@@ -36,7 +36,7 @@ pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) 
     Ok(())
 }
 
-fn action(world: &World, app: &mut Context<'_>, me: usize) {
+pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
     let dice = &world.dice;
     match dice.below(if world.calm { 130 } else { 64 }) {
         0 | 1 => close(world, app, me),
@@ -51,8 +51,11 @@ fn action(world: &World, app: &mut Context<'_>, me: usize) {
         7 => add(world, app.apps()),
         8 => {
             sender(world, app, me).reactor().into_iter().for_each(|reactor| {
-                world.log(|| format!("{me}: adds an app by a handle"));
-                reactor.run(|apps| add(&crate::world::world(), apps));
+                world.log(|| format!("{me}: uses a handle"));
+                match dice.one_in(8) {
+                    true => reactor.run(|_| crate::world::world().panic_elsewhere()),
+                    false => reactor.run(|apps| add(&crate::world::world(), apps)),
+                }
             });
         }
         9..12 => with_another(world, app, me),
@@ -377,9 +380,11 @@ fn interval(world: &World, app: &mut Context<'_>, me: usize) {
         let world = crate::world::world();
         world.arrive(app, me, Callback::Timer);
         let now = world.now();
-        let right = now == due && times < 3 && world.life(me, |life| life.closes) == epoch;
+        let right = world.is_time(due) && times < 3 && world.life(me, |life| life.closes) == epoch;
         world.expect(right, || format!("{me}: interval at {now:?} instead of {due:?}, {times} times before"));
-        (times, due) = (times + 1, due + every);
+        // What was missed is not made up for.
+        let next = if due + every < now { now + every } else { due + every };
+        (times, due) = (times + 1, next);
         own = own.or(name.take());
         if times == 3 {
             let cancelled = own.is_some_and(|own| app.cancel(own));
@@ -414,7 +419,7 @@ pub fn act_from_afar(me: usize) {
             world.life(me, |life| life.removal = life.removal.or(Some(turn)));
             sender.remove();
         }
-        3 if sender.reactor().is_some() => {
+        3 if sender.reactor().is_some() && !world.sleeps.get() => {
             let timeout = Duration::from_millis(world.dice.pick(&PAUSES));
             world.log(|| format!("{me}: another thread stops the reactor within {timeout:?}"));
             world.drains(timeout, false);
