@@ -197,9 +197,7 @@ pub fn send_from_afar(world: &World, sender: &Sender, me: usize, state: Option<S
     });
     world.expect(refused.message == message, || format!("{me}: another message came back: {refused:?}"));
     let right = match refused.reason {
-        SendError::NotOpen(told) => {
-            state.is_none_or(|state| state != State::Open) && (told == State::Closed || phase != Phase::Over)
-        }
+        SendError::NotOpen(told) => told != State::Open && state.is_none_or(|state| state == told),
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
         SendError::QueueFull { queued, len, limit: told } => told == limit && queued + len > limit,
         _ => false,
