@@ -83,7 +83,6 @@ pub struct Drain {
 }
 
 pub struct World {
-    pub seed: u64,
     /// Memory of this thread that is not the world's.
     pub held_before: i64,
     pub dice: Dice,
@@ -134,7 +133,6 @@ impl World {
         let dice = Dice::new(seed);
         let net = SimNet::new(dice.next());
         let world = Rc::new(Self {
-            seed,
             held_before: held(),
             calm: dice.one_in(2),
             slow: Duration::from_millis(dice.pick(&PAUSES)),
