@@ -642,3 +642,31 @@ fn the_first_sender_of_an_app_that_has_just_ended_knows_that() {
     world.reactor.run().unwrap();
     assert_eq!(*refused.borrow(), [(State::Closed, SendError::NotOpen(State::Closed))]);
 }
+
+#[test]
+fn a_sender_tells_the_state_for_which_a_message_is_refused() {
+    let reason = |sender: &Sender| sender.send_text("no").unwrap_err().reason;
+    let mut world = World::new();
+    let listener = world.net.listen(SERVER);
+    let mut app = WebSocketApp::new(URL);
+    let sender = app.sender();
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Connecting));
+    app.run_on(&mut world.reactor, &RunOptions::new().reconnect(SECOND)).unwrap();
+    world.settle();
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Connecting));
+    listener.accept().unwrap().reset();
+    world.settle();
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Closed), "while it waits to connect again");
+    world.run_for(SECOND);
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Connecting));
+    let peer = listener.accept().unwrap();
+    peer.accept_upgrade().unwrap();
+    world.settle();
+    sender.send_text("yes").unwrap();
+    sender.close();
+    world.settle();
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Closing));
+    peer.shutdown();
+    world.settle();
+    assert_eq!(reason(&sender), SendError::NotOpen(State::Closed));
+}

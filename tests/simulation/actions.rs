@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use websocket_app::{
-    Apps, CallbackResult, Close, CloseCode, Context, Kind, OwnedMessage, SendError, Sender, State,
-};
+use websocket_app::{Apps, CallbackResult, Close, CloseCode, Context, SendError, Sender, State};
 
-use crate::life::{Asked, Phase, Promise, Timer};
+use crate::life::{Asked, Phase, Timer};
+use crate::sending::{fragments, ping, send, send_from_afar};
 use crate::server::PAUSES;
 use crate::settings::Settings;
 use crate::user;
@@ -36,7 +35,7 @@ pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) 
     Ok(())
 }
 
-fn action(world: &World, app: &mut Context<'_>, me: usize) {
+pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
     let dice = &world.dice;
     match dice.below(if world.calm { 130 } else { 64 }) {
         0 | 1 => close(world, app, me),
@@ -51,8 +50,11 @@ fn action(world: &World, app: &mut Context<'_>, me: usize) {
         7 => add(world, app.apps()),
         8 => {
             sender(world, app, me).reactor().into_iter().for_each(|reactor| {
-                world.log(|| format!("{me}: adds an app by a handle"));
-                reactor.run(|apps| add(&crate::world::world(), apps));
+                world.log(|| format!("{me}: uses a handle"));
+                match dice.one_in(8) {
+                    true => reactor.run(|_| crate::world::world().panic_elsewhere()),
+                    false => reactor.run(|apps| add(&crate::world::world(), apps)),
+                }
             });
         }
         9..12 => with_another(world, app, me),
@@ -92,116 +94,6 @@ pub fn sender(world: &World, app: &mut Context<'_>, me: usize) -> Sender {
     let sender = app.sender();
     world.life(me, |life| life.sender = Some(sender.clone()));
     sender
-}
-
-fn size(world: &World) -> usize {
-    world.dice.pick(&[0, 0, 3, 10, 100, 120, 300, 1000])
-}
-
-/// A payload that occurs once.
-fn payload(world: &World, from: char, size: usize) -> Vec<u8> {
-    let number = world.messages.get() + 1;
-    world.messages.set(number);
-    format!("{from}{number}.{}", "x".repeat(size)).into_bytes()
-}
-
-fn send(world: &World, app: &mut Context<'_>, me: usize) {
-    let payload = payload(world, 'c', size(world));
-    let text = world.dice.one_in(2);
-    // What is sent may be written before `send` returns, but not before it is accepted.
-    world.life(me, |life| life.direct.push_back(payload.clone()));
-    let sent = match (text, std::str::from_utf8(&payload)) {
-        (true, Ok(text)) => app.send_text(text),
-        _ => app.send_bytes(&payload),
-    };
-    world.log(|| format!("{me}: sends {} bytes: {sent:?}", payload.len()));
-    if let Err(error) = sent {
-        world.life(me, |life| life.direct.pop_back());
-        refused(world, app, me, &error);
-    }
-}
-
-fn refused(world: &World, app: &Context<'_>, me: usize, error: &SendError) {
-    let (fragment, limit) = world.life(me, |life| (life.fragment.is_some(), life.settings.limit));
-    let right = match *error {
-        SendError::NotOpen(state) => state == app.state() && state != State::Open,
-        SendError::InsideFragmented => fragment,
-        SendError::TooBig { len, limit: told } => told == limit && len > limit,
-        SendError::QueueFull { queued, len, limit: told } => {
-            // Not so for a user who will not hear of it.
-            if app.state() == State::Open && world.life(me, |life| life.phase == Phase::Open) {
-                world.life(me, |life| life.owes_drain = true);
-            }
-            world.cover("refused: the queue is full");
-            told == limit && queued + len > limit && queued == app.queued_bytes()
-        }
-        _ => false,
-    };
-    world.expect(right, || format!("{me}: refused for no reason: {error:?} when {:?}", app.state()));
-}
-
-fn ping(world: &World, app: &mut Context<'_>, me: usize) {
-    let payload = payload(world, 'c', 0);
-    world.life(me, |life| life.direct.push_back(payload.clone()));
-    if let Err(error) = app.ping(&payload) {
-        world.life(me, |life| life.direct.pop_back());
-        refused(world, app, me, &error);
-    }
-}
-
-/// Begins a message in fragments, or ends the one that was begun.
-fn fragments(world: &World, app: &mut Context<'_>, me: usize) {
-    let begun = world.life(me, |life| life.fragment.clone());
-    let (kind, half) = match begun {
-        None => (Some(Kind::Binary), payload(world, 'c', 4)),
-        Some(_) => (None, b"the end".to_vec()),
-    };
-    if let Some(begun) = &begun {
-        let whole = [begun, &half[..]].concat();
-        world.life(me, |life| life.direct.push_back(whole));
-    }
-    let sent = app.send_fragment(kind, &half, kind.is_none());
-    match (sent, begun) {
-        (Ok(()), None) => world.life(me, |life| life.fragment = Some(half)),
-        (Ok(()), Some(_)) => world.life(me, |life| life.fragment = None),
-        (Err(error), begun) => {
-            if begun.is_some() {
-                world.life(me, |life| life.direct.pop_back());
-            }
-            refused(world, app, me, &error);
-        }
-    }
-}
-
-/// Sends through a sender; `state` is that of the connection where that is known for sure.
-pub fn send_from_afar(world: &World, sender: &Sender, me: usize, state: Option<State>) {
-    let bytes = payload(world, 's', size(world));
-    let message = match world.dice.below(5) {
-        0 if bytes.len() <= 125 => OwnedMessage::Ping(bytes.clone().into()),
-        1 => OwnedMessage::Text(String::from_utf8_lossy(&bytes).as_ref().into()),
-        _ => OwnedMessage::Binary(bytes.clone().into()),
-    };
-    let turn = world.turn.get();
-    world.life(me, |life| life.promised.push_back(Promise { payload: bytes.clone(), turn, kept: false }));
-    let sent = sender.send(message.clone());
-    world.log(|| {
-        format!("{me}: sender sends {} bytes: {:?}", bytes.len(), sent.as_ref().map_err(|it| &it.reason))
-    });
-    let Err(refused) = sent else { return };
-    let (limit, phase) = world.life(me, |life| {
-        life.promised.pop_back();
-        (life.settings.limit, life.phase)
-    });
-    world.expect(refused.message == message, || format!("{me}: another message came back: {refused:?}"));
-    let right = match refused.reason {
-        SendError::NotOpen(told) => {
-            state.is_none_or(|state| state != State::Open) && (told == State::Closed || phase != Phase::Over)
-        }
-        SendError::TooBig { len, limit: told } => told == limit && len > limit,
-        SendError::QueueFull { queued, len, limit: told } => told == limit && queued + len > limit,
-        _ => false,
-    };
-    world.expect(right, || format!("{me}: refused for no reason: {:?} when {phase:?}", refused.reason));
 }
 
 fn some_close(world: &World) -> (Close, Option<u16>, Option<Duration>) {
@@ -377,9 +269,11 @@ fn interval(world: &World, app: &mut Context<'_>, me: usize) {
         let world = crate::world::world();
         world.arrive(app, me, Callback::Timer);
         let now = world.now();
-        let right = now == due && times < 3 && world.life(me, |life| life.closes) == epoch;
+        let right = world.is_time(due) && times < 3 && world.life(me, |life| life.closes) == epoch;
         world.expect(right, || format!("{me}: interval at {now:?} instead of {due:?}, {times} times before"));
-        (times, due) = (times + 1, due + every);
+        // What was missed is not made up for.
+        let next = if due + every < now { now + every } else { due + every };
+        (times, due) = (times + 1, next);
         own = own.or(name.take());
         if times == 3 {
             let cancelled = own.is_some_and(|own| app.cancel(own));
@@ -414,7 +308,7 @@ pub fn act_from_afar(me: usize) {
             world.life(me, |life| life.removal = life.removal.or(Some(turn)));
             sender.remove();
         }
-        3 if sender.reactor().is_some() => {
+        3 if sender.reactor().is_some() && !world.sleeps.get() => {
             let timeout = Duration::from_millis(world.dice.pick(&PAUSES));
             world.log(|| format!("{me}: another thread stops the reactor within {timeout:?}"));
             world.drains(timeout, false);

@@ -21,7 +21,7 @@ impl World {
                 _ if closed => Some("after the user's close"),
                 _ if draining => Some("although the reactor stops"),
                 Phase::Idle => None,
-                Phase::Waiting if life.retry_at == Some(now) => None,
+                Phase::Waiting if life.retry_at.is_some_and(|at| self.is_time(at)) => None,
                 Phase::Waiting => Some("at another time than on_close was told"),
                 _ => Some("out of turn"),
             };
@@ -44,7 +44,7 @@ impl World {
         self.something_done();
         let (state, turn) = (app.state(), self.turn.get());
         self.log(|| format!("{me}: {} ({state:?})", callback.name()));
-        let retry_at = app.retry_at().map(|at| self.now() + at.saturating_duration_since(app.now()));
+        let retry_at = app.retry_at().map(|at| self.time_of(at));
         let wrong = self.life(me, |life| {
             if *life.id.get_or_insert(app.id()) != app.id() {
                 return Some("another app's context");
@@ -118,7 +118,7 @@ impl World {
                 && open.attempts == app.attempts()
                 && (started, opened) == (life.begun, life.opened)
                 && open.attempts.is_reconnect() == life.owes_reconnect
-                && now <= life.began_at + life.settings.attempt;
+                && !self.is_late(life.began_at + life.settings.attempt);
             (!right)
                 .then(|| format!("{:?}, upgraded: {upgraded}, begun at {:?}", open.attempts, life.began_at))
         });
@@ -227,9 +227,9 @@ impl World {
                     trying && wire.is_none() && life.resolves_at.is_none_or(|at| at <= now)
                 }
                 Error::Upgrade(_) => trying,
-                Error::Timeout(Timeout::Attempt) => trying && now == *began_at + settings.attempt,
+                Error::Timeout(Timeout::Attempt) => trying && self.is_time(*began_at + settings.attempt),
                 Error::Timeout(Timeout::Resolve) => {
-                    step == "resolving" && now == *began_at + settings.resolve
+                    life.resolves_at.is_some() && self.is_time(*began_at + settings.resolve)
                 }
                 Error::Timeout(Timeout::Connect) => {
                     trying && wire.is_none() && now >= *began_at + settings.connect
@@ -266,7 +266,7 @@ impl World {
             let index = life.timers.iter().position(|timer| timer.token == token);
             (index.map(|index| life.timers.swap_remove(index)), life.closes)
         });
-        let right = timer.as_ref().is_some_and(|timer| timer.due == now && timer.epoch == epoch);
+        let right = timer.as_ref().is_some_and(|timer| self.is_time(timer.due) && timer.epoch == epoch);
         self.expect(right, || {
             let of = timer.map(|timer| (timer.due, timer.epoch));
             format!("{me}: a timer of {of:?} fired at {now:?}, {epoch}")

@@ -26,11 +26,12 @@ impl World {
             wrong.extend(self.told_the_truth(life, wire, closed));
             wrong.extend(self.unsent(life, closed));
             wrong.extend(self.retry(life, app, closed));
-            let forgotten = life.timers.iter().any(|timer| timer.epoch == life.closes && timer.due < now);
+            let forgotten =
+                life.timers.iter().any(|timer| timer.epoch == life.closes && self.is_late(timer.due));
             if forgotten {
                 wrong.push("a timer was forgotten".to_owned());
             }
-            if life.end_by.is_some_and(|by| by < now) {
+            if life.end_by.is_some_and(|by| self.is_late(by)) {
                 wrong.push(format!("the close should have ended at {:?}", life.end_by));
             }
             if app.state() != State::Closed || app.is_running() != closed.retry_in.is_some() {

@@ -150,7 +150,12 @@ fn answer(world: &World, peer: &SimPeer, request: &Request) {
         14..17 => {
             // Frames in one packet with the response.
             let first = with(peer, |it| message(it, 20, frame::TEXT));
-            peer.write(&[accept, first, frame::ping(b"hello")].concat());
+            let mut packet = [accept, first, frame::ping(b"hello")].concat();
+            if dice.one_in(4) {
+                with(peer, |it| (it.closed, it.began) = (true, true));
+                packet.extend(frame::close(1000, "so soon"));
+            }
+            peer.write(&packet);
             opened(peer);
         }
         _ => {
@@ -214,6 +219,7 @@ fn act(peer: &SimPeer) {
     let world = world();
     let dice = &world.dice;
     let size = dice.pick(&[0, 5, 5, 30, 126, 400, 700]);
+    let huge = if dice.one_in(300) { 150_000 * (1 + dice.below(4)) } else { size };
     let opcode = dice.pick(&[frame::TEXT, frame::BINARY]);
     match dice.below(if world.calm { 34 } else { 26 }) {
         0 => {
@@ -240,7 +246,8 @@ fn act(peer: &SimPeer) {
         11 => peer.write(&frame::pong(b"unasked")),
         12..16 => fragmented(peer, size + 4, opcode, dice.one_in(2)),
         _ => {
-            let bytes = with(peer, |it| message(it, size, opcode));
+            let bytes = with(peer, |it| message(it, huge, opcode));
+            world.huge.set(world.huge.get() || huge > 100_000);
             peer.write(&bytes);
         }
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use websocket_app::dispatcher::Io;
 use websocket_app::link::{Connector as _, SocketOptions};
@@ -83,7 +83,6 @@ pub struct Drain {
 }
 
 pub struct World {
-    pub seed: u64,
     /// Memory of this thread that is not the world's.
     pub held_before: i64,
     pub dice: Dice,
@@ -104,6 +103,11 @@ pub struct World {
     pub drains: RefCell<Vec<Drain>>,
     /// A stop was asked for that ends all apps by the end of this turn.
     pub stop_until: Cell<u64>,
+    /// From when to when the loop slept last while it should have been awake.
+    pub overslept: Cell<(Duration, Duration)>,
+    pub sleeps: Cell<bool>,
+    /// A message has come that does not fit into the receive buffer.
+    pub huge: Cell<bool>,
     /// The user has had enough, and adds no more apps.
     pub over: Cell<bool>,
     /// A callback has panicked in this turn.
@@ -129,7 +133,6 @@ impl World {
         let dice = Dice::new(seed);
         let net = SimNet::new(dice.next());
         let world = Rc::new(Self {
-            seed,
             held_before: held(),
             calm: dice.one_in(2),
             slow: Duration::from_millis(dice.pick(&PAUSES)),
@@ -144,6 +147,9 @@ impl World {
             messages: Cell::new(0),
             drains: RefCell::default(),
             stop_until: Cell::new(0),
+            overslept: Cell::default(),
+            sleeps: Cell::new(false),
+            huge: Cell::new(false),
             over: Cell::new(false),
             panicked: Cell::new(false),
             coverage: RefCell::default(),
@@ -163,6 +169,36 @@ impl World {
 
     pub fn now(&self) -> Duration {
         self.net.elapsed()
+    }
+
+    /// The virtual time of an instant of the reactor's.
+    pub fn time_of(&self, instant: Instant) -> Duration {
+        instant.saturating_duration_since(self.net.now() - self.now())
+    }
+
+    /// Whether something that is due at `due` may be done now: then, or once the loop has woken up.
+    pub fn is_time(&self, due: Duration) -> bool {
+        let (now, (asleep, awake)) = (self.now(), self.overslept.get());
+        now == due || (awake == now && (asleep..now).contains(&due))
+    }
+
+    /// Whether something that was due at `due` should have been done before.
+    pub fn is_late(&self, due: Duration) -> bool {
+        due < self.now() && !self.is_time(due)
+    }
+
+    /// The loop is kept from turning for a while.
+    pub fn oversleep(&self, time: Duration) {
+        let asleep = self.now();
+        self.log(|| format!("the loop oversleeps by {time:?}"));
+        self.sleeps.set(true);
+        self.net.advance(time);
+        self.sleeps.set(false);
+        self.overslept.set((asleep, self.now()));
+        // What the loop has not heard of yet begins when it does.
+        let mut drains = self.drains.borrow_mut();
+        drains.iter_mut().filter(|drain| drain.from > self.turn.get()).for_each(|drain| drain.at += time);
+        self.cover("overslept");
     }
 
     pub fn log(&self, line: impl FnOnce() -> String) {
@@ -277,6 +313,13 @@ impl World {
             life.owes_error = None;
         });
         // Without the hook, which would print it.
+        resume_unwind(Box::new(ON_PURPOSE));
+    }
+
+    /// Panics in a closure that is no app's.
+    pub fn panic_elsewhere(&self) {
+        self.cover("panicked in a closure of the reactor's");
+        self.panicked.set(true);
         resume_unwind(Box::new(ON_PURPOSE));
     }
 

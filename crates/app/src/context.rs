@@ -173,12 +173,10 @@ impl Context<'_> {
             }
             Outbox::new(shared)
         });
-        let shared = outbox.shared();
-        if let Some(live) = &self.live {
-            shared.set_open(live.tx.state() == State::Open);
-            shared.set_output(live.tx.queued_bytes());
-        }
-        Sender(shared.clone())
+        let shared = outbox.shared().clone();
+        shared.set_state(self.state());
+        shared.set_output(self.queued_bytes());
+        Sender(shared)
     }
 
     /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the connection attempt; one that is

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -80,7 +80,8 @@ pub(crate) enum Order {
 
 /// What an app and its senders share.
 pub(crate) struct Shared {
-    open: AtomicBool,
+    /// A [`State`], as of the last turn.
+    state: AtomicU8,
     /// Bytes of the messages that are not in the output yet.
     accepted: AtomicUsize,
     /// Bytes in the connection's output, as of the last turn.
@@ -102,7 +103,7 @@ struct Mailbox {
 impl Shared {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            open: AtomicBool::new(false),
+            state: AtomicU8::new(State::Connecting as u8),
             accepted: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
@@ -114,6 +115,7 @@ impl Shared {
     pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
         let mut mailbox = self.lock();
+        self.set_state(State::Connecting);
         if !mailbox.commands.is_empty() {
             mailbox.announced = true;
             inbox.push(Job::Commands(app));
@@ -140,8 +142,14 @@ impl Shared {
         self.accepted.fetch_add(message.frame_len(), Ordering::Relaxed);
     }
 
-    pub(crate) fn set_open(&self, open: bool) {
-        self.open.store(open, Ordering::Release);
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    fn state(&self) -> State {
+        let state = self.state.load(Ordering::Acquire);
+        let known = [State::Connecting, State::Open, State::Closing];
+        known.into_iter().find(|known| *known as u8 == state).unwrap_or(State::Closed)
     }
 
     pub(crate) fn set_output(&self, bytes: usize) {
@@ -169,8 +177,8 @@ impl Shared {
     fn accept(&self, message: OwnedMessage) -> Result<(), (OwnedMessage, SendError)> {
         let len = message.frame_len();
         let mut mailbox = self.lock();
-        if !self.open.load(Ordering::Acquire) {
-            let state = if mailbox.ended { State::Closed } else { State::Connecting };
+        let state = self.state();
+        if state != State::Open {
             return Err((message, SendError::NotOpen(state)));
         }
         let (queued, limit) = (self.queued(), self.limit.load(Ordering::Relaxed));
@@ -191,7 +199,7 @@ impl Shared {
     }
 
     fn clear(&self, mailbox: &mut Mailbox) -> VecDeque<Command> {
-        self.open.store(false, Ordering::Release);
+        self.set_state(State::Closed);
         self.accepted.store(0, Ordering::Relaxed);
         self.output.store(0, Ordering::Relaxed);
         mailbox.announced = false;
@@ -354,7 +362,7 @@ impl Sender {
 
     /// Whether the connection was open when the loop last looked.
     pub fn is_open(&self) -> bool {
-        self.0.open.load(Ordering::Acquire)
+        self.0.state() == State::Open
     }
 }
 

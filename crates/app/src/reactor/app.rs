@@ -244,10 +244,14 @@ impl App {
 
     /// Tells the app's senders how far the connection is.
     pub(super) fn publish(&self) {
-        if let (Some(outbox), Stage::Live(live)) = (&self.control.outbox, &self.stage) {
-            outbox.shared().set_open(live.connection.state() == State::Open);
-            outbox.shared().set_output(live.connection.queued_bytes());
-        }
+        let Some(outbox) = &self.control.outbox else { return };
+        let (state, output) = match &self.stage {
+            Stage::Live(live) => (live.connection.state(), live.connection.queued_bytes()),
+            Stage::Over => (State::Closed, 0),
+            _ => (State::Connecting, 0),
+        };
+        outbox.shared().set_state(state);
+        outbox.shared().set_output(output);
     }
 
     /// The handler, and the context to call it with.

@@ -268,7 +268,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
-        outbox.shared().set_open(true);
+        outbox.shared().set_state(State::Open);
         if outbox.has_backlog() {
             control.mark_dirty(context.apps, context.id);
         }
