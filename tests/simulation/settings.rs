@@ -159,7 +159,7 @@ impl Policy {
                 for _ in 1..failures {
                     bound = (bound * 2).min(cap);
                 }
-                (least, bound.min(cap).max(least))
+                (least, least + bound.min(cap))
             }
         }
     }

@@ -24,7 +24,8 @@ pub enum Verdict {
     GiveUp,
     /// Another attempt follows after the policy's delay.
     Retry,
-    /// Another attempt follows after this long, or after the policy's delay if that is longer.
+    /// Another attempt follows after this long at the earliest: after a fixed delay that is longer, or with a back-off's random delay on
+    /// top, so that the clients of a busy server do not come back in the same second.
     RetryAfter(Duration),
 }
 
@@ -228,13 +229,12 @@ impl Reconnect {
             Verdict::RetryAfter(least) => least,
         };
         let delay = match self.delay {
-            Delay::Fixed(delay) => delay,
+            Delay::Fixed(delay) => delay.max(least),
             Delay::Backoff { first, cap } => {
                 let doubled = 2_u32.checked_pow(failures - 1).and_then(|times| first.checked_mul(times));
-                part(doubled.map_or(cap, |bound| bound.min(cap)), random)
+                least.saturating_add(part(doubled.map_or(cap, |bound| bound.min(cap)), random))
             }
         };
-        let delay = delay.max(least);
         let exhausted = self.max_retries.is_some_and(|most| failures > most)
             || self.max_elapsed.is_some_and(|most| elapsed.saturating_add(delay) > most);
         (!exhausted).then_some(delay)

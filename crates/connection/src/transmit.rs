@@ -40,12 +40,15 @@ pub(crate) struct Closing {
     end: u64,
     /// In place of the configured one.
     timeout: Option<Duration>,
+    /// A later close wants the end by then.
+    hurried: Option<Instant>,
 }
 
 impl Closing {
     /// When the stream is dropped, whether or not the server has answered.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        self.since.checked_add(self.timeout(config))
+        let first = self.since.checked_add(self.timeout(config));
+        [first, self.hurried].into_iter().flatten().min()
     }
 
     /// Whether the answer is waited for at all.
@@ -205,7 +208,7 @@ impl Tx {
     }
 
     /// Starts the closing handshake. The connection goes on receiving until the server's close frame comes; later messages are
-    /// refused. A connection that is closing or closed stays as it is.
+    /// refused. Of a connection that is closing already only the timeout of [`Close::timeout`] counts, if it ends sooner than the first.
     ///
     /// # Errors
     /// A code or reason that must not be sent, or a connection that is not open yet.
@@ -214,8 +217,14 @@ impl Tx {
         if self.state == State::Connecting {
             return Err(SendError::NotOpen(self.state));
         }
-        if self.state == State::Open {
-            self.send_close(Side::Client, &payload, close.timeout, env);
+        match (self.state, &mut self.closing, close.timeout) {
+            (State::Open, ..) => self.send_close(Side::Client, &payload, close.timeout, env),
+            // Nobody waits for an answer any more.
+            (State::Closing, Some(closing), Some(Duration::ZERO)) => closing.timeout = Some(Duration::ZERO),
+            (State::Closing, Some(closing), Some(timeout)) => {
+                closing.hurried = [closing.hurried, env.now.checked_add(timeout)].into_iter().flatten().min();
+            }
+            _ => {}
         }
         Ok(())
     }
@@ -225,7 +234,7 @@ impl Tx {
         self.frame(true, Opcode::Close, payload, env);
         self.state = State::Closing;
         let end = self.written + self.queued_bytes() as u64;
-        self.closing = Some(Box::new(Closing { by, since: env.now, end, timeout }));
+        self.closing = Some(Box::new(Closing { by, since: env.now, end, timeout, hurried: None }));
         self.owed_pong = None;
         self.pings.stop();
     }

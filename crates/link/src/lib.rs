@@ -18,6 +18,6 @@ pub mod tls;
 pub use crate::connector::{Connector, SystemConnector};
 pub use crate::destination::{Destination, Host, InvalidHost};
 pub use crate::eyeballs::{DEFAULT_ATTEMPT_DELAY, Eyeballs, MAX_ATTEMPT_DELAY, MIN_ATTEMPT_DELAY};
-pub use crate::resolver::{Answer, Query, Resolver, SystemResolver};
+pub use crate::resolver::{Answer, Asker, Query, Resolver, SystemResolver};
 pub use crate::socket_options::{KeepAlive, SocketOptions};
 pub use socket2;

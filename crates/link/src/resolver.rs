@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::sync::mpsc;
+use std::sync::{Arc, Weak, mpsc};
 use std::thread;
 
 /// What is to be resolved. Literal addresses never become a query.
@@ -26,17 +26,36 @@ impl Query {
 type Deliver = Box<dyn FnOnce(io::Result<Vec<SocketAddr>>) + Send>;
 
 /// Where the addresses go. It may travel to another thread; one that is dropped unsent answers with an error.
-pub struct Answer(Option<Deliver>);
+pub struct Answer {
+    deliver: Option<Deliver>,
+    wanted: Option<Weak<()>>,
+}
+
+/// Whoever waits for an [`Answer`]; when it is dropped, nobody does any more.
+#[derive(Debug)]
+pub struct Asker(#[expect(dead_code, reason = "it is alive, and that is what counts")] Arc<()>);
 
 impl Answer {
     /// An answer that calls `deliver`, on the thread that sends it.
     pub fn new(deliver: impl FnOnce(io::Result<Vec<SocketAddr>>) + Send + 'static) -> Self {
-        Self(Some(Box::new(deliver)))
+        Self { deliver: Some(Box::new(deliver)), wanted: None }
+    }
+
+    /// As [`new`](Self::new), for as long as the [`Asker`] lives.
+    pub fn with_asker(deliver: impl FnOnce(io::Result<Vec<SocketAddr>>) + Send + 'static) -> (Self, Asker) {
+        let alive = Arc::new(());
+        let wanted = Some(Arc::downgrade(&alive));
+        (Self { deliver: Some(Box::new(deliver)), wanted }, Asker(alive))
+    }
+
+    /// Whether somebody still waits: a query whose time is up need not be asked.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted.as_ref().is_none_or(|alive| alive.strong_count() > 0)
     }
 
     /// Delivers the addresses, in the order in which they are to be tried, or the reason why there are none.
     pub fn send(mut self, addresses: io::Result<Vec<SocketAddr>>) {
-        if let Some(deliver) = self.0.take() {
+        if let Some(deliver) = self.deliver.take() {
             deliver(addresses);
         }
     }
@@ -44,7 +63,7 @@ impl Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        if let Some(deliver) = self.0.take() {
+        if let Some(deliver) = self.deliver.take() {
             deliver(Err(io::Error::new(io::ErrorKind::BrokenPipe, "the resolver dropped the query")));
         }
     }
@@ -104,6 +123,9 @@ fn start() -> io::Result<mpsc::Sender<(Query, Answer)>> {
     let (sender, receiver) = mpsc::channel::<(Query, Answer)>();
     thread::Builder::new().name("websocket-resolver".into()).spawn(move || {
         for (query, answer) in receiver {
+            if !answer.is_wanted() {
+                continue;
+            }
             log::debug!(target: "websocket::resolve", "resolving {}", query.host);
             let addresses = (query.host.as_str(), query.port).to_socket_addrs().map(Iterator::collect);
             answer.send(addresses);
@@ -134,6 +156,18 @@ mod tests {
     fn b143_a_name_that_cannot_exist_is_an_error() {
         // RFC 6761: `.invalid` never resolves.
         assert!(ask("nowhere.invalid").is_err());
+    }
+
+    #[test]
+    fn a_query_that_nobody_waits_for_is_not_asked() {
+        let (sender, receiver) = mpsc::channel();
+        let deliver = move |addresses: io::Result<Vec<SocketAddr>>| sender.send(addresses).unwrap();
+        let (answer, asker) = Answer::with_asker(deliver);
+        assert!(answer.is_wanted());
+        drop(asker);
+        assert!(!answer.is_wanted());
+        SystemResolver::default().resolve(Query::new("localhost", 80), answer);
+        assert_eq!(receiver.recv().unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use websocket_connection::{Connection, State};
 use websocket_dispatcher::{Interest, Io, Key};
-use websocket_link::Eyeballs;
 use websocket_link::proxy::Handshake;
+use websocket_link::{Asker, Eyeballs};
 
 use super::attempt::Attempt;
 use super::schedule::{AppTimers, Armed};
@@ -134,6 +134,7 @@ impl Stage {
 
 pub(super) struct Resolving {
     pub(super) query: u64,
+    pub(super) _asker: Asker,
     pub(super) name: String,
     /// The address is for the proxy, which cannot carry a name.
     pub(super) for_proxy: bool,

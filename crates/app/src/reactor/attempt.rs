@@ -150,11 +150,12 @@ impl Driver<'_> {
         self.apps.queries += 1;
         let query = self.apps.queries;
         let inbox = self.apps.inbox.clone();
-        let answer = Answer::new(move |addresses| inbox.push(Job::Resolved { app: id, query, addresses }));
+        let deliver = move |addresses| inbox.push(Job::Resolved { app: id, query, addresses });
+        let (answer, asker) = Answer::with_asker(deliver);
         let name = destination.host.name().unwrap_or_default().to_owned();
         let deadline = later(self.apps.env.now, app.plan.options.way.resolve_timeout);
         self.apps.resolver.resolve(Query::new(name.clone(), destination.port), answer);
-        let resolving = Resolving { query, name, for_proxy, deadline, attempt };
+        let resolving = Resolving { query, _asker: asker, name, for_proxy, deadline, attempt };
         app.stage = Stage::Resolving(Box::new(resolving));
     }
 

@@ -232,12 +232,30 @@ fn b109_a_close_may_have_a_timeout_of_its_own() {
         let mut client = Client::open(Config::default());
         let begun = client.env.now;
         client.conn.tx().close(&Close::default().timeout(own), &mut client.env).unwrap();
-        // A later one changes nothing.
-        client.conn.tx().close(&Close::default().timeout(SECOND), &mut client.env).unwrap();
         assert_eq!(client.conn.deadline(), Some(begun + own));
         client.env.now = begun + own;
         assert_eq!(client.conn.handle_timeout(&mut client.env), Err(Error::Timeout(Timeout::Close)));
     }
+}
+
+#[test]
+fn b117_a_second_close_can_only_hurry_the_first() {
+    let mut client = Client::open(Config::default());
+    let begun = client.env.now;
+    let mut close =
+        |client: &mut Client, close: Close| client.conn.tx().close(&close, &mut client.env).unwrap();
+    close(&mut client, Close::default());
+    for later in [Close::default(), Close::default().timeout(10 * SECOND)] {
+        close(&mut client, later);
+        assert_eq!(client.conn.deadline(), Some(begun + 3 * SECOND));
+    }
+    client.env.now += SECOND;
+    close(&mut client, Close::default().timeout(SECOND));
+    assert_eq!(client.conn.deadline(), Some(begun + 2 * SECOND));
+    close(&mut client, Close::default().timeout(Duration::ZERO));
+    assert!(client.conn.deadline().unwrap() <= client.env.now);
+    assert_eq!(client.sent().len(), 1);
+    assert_eq!(client.conn.handle_timeout(&mut client.env), Ok(()));
 }
 
 #[test]
