@@ -27,6 +27,9 @@ thread_local! {
     static WORLD: RefCell<Option<Rc<World>>> = const { RefCell::new(None) };
 }
 
+/// Characters that are enough to say what went wrong.
+const MOST_WORDS: usize = 500;
+
 /// What panics on purpose says.
 pub const ON_PURPOSE: &str = "on purpose";
 
@@ -214,7 +217,8 @@ impl World {
 
     /// What must hold does not.
     pub fn breach(&self, what: impl Into<String>) {
-        let what = format!("at {:?}, turn {}: {}", self.now(), self.turn.get(), what.into());
+        let what: String = what.into().chars().take(MOST_WORDS).collect();
+        let what = format!("at {:?}, turn {}: {what}", self.now(), self.turn.get());
         self.log(|| format!("BREACH {what}"));
         self.breaches.borrow_mut().push(what);
     }
