@@ -169,8 +169,7 @@ impl World {
             self.cover("Retry-After kept");
         }
         let (low, high) = policy.bounds(life.failures, least);
-        let high =
-            if policy.classify == Classify::Unset { high + Duration::from_secs(3600) } else { high };
+        let high = if policy.classify == Classify::Unset { high + Duration::from_secs(3600) } else { high };
         let exhausted = policy.max_retries.is_some_and(|most| life.failures > most);
         let left = policy.max_elapsed.map(|most| most.saturating_sub(now - since));
         match told {

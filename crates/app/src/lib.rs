@@ -24,6 +24,7 @@
 //! - A type that implements [`Handler`] takes the place of closures.
 #![forbid(unsafe_code)]
 
+mod address;
 mod attempts;
 mod callbacks;
 mod challenge;
@@ -41,9 +42,9 @@ mod reactor;
 mod reconnect;
 mod redirect;
 mod sender;
-mod target;
 mod web_socket_app;
 
+pub use crate::address::UrlError;
 pub use crate::attempts::Attempts;
 pub use crate::callbacks::IntoCallbackResult;
 pub use crate::challenge::Challenge;
@@ -59,7 +60,6 @@ pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
 pub use crate::sender::{OwnedMessage, Refused, Sender};
-pub use crate::target::UrlError;
 pub use crate::web_socket_app::WebSocketApp;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{

@@ -7,9 +7,9 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use websocket_connection::{Config, MaskKey, Request};
 use websocket_dispatcher::Io;
 
+use crate::address::Target;
 use crate::headers::{self, HeaderError};
 use crate::redirect;
-use crate::target::Target;
 use crate::{Challenge, CookieJar, Error, RunOptions};
 
 type Function<T> = Option<Box<dyn FnMut() -> T>>;

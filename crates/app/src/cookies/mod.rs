@@ -14,7 +14,7 @@ use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::Url;
 
 use crate::UrlError;
-use crate::target::Target;
+use crate::address::Target;
 
 pub use error::CookieError;
 

@@ -13,11 +13,11 @@ use super::attempt::Attempt;
 use super::schedule::{AppTimers, Armed};
 use super::secure::Secure;
 use super::{AppId, Apps};
+use crate::address::Target;
 use crate::attempts::Row;
 use crate::context::{Live, write_all};
 use crate::outbox::Outbox;
 use crate::plan::Plan;
-use crate::target::Target;
 use crate::{Attempts, CallbackResult, Context, CookieJar, Error, Handler, Outcome};
 
 /// One app.

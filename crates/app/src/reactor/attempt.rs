@@ -14,9 +14,9 @@ use super::AppId;
 use super::app::{App, Resolving, Stage};
 use super::drive::Driver;
 use super::schedule::later;
+use crate::address::{Place, Target};
 use crate::inbox::Job;
 use crate::redirect::Redirects;
-use crate::target::{Place, Target};
 use crate::{Challenge, Error, UrlError};
 
 /// What all steps of an attempt need, until its connection is open.

@@ -11,8 +11,8 @@ use super::AppId;
 use super::app::{App, Control};
 use super::drive::Driver;
 use crate::Error;
+use crate::address::Target;
 use crate::options::Way;
-use crate::target::Target;
 
 pub(super) type Shared = ();
 

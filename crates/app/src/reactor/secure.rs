@@ -16,9 +16,9 @@ use super::drive::Driver;
 use super::receive::converse;
 use super::schedule::later;
 use crate::Error;
+use crate::address::Target;
 use crate::context::flush;
 use crate::options::Way;
-use crate::target::Target;
 
 /// Memory to encrypt into, which all connections of a reactor take turns in.
 pub(super) type Shared = TlsOutput;

@@ -5,7 +5,7 @@ use std::fmt;
 use http::StatusCode;
 
 use crate::UrlError;
-use crate::target::is_scheme;
+use crate::address::is_scheme;
 
 /// Longest part of a location that an error shows, in characters.
 const SHOWN: usize = 200;

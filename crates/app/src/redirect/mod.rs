@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode};
 use url::Position;
 
 use crate::UrlError;
-use crate::target::Target;
+use crate::address::Target;
 
 use error::redacted;
 
