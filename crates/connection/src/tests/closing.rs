@@ -242,8 +242,7 @@ fn b109_a_close_may_have_a_timeout_of_its_own() {
 fn b117_a_second_close_can_only_hurry_the_first() {
     let mut client = Client::open(Config::default());
     let begun = client.env.now;
-    let mut close =
-        |client: &mut Client, close: Close| client.conn.tx().close(&close, &mut client.env).unwrap();
+    let close = |client: &mut Client, close: Close| client.conn.tx().close(&close, &mut client.env).unwrap();
     close(&mut client, Close::default());
     for later in [Close::default(), Close::default().timeout(10 * SECOND)] {
         close(&mut client, later);
