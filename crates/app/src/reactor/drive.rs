@@ -326,11 +326,11 @@ impl Driver<'_> {
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(super) fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
-        if let Stage::Live(live) = &mut app.stage {
-            if live.connection.tx().close(&code.into(), &mut self.apps.env).is_ok() {
-                // It is a courtesy: the stream is dropped next, whatever becomes of it.
-                let _courtesy = live.write_all(&mut app.control, self.apps);
-            }
+        if let Stage::Live(live) = &mut app.stage
+            && live.connection.tx().close(&code.into(), &mut self.apps.env).is_ok()
+        {
+            // It is a courtesy: the stream is dropped next, whatever becomes of it.
+            let _courtesy = live.write_all(&mut app.control, self.apps);
         }
     }
 
