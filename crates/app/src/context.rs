@@ -105,7 +105,8 @@ impl Context<'_> {
         self.apps.remove(self.id);
     }
 
-    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the turn.
+    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the turn. Over TLS it is written then
+    /// all the same.
     ///
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.

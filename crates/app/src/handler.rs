@@ -4,6 +4,8 @@ use std::any::Any;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Response};
+#[cfg(feature = "tls")]
+use websocket_link::tls::TlsInfo;
 
 use crate::{Attempts, BoxError, Closed, Context, Error};
 
@@ -18,6 +20,9 @@ pub struct Open<'a> {
     pub response: &'a Response,
     /// The attempts of this run: `started` is the number of the one that has led here, `opened` tells whether it is the first connection.
     pub attempts: Attempts,
+    /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
+    #[cfg(feature = "tls")]
+    pub tls: Option<&'a TlsInfo>,
 }
 
 /// Reacts to the events of one app. Every method has a default that does nothing.

@@ -7,6 +7,8 @@ use std::time::Instant;
 use websocket_connection::{Connection, State};
 use websocket_dispatcher::{Interest, Io, Key};
 use websocket_link::proxy::Handshake;
+#[cfg(feature = "tls")]
+use websocket_link::tls::TlsInfo;
 use websocket_link::{Asker, Eyeballs};
 
 use super::attempt::Attempt;
@@ -88,10 +90,13 @@ impl Control {
     }
 }
 
-/// Where the cookies of the response belong that opens the connection.
+/// What is of use when the connection opens, and not after.
+#[derive(Default)]
 pub(super) struct OnOpen {
-    pub(super) jar: CookieJar,
-    pub(super) target: Target,
+    /// The jar for the cookies of the response, and where they come from.
+    pub(super) cookies: Option<(CookieJar, Target)>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: Option<TlsInfo>,
 }
 
 /// A state; closed to begin with.

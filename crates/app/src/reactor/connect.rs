@@ -113,10 +113,14 @@ impl Driver<'_> {
         match connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?))) {
             Ok((mut connection, secure)) => {
                 connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
-                app.control.on_open = app
-                    .plan
-                    .jar()
-                    .map(|jar| Box::new(OnOpen { jar: jar.clone(), target: attempt.target.clone() }));
+                app.control.on_open = app.plan.jar().map(|jar| {
+                    let cookies = Some((jar.clone(), attempt.target.clone()));
+                    Box::new(OnOpen {
+                        cookies,
+                        #[cfg(feature = "tls")]
+                        tls: None,
+                    })
+                });
                 // The first write, at the end of this turn, sets what to watch from then on.
                 app.stage = Stage::Live(Box::new(LiveStage {
                     key,

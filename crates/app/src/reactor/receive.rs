@@ -5,7 +5,7 @@ use std::io::{self, Read as _};
 use websocket_connection::{Connection, Event, Input, Message, Response, State};
 use websocket_dispatcher::Io;
 
-use super::app::{App, Control, LiveStage, OnOpen, Stage, check};
+use super::app::{App, Control, LiveStage, Stage, check};
 use super::drive::Driver;
 use super::{AppId, Apps};
 use crate::context::Live;
@@ -264,7 +264,8 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     if let Some(row) = &mut control.row {
         row.opened = Some(context.apps.env.now);
     }
-    if let Some(OnOpen { jar, target }) = control.on_open.take().as_deref() {
+    let on_open = control.on_open.take();
+    if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
@@ -273,7 +274,12 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
             control.mark_dirty(context.apps, context.id);
         }
     }
-    let open = Open { response, attempts: context.control.attempts };
+    let open = Open {
+        response,
+        attempts: context.control.attempts,
+        #[cfg(feature = "tls")]
+        tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
+    };
     let result = handler.on_open(context, &open);
     check(handler, context, result);
     if open.attempts.is_reconnect() && !context.apps.interrupted {

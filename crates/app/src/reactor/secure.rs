@@ -173,7 +173,9 @@ impl Driver<'_> {
             return;
         }
         if was_handshaking && !secure.session.is_handshaking() {
-            log::debug!(target: "websocket::tls", "{id}: {:?}", secure.session.info());
+            let info = secure.session.info();
+            log::debug!(target: "websocket::tls", "{id}: {info:?}");
+            control.on_open.get_or_insert_default().tls = info;
             connection.restart_upgrade(&self.apps.env);
         }
         if connection.queued_bytes() > 0 || !secure.output.is_empty() {
