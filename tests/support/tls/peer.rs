@@ -107,7 +107,7 @@ impl<S: Read + Write> SecurePeer<S> {
         self.side.client_has_closed()
     }
 
-    /// Sends back all messages, and answers pings and the client's close frame, until its stream ends.
+    /// Sends back all messages and answers pings, until the client closes or leaves. Then it ends the session, and dropping it the stream.
     pub fn echo(&mut self) {
         loop {
             let Some(it) = self.side.frame() else {
@@ -121,6 +121,11 @@ impl<S: Read + Write> SecurePeer<S> {
             match it.opcode {
                 frame::PING => self.write(&frame::pong(&it.payload)),
                 frame::PONG => {}
+                frame::CLOSE => {
+                    self.write(&frame::encode(true, 0, frame::CLOSE, &it.payload));
+                    let end = self.side.seal_end();
+                    return self.write_raw(&end);
+                }
                 opcode => self.write(&frame::encode(it.fin, 0, opcode, &it.payload)),
             }
         }
