@@ -227,7 +227,10 @@ impl Decoder {
     }
 
     /// Takes the first `length` bytes of the rest, which are no frame: a request, for one.
-    pub(crate) fn consume(&mut self, length: usize) -> Vec<u8> {
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn consume(&mut self, length: usize) -> Vec<u8> {
         self.bytes.drain(..length).collect()
     }
 }
