@@ -17,7 +17,7 @@ mod unix {
     use std::thread;
 
     use websocket_app::{BoxError, RunOptions, WebSocketApp};
-    use websocket_examples::echo_on::echo_on;
+    use websocket_testkit::server::echo_on;
 
     pub(crate) fn main() -> Result<(), BoxError> {
         let path = std::env::temp_dir().join(format!("websocket-example-{}.sock", std::process::id()));

@@ -4,7 +4,6 @@
 pub mod bar;
 pub mod connect_proxy;
 pub mod descriptors;
-pub mod echo_on;
 pub mod flaky;
 pub mod gates;
 pub mod latencies;

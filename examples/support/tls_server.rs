@@ -11,7 +11,7 @@ use websocket_app::tls::rustls::crypto::ring;
 use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use websocket_app::tls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::echo_on::echo_on;
+use websocket_testkit::server::echo_on;
 
 /// A `wss` echo server on a thread of its own.
 #[derive(Debug)]

@@ -158,7 +158,7 @@ fn login_is_asked_once_and_tells_strangers_nothing() {
 fn stream_counts_more_bytes_than_the_message_has() {
     let output = output("stream", &[]);
     assert!(output.contains("received a message of 1000 bytes\n"), "{output}");
-    let counts: Vec<usize> = output.split(' ').filter_map(|word| word.trim().parse().ok()).collect();
+    let counts: Vec<usize> = output.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     assert!(counts.len() == 3 && counts.iter().skip(1).all(|count| *count > 1000), "{output}");
 }
 
