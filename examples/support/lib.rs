@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub mod bar;
+pub mod connect_proxy;
 pub mod descriptors;
 pub mod flaky;
+pub mod gates;
 pub mod latencies;
 pub mod process;
 pub mod server;
 pub mod ticker;
+pub mod tls_server;
 
 /// The code of the README and of the guide is compiled, and run where it can be, as documentation tests.
 #[cfg(doctest)]
@@ -22,6 +25,7 @@ mod guide {
         readme: "../../README.md",
         contributing: "../../CONTRIBUTING.md",
         callbacks: "../../docs/src/callbacks.md",
+        connecting: "../../docs/src/connecting.md",
         embedding: "../../docs/src/embedding.md",
         errors: "../../docs/src/errors.md",
         event_loops: "../../docs/src/event-loops.md",

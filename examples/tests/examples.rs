@@ -43,9 +43,14 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../echo.rs"),
         include_str!("../embed.rs"),
         include_str!("../feed.rs"),
+        include_str!("../login.rs"),
         include_str!("../multiplex.rs"),
+        include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
+        include_str!("../stream.rs"),
         include_str!("../threads.rs"),
+        include_str!("../tls.rs"),
+        include_str!("../unix_socket.rs"),
     ] {
         assert!(README.contains(sentence(source)), "{:?}", sentence(source));
     }
@@ -114,6 +119,47 @@ fn reconnect_survives_everything_and_loses_nothing() {
             "{output}"
         );
     }
+}
+
+#[test]
+fn tls_is_refused_for_strangers_and_works_with_the_right_root() {
+    let output = output("tls", &[]);
+    assert!(output.contains("its issuer is unknown; if you trust it, add its root certificate"), "{output}");
+    assert_eq!(output.matches("Hello, privately!").count(), 2, "{output}");
+    assert_eq!(output.matches("cleanly: true").count(), 2, "{output}");
+}
+
+#[test]
+#[cfg(unix)]
+fn unix_socket_prints_the_answer() {
+    let output = output("unix_socket", &[]);
+    assert!(output.contains("Hello, neighbour!") && output.contains("cleanly: true"), "{output}");
+}
+
+#[test]
+fn proxy_names_who_refused_and_makes_tunnels_for_who_may() {
+    let output = output("proxy", &[]);
+    assert_eq!(output.matches("Hello through the tunnel!").count(), 3, "{output}");
+    assert_eq!(output.matches("tunnels that the proxy has made: 2").count(), 2, "{output}");
+    assert!(output.contains("it wants credentials (407); it offers Basic"), "{output}");
+    assert!(!output.contains("open sesame"), "{output}");
+}
+
+#[test]
+fn login_is_asked_once_and_tells_strangers_nothing() {
+    let output = output("login", &[]);
+    assert_eq!(output.matches("asked: ").count(), 1, "{output}");
+    for expected in ["welcome: here is a cookie", "the cookie was enough", "the stranger has got 0 secrets"] {
+        assert!(output.contains(expected), "{expected}: {output}");
+    }
+}
+
+#[test]
+fn stream_counts_more_bytes_than_the_message_has() {
+    let output = output("stream", &[]);
+    assert!(output.contains("received a message of 1000 bytes\n"), "{output}");
+    let counts: Vec<usize> = output.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    assert!(counts.len() == 3 && counts.iter().skip(1).all(|count| *count > 1000), "{output}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Servers on real sockets, for tests and examples. They listen on loopback, each on a port that the system chose, and stop when dropped.
 
 mod echo;
+mod echo_on;
 mod peer;
 mod scripted;
 mod session;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mio::{Registry, Token};
 
 pub use self::echo::EchoServer;
+pub use self::echo_on::echo_on;
 pub use self::peer::Peer;
 pub use self::scripted::ScriptedServer;
 

@@ -1,17 +1,20 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::prelude::*;
+use websocket_app::link::proxy::Proxy;
 
 const HELP: &str = "\
 wsdump: a WebSocket client for the command line
 
 usage: wsdump [options] URL
 
-Prints the messages that the server at URL (ws://host[:port][/path][?query]) sends, and sends each line of standard input
-as a text message. Closes the connection at the end of the input.
+Prints the messages that the server at URL sends, and sends each line of standard input as a text message. Closes the
+connection at the end of the input. URL is ws://host[:port][/path][?query], wss://... with TLS, or ws+unix:/socket[:/path]
+for a unix socket.
 
   -t, --text TEXT          send TEXT as soon as the connection is open
   -s, --subprotocols LIST  offer these subprotocols, separated by commas
@@ -20,8 +23,18 @@ as a text message. Closes the connection at the end of the input.
       --headers LIST       the same for several, separated by commas
       --ping-interval SEC  send a ping every SEC seconds (default 0: none)
       --eof-wait SEC       wait SEC seconds between the end of the input and the close (default 0)
+      --reconnect SEC      connect again SEC seconds after a loss (default 0: never)
 
-  -r, --raw                print payloads as they are, without any decoration
+  -p, --proxy URL          go through this proxy: [scheme://][user[:password]@]host[:port]; the scheme is http (default),
+                           https, socks4, socks4a, socks5 or socks5h; without this option the environment decides
+                           (http_proxy, https_proxy, all_proxy, no_proxy)
+      --ca FILE            trust the certificates in this file or directory instead of the system's; may be repeated
+      --cert FILE          show this certificate (PEM) to servers that want one
+      --key FILE           its private key (PEM); default: the file of --cert
+  -n, --nocert             accept every certificate, whoever shows it
+
+  -r, --raw                print payloads as they are, without any decoration; else text that was compressed with gzip, zlib
+                           or deflate is shown
   -v, --verbose            also show pings, pongs and the close; twice: fragments, sizes and the log
       --timings            show the seconds since the start before each message
 
@@ -47,6 +60,14 @@ pub(crate) struct Arguments {
     pub(crate) headers: Vec<String>,
     pub(crate) ping_interval: Duration,
     pub(crate) eof_wait: Duration,
+    /// Zero: not at all.
+    pub(crate) reconnect: Duration,
+    pub(crate) proxy: Option<Proxy>,
+    /// Files and directories of certificates.
+    pub(crate) ca: Vec<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) accept_any_certificate: bool,
     pub(crate) raw: bool,
     pub(crate) verbose: u8,
     pub(crate) timings: bool,
@@ -65,6 +86,12 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Long("headers") => parsed.headers.extend(list(&mut parser)?),
             Long("ping-interval") => parsed.ping_interval = seconds(&mut parser, "--ping-interval")?,
             Long("eof-wait") => parsed.eof_wait = seconds(&mut parser, "--eof-wait")?,
+            Long("reconnect") => parsed.reconnect = seconds(&mut parser, "--reconnect")?,
+            Short('p') | Long("proxy") => parsed.proxy = Some(proxy(&parser.value()?.string()?)?),
+            Long("ca") => parsed.ca.push(parser.value()?.into()),
+            Long("cert") => parsed.certificate = Some(parser.value()?.into()),
+            Long("key") => parsed.key = Some(parser.value()?.into()),
+            Short('n') | Long("nocert") => parsed.accept_any_certificate = true,
             Short('r') | Long("raw") => parsed.raw = true,
             Short('v') | Long("verbose") => parsed.verbose = parsed.verbose.saturating_add(1),
             Long("timings") => parsed.timings = true,
@@ -72,19 +99,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Short('V') | Long("version") => {
                 return Ok(Command::Print(format!("wsdump {}", env!("CARGO_PKG_VERSION"))));
             }
-            Short('p') | Long("proxy") => {
-                return Err("this version cannot connect through a proxy; -p will come with proxies".into());
-            }
-            Short('n') | Long("nocert") => {
-                return Err(
-                    "this version has no TLS, so no certificates to ignore; -n will come with TLS".into()
-                );
-            }
             Value(value) if url.is_none() => url = Some(value.string()?),
             argument => return Err(argument.unexpected()),
         }
     }
     parsed.url = url.ok_or("the URL is missing")?;
+    if parsed.key.is_some() && parsed.certificate.is_none() {
+        return Err("--key needs --cert: a key without a certificate proves nothing".into());
+    }
     Ok(Command::Run(parsed))
 }
 
@@ -92,6 +114,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 fn list(parser: &mut lexopt::Parser) -> Result<Vec<String>, lexopt::Error> {
     let value = parser.value()?.string()?;
     Ok(value.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect())
+}
+
+fn proxy(url: &str) -> Result<Proxy, lexopt::Error> {
+    Proxy::parse(url).map_err(|error| lexopt::Error::Custom(Box::new(error)))
 }
 
 fn seconds(parser: &mut lexopt::Parser, option: &str) -> Result<Duration, lexopt::Error> {

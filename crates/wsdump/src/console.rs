@@ -7,6 +7,7 @@ use std::time::Instant;
 use websocket_app::{Kind, Message};
 
 use crate::arguments::Arguments;
+use crate::inflate::inflate;
 
 /// Back over the prompt.
 const TO_LINE_START: &str = "\r\x1b[K";
@@ -72,7 +73,10 @@ impl Console {
             if self.verbose >= 2 {
                 write!(out, "[{what}, {} bytes] ", payload.len())?;
             }
-            write!(out, "{}", Shown(kind, payload))?;
+            match (kind == Kind::Binary).then(|| inflate(payload)).flatten() {
+                Some((format, text)) => write!(out, "[{format}] {}", Shown(Kind::Text, text.as_bytes()))?,
+                None => write!(out, "{}", Shown(kind, payload))?,
+            }
         }
         writeln!(out)?;
         self.end(&mut out)

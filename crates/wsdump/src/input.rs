@@ -10,10 +10,11 @@ use websocket_app::{SendError, Sender};
 const AHEAD: usize = 1 << 20;
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Sends every line through `sender`, and closes `eof_wait` after the last.
-pub(crate) fn start(sender: Sender, eof_wait: Duration) -> io::Result<()> {
+/// Sends every line through `sender`, and closes `eof_wait` after the last. Where another connection follows a loss (`patient`), lines wait
+/// for it.
+pub(crate) fn start(sender: Sender, eof_wait: Duration, patient: bool) -> io::Result<()> {
     thread::Builder::new().name("input".into()).spawn(move || {
-        if let Err(error) = send_lines(&sender) {
+        if let Err(error) = send_lines(&sender, patient) {
             eprintln!("wsdump: reading standard input failed: {error}");
         }
         thread::sleep(eof_wait);
@@ -23,7 +24,7 @@ pub(crate) fn start(sender: Sender, eof_wait: Duration) -> io::Result<()> {
 }
 
 /// Sends lines until there are no more, or nobody to send them to.
-fn send_lines(sender: &Sender) -> io::Result<()> {
+fn send_lines(sender: &Sender, patient: bool) -> io::Result<()> {
     let mut input = io::stdin().lock();
     let mut line = Vec::new();
     for number in 1_u64.. {
@@ -36,14 +37,32 @@ fn send_lines(sender: &Sender) -> io::Result<()> {
             eprintln!("wsdump: line {number} was not sent: it is not UTF-8");
             continue;
         };
-        while sender.is_open() && sender.queued_bytes() > AHEAD {
-            thread::sleep(PAUSE);
-        }
-        match sender.send_text(text) {
-            Ok(()) => {}
-            Err(refused) if matches!(refused.reason, SendError::NotOpen(_)) => break,
-            Err(refused) => eprintln!("wsdump: line {number} was not sent: {refused}"),
+        if !send_line(sender, text, number, patient) {
+            break;
         }
     }
     Ok(())
+}
+
+/// Sends a line when there is room for it; returns whether another one may be sent.
+fn send_line(sender: &Sender, text: &str, number: u64, patient: bool) -> bool {
+    loop {
+        if sender.queued_bytes() > AHEAD && (patient || sender.is_open()) {
+            thread::sleep(PAUSE);
+            continue;
+        }
+        match sender.send_text(text) {
+            Ok(()) => return true,
+            Err(refused) if matches!(refused.reason, SendError::NotOpen(_)) => {
+                if !patient {
+                    return false;
+                }
+                thread::sleep(PAUSE);
+            }
+            Err(refused) => {
+                eprintln!("wsdump: line {number} was not sent: {refused}");
+                return true;
+            }
+        }
+    }
 }

@@ -3,15 +3,17 @@
 
 mod arguments;
 mod console;
+mod inflate;
 mod input;
 mod logger;
+mod options;
 mod session;
 
 use std::cell::RefCell;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use websocket_app::{Outcome, RunOptions, WebSocketApp};
+use websocket_app::{Outcome, WebSocketApp};
 
 use crate::arguments::{Arguments, Command};
 use crate::session::{Session, Trouble};
@@ -40,12 +42,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs one connection to its end.
+/// Connects, and returns when that has come to its end.
 fn run(arguments: Arguments) -> Result<(), String> {
-    let mut options = RunOptions::new().ping_interval(arguments.ping_interval);
-    if let Some(origin) = &arguments.origin {
-        options = options.origin(origin);
-    }
+    let options = options::run_options(&arguments);
     let (url, headers) = (arguments.url.clone(), arguments.headers.clone());
     let subprotocols = arguments.subprotocols.clone();
     let trouble: Trouble = Rc::new(RefCell::new(None));

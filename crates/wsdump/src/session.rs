@@ -20,11 +20,13 @@ pub(crate) struct Session {
     arguments: Arguments,
     console: Console,
     trouble: Trouble,
+    /// Lines are read already: another connection goes on with them.
+    reading: bool,
 }
 
 impl Session {
     pub(crate) fn new(arguments: Arguments, trouble: Trouble) -> Self {
-        Self { console: Console::new(&arguments), arguments, trouble }
+        Self { console: Console::new(&arguments), arguments, trouble, reading: false }
     }
 }
 
@@ -38,7 +40,11 @@ impl Handler for Session {
         if let Some(text) = &self.arguments.text {
             app.send_text(text)?;
         }
-        Ok(input::start(app.sender(), self.arguments.eof_wait)?)
+        if std::mem::replace(&mut self.reading, true) {
+            return Ok(());
+        }
+        let patient = !self.arguments.reconnect.is_zero();
+        Ok(input::start(app.sender(), self.arguments.eof_wait, patient)?)
     }
 
     fn on_message(&mut self, _: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
@@ -93,6 +99,11 @@ impl Handler for Session {
         let code = closed.code.map_or("no code".into(), |code| u16::from(code).to_string());
         let colon = if closed.reason.is_empty() { "" } else { ": " };
         let reason = Shown(Kind::Text, closed.reason.as_bytes());
-        Ok(self.console.control(format_args!("close with {code}{colon}{reason}"))?)
+        self.console.control(format_args!("close with {code}{colon}{reason}"))?;
+        if let Some(delay) = closed.retry_in {
+            let why = closed.error.map_or_else(|| format!("closed with {code}"), Error::to_string);
+            eprintln!("wsdump: {why}; connecting again in {delay:?}");
+        }
+        Ok(())
     }
 }

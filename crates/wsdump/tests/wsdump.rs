@@ -1,45 +1,14 @@
 //! The real binary against real servers.
 
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
-use std::thread;
+mod support;
+
+#[cfg(unix)]
+use std::process::{Command, Stdio};
 
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 
-/// Runs wsdump with `input` on its standard input.
-fn wsdump(arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wsdump"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("wsdump starts");
-    let mut stdin = child.stdin.take().expect("a pipe");
-    let input = input.to_vec();
-    let writer = thread::spawn(move || {
-        // It may have ended already, without reading anything.
-        let _ = stdin.write_all(&input);
-    });
-    let output = child.wait_with_output().expect("wsdump ends");
-    writer.join().expect("the input was written");
-    output
-}
-
-/// What a run that must succeed prints.
-fn printed(arguments: &[&str], input: &[u8]) -> String {
-    let output = wsdump(arguments, input);
-    assert_eq!(output.status.code(), Some(0), "{output:?}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-/// The status of a run and what it says on standard error.
-fn failed(arguments: &[&str]) -> (Option<i32>, String) {
-    let output = wsdump(arguments, b"");
-    assert!(output.stdout.is_empty(), "{output:?}");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
+use support::{failed, printed, wsdump};
 
 /// Accepts, does as `script` says, closes, and waits for the client to go.
 fn server(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> ScriptedServer {
@@ -240,16 +209,6 @@ fn a_url_or_header_that_cannot_work_is_refused_before_any_connection() {
 }
 
 #[test]
-fn what_is_not_there_yet_is_refused_with_a_word_when_it_comes() {
-    for (arguments, expected) in
-        [(["-p", "http://127.0.0.1"], "with proxies"), (["-n", "ws://127.0.0.1/"], "with TLS")]
-    {
-        let (code, error) = failed(&arguments);
-        assert!(code == Some(2) && error.contains(expected), "{arguments:?}: {error}");
-    }
-}
-
-#[test]
 fn a_wrong_command_line_is_refused_with_a_hint() {
     for arguments in [
         &[][..],
@@ -258,6 +217,9 @@ fn a_wrong_command_line_is_refused_with_a_hint() {
         &["--eof-wait", "-1", "ws://127.0.0.1/"],
         &["--ping-interval", "often", "ws://127.0.0.1/"],
         &["-t"],
+        &["-p", "ftp://127.0.0.1", "ws://127.0.0.1/"],
+        &["--reconnect", "-1", "ws://127.0.0.1/"],
+        &["--key", "key.pem", "wss://127.0.0.1/"],
     ] {
         let (code, error) = failed(arguments);
         assert!(code == Some(2) && error.contains("wsdump --help"), "{arguments:?}: {error}");

@@ -1,0 +1,237 @@
+//! The ways to a server that the command line knows.
+
+mod support;
+
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use websocket_app::tls::rustls::crypto::ring;
+use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use websocket_app::tls::rustls::server::WebPkiClientVerifier;
+use websocket_app::tls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use websocket_testkit::server::{ScriptedServer, echo_on};
+
+use support::{failed, printed, wsdump};
+
+/// A directory that is gone when the test is.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("wsdump-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// Puts `content` into a file and returns its path.
+    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.0.join(name);
+        fs::write(&path, content).unwrap();
+        shown(&path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+type Root = CertifiedIssuer<'static, KeyPair>;
+
+fn root() -> Root {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "wsdump tests");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn issue(root: &Root, name: &str) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    (CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, root).unwrap(), key)
+}
+
+/// The URL of a `wss` echo server for `localhost`, which wants a certificate of its clients if `strict`.
+fn tls_server(root: &Root, strict: bool) -> String {
+    let provider = Arc::new(ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider.clone());
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = if strict {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from(root.der().to_vec())).unwrap();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        builder.with_client_cert_verifier(verifier)
+    } else {
+        builder.with_no_client_auth()
+    };
+    let (certificate, key) = issue(root, "localhost");
+    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    let config = Arc::new(builder.with_single_cert(vec![certificate.into()], key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let session = ServerConnection::new(config.clone()).unwrap();
+            let _: io::Result<()> = stream.and_then(|stream| echo_on(StreamOwned::new(session, stream)));
+        }
+    });
+    url
+}
+
+#[test]
+fn b222_a_certificate_must_be_trusted_or_explicitly_not_looked_at() {
+    let (root, scratch) = (root(), Scratch::new("trust"));
+    let url = tls_server(&root, false);
+    let other = scratch.file("other.pem", self::root().pem());
+    let (code, error) = failed(&["--ca", &other, &url]);
+    assert!(code == Some(1) && error.contains("certificate was refused"), "{error}");
+
+    assert_eq!(printed(&["-n", &url], b"hello"), "< hello\n");
+    let file = scratch.file("root.pem", root.pem());
+    assert_eq!(printed(&["--ca", &file, &url], b"hello"), "< hello\n");
+    assert_eq!(printed(&["--ca", &shown(&scratch.0), &url], b"hello"), "< hello\n");
+}
+
+#[test]
+fn b222_a_server_is_shown_the_clients_certificate() {
+    let (root, scratch) = (root(), Scratch::new("client"));
+    let url = tls_server(&root, true);
+    let (certificate, key) = issue(&root, "client");
+    let ca = scratch.file("root.pem", root.pem());
+    let (code, error) = failed(&["--ca", &ca, "--eof-wait", "60", &url]);
+    assert!(code == Some(1) && error.contains("refused the TLS session"), "{error}");
+
+    let (certificate, key) = (certificate.pem(), key.serialize_pem());
+    let both = scratch.file("both.pem", format!("{certificate}{key}"));
+    assert_eq!(printed(&["--ca", &ca, "--cert", &both, &url], b"hello"), "< hello\n");
+    let (certificate, key) = (scratch.file("client.pem", certificate), scratch.file("client.key", key));
+    let arguments = ["--ca", &ca, "--cert", &certificate, "--key", &key, &url];
+    assert_eq!(printed(&arguments, b"hello"), "< hello\n");
+}
+
+#[test]
+fn b222_files_that_cannot_be_read_are_named_before_any_connection() {
+    for option in ["--ca", "--cert"] {
+        let (code, error) = failed(&[option, "no-such-file.pem", "wss://127.0.0.1:1/"]);
+        assert!(code == Some(1) && error.contains("no-such-file.pem"), "{error}");
+    }
+}
+
+#[test]
+fn b222_the_proxy_is_asked_for_a_tunnel() {
+    let proxy = ScriptedServer::start(|mut peer| {
+        let request = peer.read_request();
+        assert_eq!((request.method.as_str(), request.path.as_str()), ("CONNECT", "server.example:80"));
+        assert_eq!(request.header("Proxy-Authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        peer.write(b"HTTP/1.1 200 OK\r\n\r\n");
+        assert_eq!(peer.read_request().header("Host"), Some("server.example"));
+        peer.accept_upgrade();
+        peer.send_text("through the tunnel");
+        peer.send_close(1000, "");
+        peer.shutdown();
+        peer.read_to_end();
+    })
+    .unwrap();
+    let url = format!("http://Aladdin:open%20sesame@{}", proxy.addr());
+    let arguments = ["-p", &url, "--eof-wait", "60", "ws://server.example/"];
+    assert_eq!(printed(&arguments, b""), "< through the tunnel\n");
+    proxy.join();
+}
+
+#[test]
+fn b222_a_proxy_that_refuses_is_named_without_its_password() {
+    let proxy = ScriptedServer::start(|mut peer| {
+        peer.read_request();
+        peer.write(b"HTTP/1.1 403 Forbidden\r\n\r\n");
+        peer.shutdown();
+        peer.read_to_end();
+    })
+    .unwrap();
+    let (code, error) =
+        failed(&["-p", &format!("http://user:secret@{}", proxy.addr()), "ws://server.example/"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains(&format!("proxy http://{}: it answered 403", proxy.addr())), "{error}");
+    assert!(!error.contains("secret"), "{error}");
+}
+
+#[test]
+#[cfg(unix)]
+fn b222_a_unix_socket_is_reached_by_its_url() {
+    let scratch = Scratch::new("unix");
+    let path = scratch.0.join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || echo_on(listener.accept()?.0));
+    assert_eq!(printed(&[&format!("ws+unix:{}:/chat", path.display())], b"hello"), "< hello\n");
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn b222_after_a_loss_it_connects_again_and_lines_go_on() {
+    let server = ScriptedServer::start(|mut peer| {
+        peer.accept_upgrade();
+        assert_eq!(peer.read_frame().text(), "subscribe");
+        if peer.index() == 0 {
+            peer.send_text("first");
+            return;
+        }
+        peer.send_text("second");
+        assert_eq!(peer.read_frame().text(), "a line for the second");
+        assert_eq!(peer.read_close(), Some((1000, String::new())));
+        peer.send_close(1000, "");
+        peer.shutdown();
+        peer.expect_eof();
+    })
+    .unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wsdump"))
+        .args(["-t", "subscribe", "--reconnect", "0.01", &server.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The end of the input closes, so it comes after the second connection has opened.
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert_eq!(lines.next().as_deref(), Some("< first"));
+    assert_eq!(lines.next().as_deref(), Some("< second"));
+    input.write_all(b"a line for the second\n").unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && error.contains("; connecting again in 10ms\n"), "{output:?}");
+    server.join();
+}
+
+#[test]
+fn b222_compressed_text_is_shown_and_raw_leaves_it_alone() {
+    const GZIP: &[u8] =
+        b"\x1f\x8b\x08\0\0\0\0\0\x02\x03\xcb\x48\xcd\xc9\xc9\x57\xc8\x40\x90\0\x80\x88\xf9\xe5\x11\0\0\0";
+    const ZLIB: &[u8] = b"\x78\x9c\xcb\x48\xcd\xc9\xc9\x57\xc8\x40\x90\0\x3a\x2e\x06\x7d";
+    let server = ScriptedServer::start(|mut peer| {
+        peer.accept_upgrade();
+        for payload in [GZIP, ZLIB, &GZIP[..9]] {
+            peer.send_binary(payload);
+        }
+        peer.send_close(1000, "");
+        peer.shutdown();
+        peer.read_to_end();
+    })
+    .unwrap();
+    let url = server.url();
+    assert_eq!(
+        printed(&["--eof-wait", "60", &url], b""),
+        "< [gzip] hello hello hello\n< [zlib] hello hello hello\n< 9 bytes: 1f 8b 08 00 00 00 00 00 02\n"
+    );
+    let raw = wsdump(&["--raw", "--eof-wait", "60", &url], b"");
+    assert_eq!(raw.stdout, [GZIP, b"\n", ZLIB, b"\n", &GZIP[..9], b"\n"].concat());
+}
