@@ -116,6 +116,12 @@ fn b222_a_certificate_must_be_trusted_or_explicitly_not_looked_at() {
 }
 
 #[test]
+fn a_url_without_tls_for_a_server_with_it_is_a_failure_that_says_so() {
+    let (code, error) = failed(&[&tls_server(&root(), false).replacen("wss", "ws", 1)]);
+    assert!(code == Some(1) && error.contains("TLS"), "{error}");
+}
+
+#[test]
 fn b222_a_server_is_shown_the_clients_certificate() {
     let (root, scratch) = (root(), Scratch::new("client"));
     let url = tls_server(&root, true);
