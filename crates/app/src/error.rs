@@ -36,10 +36,10 @@ pub enum Error {
         /// What the resolver said.
         source: io::Error,
     },
-    /// No address of the server could be connected to.
+    /// No address of the server, or of the proxy on the way to it, could be connected to.
     #[non_exhaustive]
     Connect {
-        /// The last address that was tried; `None` when the host name has none.
+        /// The last address that was tried; `None` where there is none: a unix socket, a stream of the user's, an unknown IPv6 zone.
         address: Option<SocketAddr>,
         /// What the system said about it.
         source: io::Error,

@@ -21,6 +21,7 @@
 //!
 //! - Callbacks get a [`Context`]: send, close, timers, other apps of the same reactor.
 //! - Other threads hold a [`Sender`].
+//! - [`RunOptions`] says how the server is reached: TLS, proxies, deadlines, limits.
 //! - A type that implements [`Handler`] takes the place of closures.
 #![forbid(unsafe_code)]
 

@@ -190,6 +190,19 @@ impl RunOptions {
 
     /// The way through proxies: one [`Proxy`](crate::link::proxy::Proxy), or a [`ProxyPolicy`] with exceptions. Unix sockets and streams of
     /// the user's own need none. Default: what the environment says (`http_proxy` for `ws`, `https_proxy` for `wss`, `all_proxy`, `no_proxy`).
+    ///
+    /// ```
+    /// use websocket_app::RunOptions;
+    /// use websocket_app::link::proxy::{NoProxy, Proxy, ProxyPolicy, ProxyScheme};
+    ///
+    /// let by_url = RunOptions::new().proxy(Proxy::parse("socks5h://user:password@proxy.example")?);
+    ///
+    /// let by_parts = Proxy::new(ProxyScheme::Http, "proxy.example", Some(3128))?.credentials("user", "password")?;
+    /// let policy = ProxyPolicy::from(by_parts).no_proxy(NoProxy::parse("localhost, .internal.example")?);
+    /// let with_exceptions = RunOptions::new().proxy(policy);
+    /// # let _ = (by_url, with_exceptions);
+    /// # Ok::<(), websocket_app::link::proxy::ProxyConfigError>(())
+    /// ```
     #[must_use]
     pub fn proxy(self, proxy: impl Into<ProxyPolicy>) -> Self {
         self.on_way(|way| way.proxy = proxy.into())

@@ -43,7 +43,8 @@ pub struct WebSocketApp {
 }
 
 impl WebSocketApp {
-    /// An app for `url`, of the form `ws://host[:port][/path][?query]`.
+    /// An app for `url`, of the form `ws://host[:port][/path][?query]`, `wss://..` for TLS, or `ws+unix:/path/of/socket[:/path][?query]`. A
+    /// user and a password in it are sent as `Basic`.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),

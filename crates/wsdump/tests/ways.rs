@@ -25,14 +25,14 @@ struct Scratch(PathBuf);
 impl Scratch {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("wsdump-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
+        fs::create_dir_all(&path).expect("a directory");
         Self(path)
     }
 
     /// Puts `content` into a file and returns its path.
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
+        fs::write(&path, content).expect("a file");
         shown(&path)
     }
 }
@@ -44,7 +44,7 @@ impl Drop for Scratch {
 }
 
 fn shown(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
+    path.to_str().expect("a path of letters").to_owned()
 }
 
 type Root = CertifiedIssuer<'static, KeyPair>;
@@ -53,35 +53,48 @@ fn root() -> Root {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, "wsdump tests");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    CertifiedIssuer::self_signed(params, new_key()).expect("this works everywhere")
+}
+
+fn new_key() -> KeyPair {
+    KeyPair::generate().expect("the system has entropy")
 }
 
 fn issue(root: &Root, name: &str) -> (rcgen::Certificate, KeyPair) {
-    let key = KeyPair::generate().unwrap();
-    (CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, root).unwrap(), key)
+    let key = new_key();
+    (
+        CertificateParams::new([name.to_owned()])
+            .expect("this works everywhere")
+            .signed_by(&key, root)
+            .expect("this works everywhere"),
+        key,
+    )
 }
 
 /// The URL of a `wss` echo server for `localhost`, which wants a certificate of its clients if `strict`.
 fn tls_server(root: &Root, strict: bool) -> String {
     let provider = Arc::new(ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_safe_default_protocol_versions().expect("this works everywhere");
     let builder = if strict {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(root.der().to_vec())).unwrap();
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build().unwrap();
+        roots.add(CertificateDer::from(root.der().to_vec())).expect("this works everywhere");
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
+            .build()
+            .expect("this works everywhere");
         builder.with_client_cert_verifier(verifier)
     } else {
         builder.with_no_client_auth()
     };
     let (certificate, key) = issue(root, "localhost");
     let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let config = Arc::new(builder.with_single_cert(vec![certificate.into()], key).unwrap());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+    let config =
+        Arc::new(builder.with_single_cert(vec![certificate.into()], key).expect("this works everywhere"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("this works everywhere");
+    let url = format!("wss://localhost:{}/", listener.local_addr().expect("this works everywhere").port());
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let session = ServerConnection::new(config.clone()).unwrap();
+            let session = ServerConnection::new(config.clone()).expect("this works everywhere");
             let _: io::Result<()> = stream.and_then(|stream| echo_on(StreamOwned::new(session, stream)));
         }
     });
@@ -100,6 +113,12 @@ fn b222_a_certificate_must_be_trusted_or_explicitly_not_looked_at() {
     let file = scratch.file("root.pem", root.pem());
     assert_eq!(printed(&["--ca", &file, &url], b"hello"), "< hello\n");
     assert_eq!(printed(&["--ca", &shown(&scratch.0), &url], b"hello"), "< hello\n");
+}
+
+#[test]
+fn a_url_without_tls_for_a_server_with_it_is_a_failure_that_says_so() {
+    let (code, error) = failed(&[&tls_server(&root(), false).replacen("wss", "ws", 1)]);
+    assert!(code == Some(1) && error.contains("TLS"), "{error}");
 }
 
 #[test]

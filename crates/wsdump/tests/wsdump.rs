@@ -29,7 +29,7 @@ fn lines_are_sent_and_answers_are_printed() {
 }
 
 #[test]
-fn raw_prints_payloads_and_nothing_else() {
+fn b222_raw_prints_payloads_and_nothing_else() {
     let server = server(|peer| {
         peer.send_text("plain \u{1b}[1m");
         peer.send_ping(b"ping");
@@ -49,7 +49,7 @@ fn a_terminal_is_safe_from_what_servers_send() {
 }
 
 #[test]
-fn the_text_comes_first_and_the_request_carries_what_was_asked_for() {
+fn b222_the_text_comes_first_and_the_request_carries_what_was_asked_for() {
     let server = ScriptedServer::start(|mut peer| {
         let request = peer.read_request();
         assert_eq!(request.path, "/p?q");
@@ -93,7 +93,7 @@ fn verbose_shows_control_frames() {
 }
 
 #[test]
-fn verbose_twice_shows_fragments_sizes_and_the_log() {
+fn b222_verbose_twice_shows_fragments_sizes_and_the_log() {
     let server = server(|peer| {
         peer.send_frame(false, 0, frame::TEXT, b"a");
         peer.send_frame(false, 0, frame::CONTINUATION, b"bc");
@@ -121,7 +121,7 @@ fn pings_are_sent_as_often_as_asked_and_their_round_trips_are_shown() {
 }
 
 #[test]
-fn timings_come_before_messages() {
+fn b222_timings_come_before_messages() {
     let server = EchoServer::start().unwrap();
     let output = printed(&["--timings", &server.url()], b"hello\n");
     let (seconds, rest) = output.split_once(' ').unwrap();
@@ -129,7 +129,7 @@ fn timings_come_before_messages() {
 }
 
 #[test]
-fn the_connection_outlives_the_input_by_eof_wait() {
+fn b222_the_connection_outlives_the_input_by_eof_wait() {
     let server = server(|peer| {
         assert_eq!(peer.read_frame().text(), "only line");
         // Had the end of the input closed the connection, a close frame would come before this pong.
