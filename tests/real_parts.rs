@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use websocket_app::RunOptions;
+use websocket_app::link::proxy::{Proxy, ProxyFailure, ProxyPolicy};
+use websocket_app::tls::{TlsError, TlsOptions};
+use websocket_app::{Error, Outcome, RunOptions};
 use websocket_testkit::frame;
 use websocket_testkit::server::EchoServer;
 use websocket_tests::parts::{Dante, Microsocks, Nginx, PythonServer, Squid, Tinyproxy, find};
@@ -368,4 +370,113 @@ fn microsocks_tunnels_for_those_who_know_the_password() {
     let answer = socks5_greeting(&mut connect(microsocks.addr()), 2, "looking");
     assert!(answer[0] == 1 && answer[1] != 0, "{answer:?}");
     socks5_tunnels(microsocks.addr(), 2, [1, 0]);
+}
+
+/// Through this proxy, whatever the environment says.
+fn through(proxy: &str) -> RunOptions {
+    RunOptions::new().proxy(ProxyPolicy::direct().proxy(Proxy::parse(proxy).unwrap()))
+}
+
+/// How the run of an app that cannot get through ends.
+fn failure_through(proxy: &str, url: &str) -> Error {
+    match run_forever(&mut Log::new().app(url), &through(proxy)).unwrap() {
+        Outcome::Lost(error) => error,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn b178_b181_our_client_goes_through_squid_and_tinyproxy() {
+    let echo = echo_server();
+    if let Some(squid) = Squid::open() {
+        client_is_echoed(&echo.url(), &through(&format!("http://{}", squid.addr())));
+    }
+    if let Some(squid) = Squid::with_basic(USER, PASSWORD) {
+        client_is_echoed(&echo.url(), &through(&format!("http://{USER}:{PASSWORD}@{}", squid.addr())));
+        let refused = failure_through(&format!("http://{USER}:looking@{}", squid.addr()), &echo.url());
+        let Error::Proxy(error) = refused else { panic!("{refused:?}") };
+        assert!(matches!(error.failure, ProxyFailure::AuthenticationRequired { sent: true, .. }), "{error}");
+        assert!(!error.to_string().contains("looking"), "{error}");
+    }
+    if let Some(tinyproxy) = Tinyproxy::open() {
+        client_is_echoed(&echo.url(), &through(&format!("http://{}", tinyproxy.addr())));
+    }
+    if let Some(tinyproxy) = Tinyproxy::with_basic(USER, PASSWORD) {
+        client_is_echoed(&echo.url(), &through(&format!("http://{USER}:{PASSWORD}@{}", tinyproxy.addr())));
+    }
+}
+
+#[test]
+fn b164_a_407_is_answered_by_whoever_knows_how() {
+    let echo = echo_server();
+    let Some(squid) = Squid::with_basic(USER, PASSWORD) else { return };
+    let log = Log::new();
+    let answered = log.clone();
+    let mut app = log
+        .app(echo.url())
+        .authorize_with(move |challenge| {
+            answered.push(format!("{} {:?}", challenge.proxy.is_some(), challenge.challenges.len()));
+            Some("Basic YWxpY2U6d29uZGVyMWFuZA==".to_owned())
+        })
+        .on_open(|app, _| app.close());
+    run_forever(&mut app, &through(&format!("http://{}", squid.addr()))).unwrap();
+    assert_eq!(log.lines(), ["true 1", "close 1000, by client, clean"]);
+}
+
+#[test]
+fn b178_b181_our_client_goes_through_dante_and_microsocks() {
+    let echo = echo_server();
+    let by_name = echo.url().replace("127.0.0.1", "localhost");
+    if let Some(dante) = Dante::open() {
+        for scheme in ["socks4", "socks5", "socks5h"] {
+            client_is_echoed(&echo.url(), &through(&format!("{scheme}://{}", dante.addr())));
+        }
+    }
+    if let Some(microsocks) = Microsocks::open() {
+        client_is_echoed(&echo.url(), &through(&format!("socks5://{}", microsocks.addr())));
+        client_is_echoed(&by_name, &through(&format!("socks5h://{}", microsocks.addr())));
+    }
+    if let Some(microsocks) = Microsocks::with_password(USER, PASSWORD) {
+        client_is_echoed(&echo.url(), &through(&format!("socks5://{USER}:{PASSWORD}@{}", microsocks.addr())));
+        let refused = failure_through(&format!("socks5://{USER}:looking@{}", microsocks.addr()), &echo.url());
+        assert!(matches!(refused, Error::Proxy(_)), "{refused:?}");
+    }
+}
+
+#[test]
+fn b182_wss_goes_through_an_http_proxy_and_through_one_that_speaks_tls() {
+    let authority = Authority::new();
+    let server = authority.server();
+    let Some(python) = PythonServer::tls(&server) else { return };
+    let url = format!("wss://localhost:{}/", python.addr().port());
+    let tls = TlsOptions::new().roots_from_bytes(authority.pem());
+    client_is_echoed(&url, &RunOptions::new().tls(tls.clone()));
+    if let Some(squid) = Squid::open() {
+        client_is_echoed(&url, &through(&format!("http://{}", squid.addr())).tls(tls.clone()));
+    }
+    if let Some(squid) = Squid::over_tls(&server) {
+        let proxy = format!("https://localhost:{}", squid.addr().port());
+        client_is_echoed(&url, &through(&proxy).tls(tls.clone()));
+        client_is_echoed(&echo_server().url(), &through(&proxy).tls(tls));
+    }
+}
+
+#[test]
+fn b196_a_python_server_on_a_unix_socket() {
+    let Some(python) = PythonServer::unix() else { return };
+    client_is_echoed(&format!("ws+unix:{}:/", python.path().display()), &RunOptions::new());
+}
+
+#[test]
+fn b197_our_client_reaches_nginx_over_tls() {
+    let echo = echo_server();
+    let authority = Authority::new();
+    let upstream = echo.url().trim_start_matches("ws://").trim_end_matches('/').parse().unwrap();
+    let Some(nginx) = Nginx::wss_proxy_to(upstream, &authority.server()) else { return };
+    let url = format!("wss://localhost:{}/", nginx.secure_addr().port());
+    let trusting = RunOptions::new().tls(TlsOptions::new().roots_from_bytes(authority.pem()));
+    client_is_echoed(&url, &trusting);
+    let stranger = RunOptions::new().tls(TlsOptions::new().roots_from_bytes(Authority::new().pem()));
+    let outcome = run_forever(&mut Log::new().app(&url), &stranger).unwrap();
+    assert!(matches!(outcome, Outcome::Lost(Error::Tls(TlsError::Certificate(_)))), "{outcome:?}");
 }
