@@ -322,6 +322,7 @@ impl World {
             return self.breach(format!("connection {index} is nobody's"));
         };
         let may_stop = self.may_stop();
+        let garbage = self.conversations.borrow().get(&index).is_some_and(|it| it.garbage);
         let wrong = self.life(me, |life| {
             if life.begun != attempt || !matches!(life.phase, Phase::Trying | Phase::Open | Phase::Removed) {
                 return Some(format!("writes for attempt {attempt} in {:?} of {}", life.phase, life.begun));
@@ -359,7 +360,10 @@ impl World {
                         || match code {
                             Some(1001) => may_stop || life.stopped_by.is_some(),
                             Some(1011) => life.panicked.is_some(),
-                            Some(1002 | 1007 | 1009) => life.broken_protocol,
+                            // It may be written before `on_error` is told why.
+                            Some(1002 | 1007 | 1009) => {
+                                life.broken_protocol || garbage || life.settings.max_message < 1000
+                            }
                             _ => false,
                         };
                     let lost = life.direct.len();

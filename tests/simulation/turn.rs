@@ -124,7 +124,8 @@ impl Run<'_> {
                     (Some(since), _) => Some(life.end_by.unwrap_or(since + life.longest_close)),
                     (None, Some(wire)) if queued > 0 => {
                         let since = *life.queued_since.get_or_insert(now);
-                        Some(wire.last_written.max(since) + settings.write)
+                        // A loop that sleeps does not try.
+                        Some(wire.last_written.max(since).max(world.overslept.get().1) + settings.write)
                     }
                     (None, Some(wire)) => settings.ping.and_then(|(interval, timeout)| {
                         timeout.map(|timeout| {
