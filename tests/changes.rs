@@ -1,12 +1,13 @@
 //! The twelve changes against Python's websocket-client that matter most (C1 to C12): each of these would fail on the old behaviour.
-//! C9 (decrypted bytes) waits for TLS, C11 for proxies, and so do the parts of C5 and C10 that need TLS, proxies, redirects or cookies.
-//! `failures.rs` lists what else shows them.
+//! C9 (decrypted bytes) is in `tls.rs`: `b209_...`. `failures.rs` lists what else shows them.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use websocket_app::link::proxy::{NoProxy, Proxy, ProxyPolicy};
 use websocket_app::{
     Error, HeaderError, Reconnect, RunOptions, SeededEntropy, Timeout, UpgradeError, WebSocketApp,
 };
@@ -307,6 +308,61 @@ fn change_10_headers_cannot_be_injected_or_doubled_and_redirects_carry_no_secret
     for name in ["Authorization", "Cookie"] {
         assert_eq!(request.header(name), None, "{name}");
     }
+}
+
+// b135, b183, b184, b190
+#[test]
+fn change_11_proxies_by_url_with_ipv6_any_2xx_label_boundaries_and_one_deadline() {
+    let proxy: SocketAddr = "192.0.2.8:3128".parse().unwrap();
+    // Without a scheme it is http, and any 2xx opens the tunnel: the answer and the server's come in one segment.
+    let policy = |no_proxy: &str| {
+        let policy = ProxyPolicy::direct().proxy(Proxy::parse("192.0.2.8:3128").unwrap());
+        reconnect().proxy(policy.no_proxy(NoProxy::parse(no_proxy).unwrap()))
+    };
+    let mut world = World::new();
+    let listener = world.net.listen(proxy);
+    let log = Log::new();
+    log.app("ws://[2001:db8::1]:90/").run_on(&mut world.reactor, &policy("")).unwrap();
+    world.settle();
+    let peer = listener.accept().unwrap();
+    let connect = String::from_utf8(peer.read_available()).unwrap();
+    assert!(connect.starts_with("CONNECT [2001:db8::1]:90 HTTP/1.1\r\n"), "{connect}");
+    peer.write(b"HTTP/1.1 204 Tunnel\r\n\r\n");
+    world.settle();
+    peer.accept_upgrade().unwrap();
+    peer.write(&frame::text("through"));
+    world.settle();
+    assert_eq!(log.take(), ["open", "text through"]);
+
+    // `.server.test` is no exception for `xserver.test`, and `server.test` is one for `www.server.test`.
+    for (exceptions, host, proxied) in
+        [(".server.test", "xserver.test", true), ("server.test", "www.server.test", false)]
+    {
+        let mut world = World::new();
+        world.resolver.name(host, &[SERVER.ip()]);
+        Log::new().app(format!("ws://{host}/")).run_on(&mut world.reactor, &policy(exceptions)).unwrap();
+        world.settle();
+        assert_eq!(world.net.attempts()[0].1, if proxied { proxy } else { SERVER }, "{host}");
+    }
+
+    // b135: a proxy that drips its answer does not get more time for it.
+    let mut world = World::new();
+    world.net.serve(proxy, |peer| {
+        if !peer.read_available().is_empty() {
+            drip(peer.clone(), b"HTTP/1.1 200 OK\r\nX-Slow: ");
+        }
+    });
+    let log = Log::new();
+    log.app(URL).run_on(&mut world.reactor, &policy("").proxy_timeout(5 * SECOND)).unwrap();
+    world.run_until(5 * SECOND);
+    assert_eq!(log.lines(), ["error Timeout(Proxy)", "close: Timeout(Proxy), retry in 1s"]);
+}
+
+/// Writes a byte every 300 ms, for ever.
+fn drip(peer: SimPeer, rest: &'static [u8]) {
+    let (byte, rest) = rest.split_first().map_or((b'x', rest), |(byte, rest)| (*byte, rest));
+    peer.write(&[byte]);
+    peer.net().clone().after(Duration::from_millis(300), move |_| drip(peer, rest));
 }
 
 #[test]

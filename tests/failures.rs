@@ -7,22 +7,22 @@
 //! | F2 | no pong | `keep_alive.rs` |
 //! | F3 | timers pile up | `schedule.rs` of the crate, `allocations.rs` |
 //! | F4 | a close in a callback | `closing_stages.rs`, `closing.rs`: `b111_...`, `endings.rs`: `b050_...` |
-//! | F5 | frames that come together | those of one TLS record wait for TLS |
+//! | F5 | frames that come together | `tls.rs`: `b209_...` |
 //! | F6 | leaks | `many_apps.rs`: `after_a_thousand_apps_came_and_went_nothing_is_left` |
 //! | F7 | a close frame with reconnect | `reconnecting.rs`: `b036_...` |
 //! | F8 | latency, idle load, throughput | `embedding.rs`, `idle.rs`, the benchmark |
-//! | F9 | one app blocks all | `resolving.rs`: `b195_...`; TLS and proxies wait for these |
+//! | F9 | one app blocks all | `resolving.rs`: `b195_...` |
 //! | C1 | one writer | `threads.rs`: `b064_...`, `b112_...` |
 //! | C2 | never block | `sending.rs`: `b063_...`, `backoff.rs`: `b124_...` |
 //! | C3 | one `on_open`, one `on_close` | `endings.rs`, `closing_stages.rs`: `b036_...` |
 //! | C4 | a close frame is an outcome | `endings.rs`: `b041_...` |
-//! | C5 | deadlines | `timeouts.rs`, `attempt_timeout.rs`, `close_timeout.rs`; TLS and proxies wait for these |
+//! | C5 | deadlines | `timeouts.rs`, `attempt_timeout.rs`, `close_timeout.rs`, `tls_failures.rs` |
 //! | C6 | deadlines of pings | `keep_alive.rs` |
 //! | C7 | incremental parsing | `framing.rs` |
 //! | C8 | back-off and classifier | `backoff.rs`, `retry_policy.rs`, `waiting.rs` |
-//! | C9 | decrypted bytes | waits for TLS |
-//! | C10 | safe headers | `url_and_handshake.rs`; redirects and cookies wait for these |
-//! | C11 | proxies | waits for them |
+//! | C9 | decrypted bytes | `tls.rs`: `b209_...` |
+//! | C10 | safe headers | `url_and_handshake.rs`, `redirect/` and `cookies/` of the crate |
+//! | C11 | proxies | `real_parts.rs`: `b178_...`, `proxy/` of the link crate |
 //! | C12 | typed errors | `callbacks.rs`: `b023_...`, `url_and_handshake.rs` |
 #![allow(clippy::unwrap_used, reason = "a test")]
 
