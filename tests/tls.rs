@@ -30,11 +30,10 @@ fn url(server: &ScriptedServer) -> String {
 fn is_echoed(app: impl FnOnce(&Log) -> WebSocketApp, options: &RunOptions) {
     let log = Log::new();
     let answered = log.clone();
-    let mut app =
-        app(&log).on_open(|app, _| app.send_text("hello")).on_message(move |app, message| {
-            answered.message(message);
-            app.close();
-        });
+    let mut app = app(&log).on_open(|app, _| app.send_text("hello")).on_message(move |app, message| {
+        answered.message(message);
+        app.close();
+    });
     run_forever(&mut app, options).unwrap();
     assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
 }
@@ -125,9 +124,8 @@ fn floods_in_both_directions_at_once_do_not_get_stuck() {
         assert!(peer.close(1000, ""));
     });
     let log = Log::new();
-    let mut app = log.app(url(&server)).on_open(|app, _| {
-        (0..MESSAGES).try_for_each(|_| app.send_bytes(&[2; MESSAGE]))
-    });
+    let mut app =
+        log.app(url(&server)).on_open(|app, _| (0..MESSAGES).try_for_each(|_| app.send_bytes(&[2; MESSAGE])));
     run_forever(&mut app, &trust.options()).unwrap();
     assert_eq!(log.count(|line| line == format!("binary {MESSAGE} bytes")), MESSAGES);
     assert!(log.has("close 1000, by server, clean"));
@@ -315,7 +313,9 @@ fn b208_sessions_are_resumed_across_apps_that_share_options_and_by_no_others() {
     let server = counting_server(&trust, &counts);
     let shared = trust.options();
     let mut reactor = Reactor::new().unwrap();
-    for options in [shared.clone(), shared, trust.options(), RunOptions::new().tls(trust.tls().resumption(false))] {
+    for options in
+        [shared.clone(), shared, trust.options(), RunOptions::new().tls(trust.tls().resumption(false))]
+    {
         WebSocketApp::new(url(&server)).run_on(&mut reactor, &options).unwrap();
         run(&mut reactor);
     }
@@ -342,10 +342,7 @@ fn b018_tls_is_spoken_over_a_socket_that_is_given() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let server = serve_stream(listener.accept().unwrap().0, &trust);
     // Host and name come from the URL, wherever the stream leads.
-    is_echoed(
-        |log| log.app("wss://localhost:1/").socket(Io::tcp(stream).unwrap()),
-        &trust.options(),
-    );
+    is_echoed(|log| log.app("wss://localhost:1/").socket(Io::tcp(stream).unwrap()), &trust.options());
     server.join().unwrap();
 }
 
