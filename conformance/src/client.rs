@@ -19,12 +19,12 @@ pub(crate) trait Client {
     fn echo(&mut self, url: &str) -> Result<(), Box<dyn Error>>;
 }
 
-/// The client on the dispatcher of that name, which is one of [`DISPATCHERS`].
-pub(crate) fn new(_dispatcher: &str) -> Box<dyn Client> {
-    Box::new(App)
+/// The client on the dispatcher of that name, which is one of [`DISPATCHERS`], with these options.
+pub(crate) fn new(_dispatcher: &str, options: RunOptions) -> Box<dyn Client> {
+    Box::new(App(options))
 }
 
-struct App;
+struct App(RunOptions);
 
 impl Client for App {
     fn fetch(&mut self, url: &str) -> Result<String, Box<dyn Error>> {
@@ -36,7 +36,7 @@ impl Client for App {
                     .borrow_mut()
                     .get_or_insert_with(|| String::from_utf8_lossy(message.as_bytes()).into_owned());
             })
-            .run_forever(&RunOptions::default())?;
+            .run_forever(&self.0)?;
         first.take().ok_or_else(|| format!("no message before the end: {outcome:?}").into())
     }
 
@@ -50,7 +50,7 @@ impl Client for App {
                 Message::Binary(bytes) | Message::UncheckedText(bytes) => app.send_bytes(bytes),
             })
             .on_error(|_, _| {})
-            .run_forever(&RunOptions::default())?;
+            .run_forever(&self.0)?;
         match outcome {
             Outcome::Lost(error) if !opened.get() => Err(error.into()),
             _ => Ok(()),

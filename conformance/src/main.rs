@@ -6,6 +6,7 @@ mod client;
 mod container;
 mod expected;
 mod failure;
+mod front;
 mod options;
 mod progress;
 mod python;
@@ -26,6 +27,7 @@ use progress::Progress;
 use scratch::Scratch;
 use server::{Server, Suite};
 use verdict::{ClientErrors, Verdict};
+use websocket_app::RunOptions;
 use worker::Worker;
 
 fn main() -> ExitCode {
@@ -64,8 +66,14 @@ fn run(options: &Options) -> Result<Verdict, Failure> {
     let suite = Suite::find()?;
     let scratch = Scratch::new().map_err(Failure::while_doing("making a scratch directory"))?;
     let mut server = suite.serve(scratch.path(), &cases)?;
+    let mut run = RunOptions::new();
+    if options.tls {
+        let trust =
+            server.put_behind_tls().map_err(Failure::while_doing("putting TLS in front of the server"))?;
+        run = run.tls(trust);
+    }
     let agent = format!("websocket-app-{}", options.dispatcher);
-    let errors = drive(&mut server, &Worker::start(options.dispatcher), &agent, &cases)?;
+    let errors = drive(&mut server, &Worker::start(options.dispatcher, run), &agent, &cases)?;
     if let Some(directory) = &options.keep_report {
         report::copy(&server.report(), directory).map_err(Failure::while_doing("keeping the report"))?;
     }

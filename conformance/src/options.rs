@@ -17,7 +17,7 @@ Usage: conformance/run [OPTIONS]
 
   --cases PATTERNS     the cases to run, such as '1.* 2.* 7.1.1-6', or 'all'; default: sections 1 to 10
   --dispatcher NAME    the dispatcher under the client; default: mio
-  --tls                run over TLS (not available yet)
+  --tls                run over TLS, with a certificate made for the run
   --keep-report DIR    copy the suite's report (index.html, index.json, a page for each case) into DIR
   --help               print this
 
@@ -34,6 +34,7 @@ pub(crate) struct Options {
     /// `None`: the core sections.
     pub(crate) cases: Option<Vec<Pattern>>,
     pub(crate) dispatcher: &'static str,
+    pub(crate) tls: bool,
     pub(crate) keep_report: Option<PathBuf>,
 }
 
@@ -45,17 +46,13 @@ pub(crate) enum Request {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut options = Options { cases: None, dispatcher: DISPATCHERS[0], keep_report: None };
+    let mut options = Options { cases: None, dispatcher: DISPATCHERS[0], tls: false, keep_report: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("cases") => options.cases = Some(patterns(&parser.value()?.string()?)?),
             Long("dispatcher") => options.dispatcher = dispatcher(&parser.value()?.string()?)?,
             Long("keep-report") => options.keep_report = Some(parser.value()?.into()),
-            Long("tls") => {
-                return Err(Failure::Usage(
-                    "--tls is not available yet: the client speaks plain TCP only".to_owned(),
-                ));
-            }
+            Long("tls") => options.tls = true,
             Long("help") | Short('h') => return Ok(Request::Help),
             other => return Err(other.unexpected().into()),
         }
@@ -106,7 +103,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_core_sections_on_the_first_dispatcher() {
-        assert_eq!(run(&[]), Options { cases: None, dispatcher: "mio", keep_report: None });
+        assert_eq!(run(&[]), Options { cases: None, dispatcher: "mio", tls: false, keep_report: None });
     }
 
     #[test]
@@ -116,6 +113,11 @@ mod tests {
         assert_eq!(apart, joined);
         assert_eq!(apart.cases.unwrap(), ["1.*".parse().unwrap(), "2.5".parse().unwrap()]);
         assert_eq!(apart.keep_report, Some("kept".into()));
+    }
+
+    #[test]
+    fn tls_is_asked_for() {
+        assert!(run(&["--tls", "--cases", "1.*"]).tls);
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
             (&["--cases", " "], "--cases: no pattern given"),
             (&["--cases"], "--cases"),
             (&["--dispatcher", "tokio"], "'tokio' is unknown; known: mio"),
-            (&["--tls"], "not available yet"),
+            (&["--tls=no"], "--tls"),
             (&["2.*"], "2.*"),
             (&["--verbose"], "--verbose"),
         ] {

@@ -12,10 +12,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
+use websocket_app::tls::TlsOptions;
 
 use crate::cases::CaseId;
 use crate::container::Container;
 use crate::failure::Failure;
+use crate::front::Front;
 use crate::python::Python;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -90,6 +92,8 @@ fn free_port() -> io::Result<u16> {
 pub(crate) struct Server {
     child: Child,
     port: u16,
+    /// Through which clients come, if they are to speak TLS.
+    front: Option<Front>,
     scratch: PathBuf,
 }
 
@@ -98,12 +102,21 @@ impl Server {
         let log = File::create(scratch.join("log"))?;
         // A group of its own: an interrupt from the keyboard ends us, and our end closes its standard input.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
-        Ok(Self { child: command.spawn()?, port: 0, scratch: scratch.to_owned() })
+        Ok(Self { child: command.spawn()?, port: 0, front: None, scratch: scratch.to_owned() })
     }
 
     /// `path` on the server, as a URL.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("ws://127.0.0.1:{}{path}", self.port)
+        match &self.front {
+            None => format!("ws://127.0.0.1:{}{path}", self.port),
+            Some(front) => format!("wss://127.0.0.1:{}{path}", front.port()),
+        }
+    }
+
+    /// From now on clients come with TLS; returns what they need for that.
+    pub(crate) fn put_behind_tls(&mut self) -> io::Result<TlsOptions> {
+        let front = self.front.insert(Front::of(self.port)?);
+        Ok(front.trust())
     }
 
     /// The directory of the report, complete once `/updateReports` was answered.

@@ -4,6 +4,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use websocket_app::RunOptions;
+
 use crate::client;
 use crate::failure::Failure;
 
@@ -22,11 +24,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(dispatcher: &'static str) -> Self {
+    pub(crate) fn start(dispatcher: &'static str, options: RunOptions) -> Self {
         let (jobs, to_do) = channel();
         let (done, answers) = channel();
         thread::spawn(move || {
-            let mut client = client::new(dispatcher);
+            let mut client = client::new(dispatcher, options);
             for job in to_do {
                 let answer = match job {
                     Job::Fetch(url) => client.fetch(&url),

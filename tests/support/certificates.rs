@@ -1,9 +1,13 @@
 //! Certificates made for one test.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
+
+static AUTHORITIES: AtomicUsize = AtomicUsize::new(1);
 
 /// Signs certificates; trust it to trust them.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -24,7 +28,9 @@ impl Authority {
     /// When the system has no entropy.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "websocket-tests authority");
+        // A name of its own, as real ones have: else the wrong one looks like the right one with a bad signature.
+        let number = AUTHORITIES.fetch_add(1, Ordering::Relaxed);
+        params.distinguished_name.push(DnType::CommonName, format!("websocket-tests authority {number}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self(CertifiedIssuer::self_signed(params, new_key()).expect("the parameters are sound"))
@@ -78,6 +84,20 @@ impl Authority {
         let key = new_key();
         let certificate = params.signed_by(&key, &self.0).expect("the parameters are sound");
         Identity { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+}
+
+impl Identity {
+    /// For a server with these names and addresses, signed by itself alone.
+    ///
+    /// # Panics
+    /// When a name is none.
+    pub fn self_signed(names: &[&str]) -> Self {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = new_key();
+        let params = CertificateParams::new(names).expect("these are names");
+        let certificate = params.self_signed(&key).expect("the parameters are sound");
+        Self { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 }
 

@@ -18,7 +18,7 @@ pub use self::neighbour::neighbour;
 pub use self::scratch::Scratch;
 pub use self::tls::{
     SECURE_URL, SecurePeer, SecureSimPeer, SecureWorld, TlsSide, Trust, secure_echo, secure_server,
-    serve_identity,
+    serve_identity, serve_versions,
 };
 pub use self::wait::{run, run_forever, until};
 pub use self::world::{SERVER, URL, World};

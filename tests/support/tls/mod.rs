@@ -6,6 +6,6 @@ mod side;
 mod simulated;
 
 pub use self::peer::{SecurePeer, secure_echo, secure_server};
-pub use self::settings::{Trust, serve_identity};
+pub use self::settings::{Trust, serve_identity, serve_versions};
 pub use self::side::TlsSide;
 pub use self::simulated::{SECURE_URL, SecureSimPeer, SecureWorld};

@@ -7,7 +7,7 @@ use websocket_app::tls::rustls::crypto::ring::default_provider;
 use websocket_app::tls::rustls::pki_types::pem::PemObject as _;
 use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use websocket_app::tls::rustls::server::WebPkiClientVerifier;
-use websocket_app::tls::rustls::{DEFAULT_VERSIONS, RootCertStore, ServerConfig};
+use websocket_app::tls::rustls::{DEFAULT_VERSIONS, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use websocket_app::tls::{TlsOptions, TlsVersion};
 
 use crate::{Authority, Identity};
@@ -48,9 +48,25 @@ impl Trust {
 /// # Panics
 /// When the identity is none.
 pub fn serve_identity(identity: &Identity, clients: Option<&Authority>) -> ServerConfig {
+    serve(identity, clients, DEFAULT_VERSIONS)
+}
+
+/// A server that shows `identity` and speaks these versions only.
+///
+/// # Panics
+/// When the identity is none.
+pub fn serve_versions(identity: &Identity, versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+    serve(identity, None, versions)
+}
+
+fn serve(
+    identity: &Identity,
+    clients: Option<&Authority>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
     let provider = Arc::new(default_provider());
     let builder = ServerConfig::builder_with_provider(provider.clone())
-        .with_protocol_versions(DEFAULT_VERSIONS)
+        .with_protocol_versions(versions)
         .expect("the provider knows them");
     let builder = match clients {
         None => builder.with_no_client_auth(),
