@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
@@ -18,11 +19,17 @@ pub enum Workload {
     Echo,
     /// Many connections on which nothing happens.
     Idle,
+    /// [`Receive`](Self::Receive) over TLS.
+    ReceiveTls,
+    /// [`Idle`](Self::Idle) over TLS.
+    IdleTls,
 }
 
 impl Workload {
     /// Every workload, in the order in which they are run.
-    pub const ALL: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
+    pub const ALL: [Self; 5] = [Self::Receive, Self::Echo, Self::Idle, Self::ReceiveTls, Self::IdleTls];
+    /// Those without TLS.
+    pub const PLAIN: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
 
     /// The name on the command line and in the results.
     pub fn name(self) -> &'static str {
@@ -30,12 +37,49 @@ impl Workload {
             Self::Receive => "receive",
             Self::Echo => "echo",
             Self::Idle => "idle",
+            Self::ReceiveTls => "receive-tls",
+            Self::IdleTls => "idle-tls",
         }
     }
 
     /// The workload of that name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|workload| workload.name() == name)
+    }
+
+    /// Whether the load server speaks TLS.
+    pub fn is_tls(self) -> bool {
+        matches!(self, Self::ReceiveTls | Self::IdleTls)
+    }
+
+    /// Whether it is resident memory that is measured, rather than processor time.
+    pub fn is_idle(self) -> bool {
+        matches!(self, Self::Idle | Self::IdleTls)
+    }
+}
+
+/// How the load server cuts a feed into TLS records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// As full as they can be: 16 KiB.
+    #[default]
+    Packed,
+    /// One for each frame, as servers do that write message by message.
+    Frame,
+}
+
+impl Records {
+    /// The name on the command line and in the request target.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Packed => "packed",
+            Self::Frame => "frame",
+        }
+    }
+
+    /// The one of that name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        [Self::Packed, Self::Frame].into_iter().find(|records| records.name() == name)
     }
 }
 
@@ -54,6 +98,10 @@ pub struct Task {
     pub warm_up: u64,
     /// Connections that are open at once.
     pub connections: usize,
+    /// `receive-tls`: what a TLS record holds.
+    pub records: Records,
+    /// With TLS: the certificate to trust, in PEM.
+    pub root: Option<PathBuf>,
 }
 
 impl Task {
@@ -67,6 +115,7 @@ impl Task {
         let mut parser = lexopt::Parser::from_args(arguments);
         let (mut workload, mut addr) = (None, None);
         let (mut payload, mut messages, mut warm_up, mut connections) = (32, 1, 0, 1);
+        let (mut records, mut root) = (Records::default(), None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("addr") => addr = Some(parser.value()?.parse()?),
@@ -74,6 +123,12 @@ impl Task {
                 Long("messages") => messages = parser.value()?.parse()?,
                 Long("warm-up") => warm_up = parser.value()?.parse()?,
                 Long("connections") => connections = parser.value()?.parse()?,
+                Long("records") => {
+                    let name = parser.value()?.string()?;
+                    let known = || unknown("kind of records", &name, &["packed", "frame"]);
+                    records = Records::by_name(&name).ok_or_else(known)?;
+                }
+                Long("root") => root = Some(parser.value()?.into()),
                 Value(name) if workload.is_none() => {
                     let name = name.string()?;
                     workload =
@@ -84,37 +139,44 @@ impl Task {
         }
         let workload = workload.ok_or_else(|| format!("name a workload: {}", names().join(", ")))?;
         let addr = addr.ok_or("--addr is missing")?;
-        Ok(Self { workload, addr, payload, messages, warm_up, connections })
+        if workload.is_tls() && root.is_none() {
+            return Err("--root is missing".into());
+        }
+        Ok(Self { workload, addr, payload, messages, warm_up, connections, records, root })
     }
 
     /// The command line that [`Task::parse`] reads.
-    pub fn arguments(&self) -> Vec<String> {
+    pub fn arguments(&self) -> Vec<OsString> {
         let flags = [
             ("--addr", self.addr.to_string()),
             ("--payload", self.payload.to_string()),
             ("--messages", self.messages.to_string()),
             ("--warm-up", self.warm_up.to_string()),
             ("--connections", self.connections.to_string()),
+            ("--records", self.records.name().to_owned()),
         ];
-        let name = self.workload.name().to_owned();
-        std::iter::once(name)
-            .chain(flags.into_iter().flat_map(|(flag, value)| [flag.to_owned(), value]))
-            .collect()
+        let flags = flags.map(|(flag, value)| (flag, OsString::from(value))).into_iter();
+        let root = self.root.iter().map(|root| ("--root", root.into()));
+        let pairs = flags.chain(root).flat_map(|(flag, value)| [OsString::from(flag), value]);
+        std::iter::once(self.workload.name().into()).chain(pairs).collect()
     }
 
     /// The request target that makes the load server play its part.
     pub fn target(&self) -> String {
         match self.workload {
-            Workload::Receive => {
-                format!("/receive?payload={}&messages={}", self.payload, self.warm_up + self.messages)
+            Workload::Receive | Workload::ReceiveTls => {
+                let (payload, messages) = (self.payload, self.warm_up + self.messages);
+                format!("/receive?payload={payload}&messages={messages}&records={}", self.records.name())
             }
-            Workload::Echo | Workload::Idle => format!("/{}", self.workload.name()),
+            Workload::Echo => "/echo".to_owned(),
+            Workload::Idle | Workload::IdleTls => "/idle".to_owned(),
         }
     }
 
     /// The URL of the load server, [`Task::target`] included.
     pub fn url(&self) -> String {
-        format!("ws://{}{}", self.addr, self.target())
+        let scheme = if self.workload.is_tls() { "wss" } else { "ws" };
+        format!("{scheme}://{}{}", self.addr, self.target())
     }
 }
 
@@ -194,14 +256,19 @@ mod tests {
             messages: 1000,
             warm_up: 10,
             connections: 1,
+            records: Records::Packed,
+            root: None,
         }
     }
 
     #[test]
     fn a_task_survives_its_command_line() {
         for workload in Workload::ALL {
-            let task = Task { workload, ..task() };
-            assert_eq!(Task::parse(task.arguments().into_iter().map(OsString::from)).unwrap(), task);
+            for records in [Records::Packed, Records::Frame] {
+                let root = workload.is_tls().then(|| PathBuf::from("root.pem"));
+                let task = Task { workload, records, root, ..task() };
+                assert_eq!(Task::parse(task.arguments()).unwrap(), task);
+            }
         }
     }
 
@@ -210,18 +277,28 @@ mod tests {
         let message = |line| parse(line).unwrap_err().to_string();
         assert_eq!(
             message("recieve --addr 127.0.0.1:9"),
-            "unknown workload 'recieve'; known are: receive, echo, idle"
+            "unknown workload 'recieve'; known are: receive, echo, idle, receive-tls, idle-tls"
         );
-        assert_eq!(message("--addr 127.0.0.1:9"), "name a workload: receive, echo, idle");
+        assert_eq!(
+            message("--addr 127.0.0.1:9"),
+            "name a workload: receive, echo, idle, receive-tls, idle-tls"
+        );
         assert_eq!(message("echo"), "--addr is missing");
         assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));
         assert!(message("echo --addr 127.0.0.1:9 --messages many").contains("many"));
         assert!(message("echo --addr 127.0.0.1:9 idle").contains("idle"));
+        assert_eq!(message("idle-tls --addr 127.0.0.1:9"), "--root is missing");
+        assert_eq!(
+            message("receive --addr 127.0.0.1:9 --records some"),
+            "unknown kind of records 'some'; known are: packed, frame"
+        );
     }
 
     #[test]
     fn the_target_asks_for_the_warm_up_too() {
-        assert_eq!(task().url(), "ws://127.0.0.1:9/receive?payload=256&messages=1010");
+        assert_eq!(task().url(), "ws://127.0.0.1:9/receive?payload=256&messages=1010&records=packed");
+        let tls = Task { workload: Workload::ReceiveTls, records: Records::Frame, ..task() };
+        assert_eq!(tls.url(), "wss://127.0.0.1:9/receive?payload=256&messages=1010&records=frame");
         assert_eq!(Task { workload: Workload::Idle, ..task() }.target(), "/idle");
     }
 

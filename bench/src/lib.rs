@@ -10,6 +10,7 @@ pub mod contract;
 pub mod frame;
 pub mod measure;
 pub mod system;
+pub mod tls;
 pub mod upgrade;
 
 /// Any failure of a benchmark process: printed, then the process ends with a non-zero status.

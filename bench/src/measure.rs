@@ -183,11 +183,13 @@ fn allocations() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::Workload;
+    use crate::contract::{Records, Workload};
 
     fn task(messages: u64, warm_up: u64) -> Task {
         let addr = ([127, 0, 0, 1], 9).into();
-        Task { workload: Workload::Echo, addr, payload: 5, messages, warm_up, connections: 2 }
+        let workload = Workload::Echo;
+        let records = Records::default();
+        Task { workload, addr, payload: 5, messages, warm_up, connections: 2, records, root: None }
     }
 
     #[test]

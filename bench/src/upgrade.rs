@@ -18,26 +18,39 @@ const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub fn connect(task: &Task, buffer: &mut [u8]) -> Result<(TcpStream, usize)> {
     let mut stream = TcpStream::connect(task.addr)?;
     stream.set_nodelay(true)?;
-    let request = format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
-        task.target(),
-        task.addr
-    );
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request(task).as_bytes())?;
     let mut filled = 0;
     let head = loop {
         match stream.read(&mut buffer[filled..])? {
             0 => return Err("the server ended before its response did".into()),
             more => filled += more,
         }
-        if let Some(at) = buffer[..filled].windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            break at + 4;
+        if let Some(head) = response(&buffer[..filled])? {
+            break head;
         }
     };
-    check(std::str::from_utf8(&buffer[..head])?)?;
     buffer.copy_within(head..filled, 0);
     Ok((stream, filled - head))
+}
+
+/// The request.
+pub fn request(task: &Task) -> String {
+    format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+        task.target(),
+        task.addr
+    )
+}
+
+/// The length of the response that `bytes` begin with; `None` while it is not whole.
+///
+/// # Errors
+/// The server refuses.
+pub fn response(bytes: &[u8]) -> Result<Option<usize>> {
+    let Some(end) = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    check(std::str::from_utf8(&bytes[..end + 4])?)?;
+    Ok(Some(end + 4))
 }
 
 fn check(response: &str) -> Result<()> {

@@ -4,28 +4,53 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use websocket_bench::contract::{Report, Task, Workload};
+use websocket_bench::contract::{Records, Report, Task, Workload};
 
 const RAW: &str = env!("CARGO_BIN_EXE_bench-client-raw");
 const MIN_WS: &str = env!("CARGO_BIN_EXE_bench-client-min-ws");
+const OURS: &str = env!("CARGO_BIN_EXE_bench-client-ours");
+const TOKIO_TUNGSTENITE: &str = env!("CARGO_BIN_EXE_bench-client-tokio-tungstenite");
 const TUNGSTENITE: &str = env!("CARGO_BIN_EXE_bench-client-tungstenite");
 
 /// Ends with its standard input; dropping it waits for that.
-struct Server(Child, SocketAddr);
+struct Server(Child, SocketAddr, Option<PathBuf>);
 
 impl Server {
     fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// One that speaks TLS; the name is that of a file.
+    fn secure(name: &str) -> Self {
+        Self::with(Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)))
+    }
+
+    fn with(root: Option<PathBuf>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-server"));
+        if let Some(root) = &root {
+            command.arg("--root").arg(root);
+        }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child, SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())))
+        Self(child, SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())), root)
     }
 
     fn task(&self, workload: Workload) -> Task {
-        Task { workload, addr: self.1, payload: 32, messages: 500, warm_up: 50, connections: 1 }
+        let (records, root) = (Records::Packed, self.2.clone());
+        Task {
+            workload,
+            addr: self.1,
+            payload: 32,
+            messages: 500,
+            warm_up: 50,
+            connections: 1,
+            records,
+            root,
+        }
     }
 }
 
@@ -52,7 +77,7 @@ fn report(client: &str, task: &Task) -> Report {
 #[test]
 fn receive_reports_exactly_the_messages_asked_for() {
     let server = Server::start();
-    for client in [RAW, MIN_WS, TUNGSTENITE] {
+    for client in [RAW, MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
         for payload in [1, 32, 126, 70_000, 300_000] {
             let task = Task { payload, ..server.task(Workload::Receive) };
             let report = report(client, &task);
@@ -64,7 +89,7 @@ fn receive_reports_exactly_the_messages_asked_for() {
 #[test]
 fn echo_reports_round_trips_and_their_latency() {
     let server = Server::start();
-    for client in [MIN_WS, TUNGSTENITE] {
+    for client in [MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
         for connections in [1, 30] {
             let task = Task { connections, ..server.task(Workload::Echo) };
             let report = report(client, &task);
@@ -77,9 +102,41 @@ fn echo_reports_round_trips_and_their_latency() {
 #[test]
 fn idle_reports_memory() {
     let server = Server::start();
-    for client in [MIN_WS, TUNGSTENITE] {
+    for client in [MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
         let task = Task { connections: 20, warm_up: 3, ..server.task(Workload::Idle) };
         assert!(report(client, &task).rss_bytes.is_some(), "{client}");
+    }
+}
+
+#[test]
+fn receive_over_tls_is_the_same_however_records_are_cut() {
+    let server = Server::secure("receive.pem");
+    for client in [MIN_WS, OURS, TOKIO_TUNGSTENITE] {
+        for payload in [1, 126, 1024, 70_000] {
+            for records in [Records::Packed, Records::Frame] {
+                let task = Task { payload, records, ..server.task(Workload::ReceiveTls) };
+                let report = report(client, &task);
+                assert_eq!((report.messages, report.bytes), (500, 500 * payload as u64), "{client}");
+            }
+        }
+    }
+}
+
+#[test]
+fn idle_over_tls_reports_memory() {
+    let server = Server::secure("idle.pem");
+    for client in [MIN_WS, OURS, TOKIO_TUNGSTENITE] {
+        let task = Task { connections: 20, warm_up: 3, ..server.task(Workload::IdleTls) };
+        assert!(report(client, &task).rss_bytes.is_some(), "{client}");
+    }
+}
+
+#[test]
+fn a_server_that_is_not_trusted_is_no_server() {
+    let (server, other) = (Server::secure("one.pem"), Server::secure("other.pem"));
+    for client in [MIN_WS, OURS, TOKIO_TUNGSTENITE] {
+        let task = Task { root: other.2.clone(), ..server.task(Workload::ReceiveTls) };
+        assert!(!output(client, &task).status.success(), "{client}");
     }
 }
 

@@ -7,17 +7,28 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use websocket_app::link::tls::TlsOptions;
 use websocket_app::{AppId, Message, Outcome, Reactor, RunOptions, WebSocketApp};
 use websocket_bench::Result;
 use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
 use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::tls::provider;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
-        Workload::Receive => receive(task),
+        Workload::Receive | Workload::ReceiveTls => receive(task),
         Workload::Echo => echo(task),
-        Workload::Idle => idle(task),
+        Workload::Idle | Workload::IdleTls => idle(task),
     })
+}
+
+/// The default options, but for what a server with a certificate of its own and the comparison with others ask for.
+fn options(task: &Task) -> RunOptions {
+    let options = RunOptions::default();
+    match &task.root {
+        Some(root) => options.tls(TlsOptions::new().roots_from_file(root).provider(provider())),
+        None => options,
+    }
 }
 
 fn receive(task: &Task) -> Result<Report> {
@@ -29,7 +40,7 @@ fn receive(task: &Task) -> Result<Report> {
                 counted.borrow_mut().count(black_box(text).len());
             }
         })
-        .run_forever(&RunOptions::default())?;
+        .run_forever(&options(task))?;
     match outcome {
         Outcome::Clean { .. } => tally.replace(Tally::new(task)?).into_report(),
         other => Err(format!("the feed did not end with a close: {other:?}").into()),
@@ -70,9 +81,10 @@ fn echo(task: &Task) -> Result<Report> {
 fn idle(task: &Task) -> Result<Report> {
     let mut reactor = Reactor::new()?;
     let opened = Rc::new(Cell::new(0));
+    let options = options(task);
     measure_idle(task, || {
         let before = opened.get();
-        let id = with_all_callbacks(task, &opened).run_on(&mut reactor, &RunOptions::default())?;
+        let id = with_all_callbacks(task, &opened).run_on(&mut reactor, &options)?;
         reactor.run_until(|_| opened.get() > before)?;
         Ok(id)
     })

@@ -21,6 +21,7 @@ fn main() -> ExitCode {
         Workload::Receive => receive(task),
         Workload::Echo => echo(task),
         Workload::Idle => idle(task),
+        other => Err(format!("tungstenite has no '{}'; it knows receive, echo, idle", other.name()).into()),
     })
 }
 

@@ -9,6 +9,7 @@
 mod echo;
 mod receive;
 mod text;
+mod tls;
 
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ fn main() -> ExitCode {
         Workload::Receive => receive::run(task),
         Workload::Echo => echo::run(task),
         Workload::Idle => idle(task),
+        Workload::ReceiveTls => tls::receive(task),
+        Workload::IdleTls => tls::idle(task),
     })
 }
 

@@ -9,7 +9,7 @@ use crate::results::Row;
 use crate::table::figure;
 
 const WIDTH: f64 = 900.0;
-const LEFT: f64 = 210.0;
+const LEFT: f64 = 230.0;
 const RIGHT: f64 = 780.0;
 const BAR: f64 = 16.0;
 const ROW: f64 = 20.0;
@@ -55,6 +55,8 @@ fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
         Workload::Receive => "receive: processor time a message, ns, by payload",
         Workload::Echo => "echo: processor time a round trip, ns, by connections",
         Workload::Idle => "idle: resident memory a connection, bytes, by connections",
+        Workload::ReceiveTls => "receive over TLS: processor time a message, ns, by payload",
+        Workload::IdleTls => "idle over TLS: resident memory a connection, bytes, by connections",
     };
     let costs: Vec<f64> = rows.iter().filter_map(|row| row.cost()).filter(|&cost| cost > 0.0).collect();
     let scale = Scale::new(&costs);

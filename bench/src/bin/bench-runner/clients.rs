@@ -33,7 +33,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive] },
     Client { name: FLOOR, role: Role::Floor, workloads: &Workload::ALL },
     Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL },
-    Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::ALL },
+    Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN },
+    Client { name: "tokio-tungstenite", role: Role::Peer, workloads: &Workload::ALL },
 ];
 
 impl Client {

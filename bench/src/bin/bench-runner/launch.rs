@@ -3,10 +3,10 @@
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
+use std::{env, fs, thread};
 
 use websocket_bench::Result;
 use websocket_bench::contract::{Report, Task, Workload};
@@ -36,8 +36,8 @@ impl Launcher {
 
     /// One run of one client.
     pub(crate) fn run(&self, client: &Client, cell: &Cell, messages: u64) -> Result<Report> {
-        let server = self.start_server()?;
-        let task = task(cell, server.addr, messages);
+        let server = self.start_server(cell.workload.is_tls())?;
+        let task = Task { root: server.root.clone(), ..task(cell, server.addr, messages) };
         let report = self.run_client(client, &task).and_then(|report| {
             check(&task, &report)?;
             Ok(report)
@@ -47,15 +47,19 @@ impl Launcher {
         })
     }
 
-    fn start_server(&self) -> Result<Server> {
+    fn start_server(&self, tls: bool) -> Result<Server> {
         let mut command = self.command("bench-server");
+        let root = tls.then(|| env::temp_dir().join(format!("websocket-bench-{}.pem", process::id())));
+        if let Some(root) = &root {
+            command.arg("--root").arg(root);
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = match &self.cores {
             Some(cores) => cores.on_server(|| command.spawn())??,
             None => command.spawn()?,
         };
         let stdout = child.stdout.take().ok_or("the server has no output")?;
-        let mut server = Server { child, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut server = Server { child, root, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let mut line = String::new();
         BufReader::new(stdout).read_line(&mut line)?;
         server.addr.set_port(line.trim().parse().map_err(|_| "the server did not tell its port")?);
@@ -97,6 +101,8 @@ impl Launcher {
 /// A server ends when its standard input does.
 struct Server {
     child: Child,
+    /// The file with its certificate.
+    root: Option<PathBuf>,
     addr: SocketAddr,
 }
 
@@ -104,22 +110,25 @@ impl Drop for Server {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _status = self.child.wait();
+        if let Some(root) = &self.root {
+            let _left_behind = fs::remove_file(root);
+        }
     }
 }
 
 fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {
-    let Cell { workload, payload, connections, .. } = *cell;
+    let Cell { workload, payload, connections, records, .. } = *cell;
     let warm_up = match workload {
-        Workload::Receive => messages.div_ceil(10),
+        Workload::Receive | Workload::ReceiveTls => messages.div_ceil(10),
         Workload::Echo => messages.div_ceil(10).max(connections as u64),
-        Workload::Idle => IDLE_WARM_UP,
+        Workload::Idle | Workload::IdleTls => IDLE_WARM_UP,
     };
-    Task { workload, addr, payload, messages, warm_up, connections }
+    Task { workload, addr, payload, messages, warm_up, connections, records, root: None }
 }
 
 /// Refuses a report of anything but what was asked for.
 fn check(task: &Task, report: &Report) -> Result<()> {
-    if task.workload == Workload::Idle {
+    if task.workload.is_idle() {
         return report.rss_bytes.map(|_| ()).ok_or_else(|| "the report has no rss_bytes".into());
     }
     let expected = (task.messages, task.messages * task.payload as u64);

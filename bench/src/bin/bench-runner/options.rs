@@ -95,10 +95,12 @@ pub(crate) fn help() -> String {
         "usage: bench/run WORKLOAD [options]
 
 workloads, and the cells of each:
-  receive   {}    (payload)
-  echo      {}    (connections)
-  idle      {}    (connections)
-  all       the three of them
+  receive       {}    (payload)
+  echo          {}    (connections)
+  idle          {}    (connections)
+  receive-tls   {}    (payload; -record: one TLS record a message)
+  idle-tls      {}    (connections)
+  all           all of them
 
 options:
   --quick              the scale of a smoke test: does it work, not what does it cost
@@ -111,6 +113,8 @@ options:
         cells(Workload::Receive),
         cells(Workload::Echo),
         cells(Workload::Idle),
+        cells(Workload::ReceiveTls),
+        cells(Workload::IdleTls),
         clients.join(", ")
     )
 }
@@ -198,8 +202,11 @@ mod tests {
     #[test]
     fn unknown_names_are_refused_with_the_list() {
         let message = |line| options(line).unwrap_err().to_string();
-        assert_eq!(message("recv"), "unknown workload 'recv'; known are: receive, echo, idle, all");
-        assert_eq!(message(""), "name a workload: receive, echo, idle, all");
+        assert_eq!(
+            message("recv"),
+            "unknown workload 'recv'; known are: receive, echo, idle, receive-tls, idle-tls, all"
+        );
+        assert_eq!(message(""), "name a workload: receive, echo, idle, receive-tls, idle-tls, all");
         assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000");
         assert!(message("echo --clients curl").starts_with("unknown client 'curl'; known are: raw, min-ws"));
         assert_eq!(message("echo --rounds 0"), "--rounds needs at least one");

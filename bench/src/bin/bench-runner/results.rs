@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use websocket_bench::contract::{Report, Workload};
+use websocket_bench::contract::Report;
 
 use crate::cells::Cell;
 use crate::clients::{Client, FLOOR, RAW, Role};
@@ -71,11 +71,9 @@ pub(crate) struct Series<'a> {
 
 impl Series<'_> {
     fn costs(&self, cell: &Cell) -> Vec<f64> {
-        match cell.workload {
-            Workload::Receive | Workload::Echo => {
-                self.figures(|report| Some(report.cpu_ns as f64 / report.messages as f64))
-            }
-            Workload::Idle => self.figures(|report| Some(report.rss_bytes? as f64 / cell.connections as f64)),
+        match cell.workload.is_idle() {
+            true => self.figures(|report| Some(report.rss_bytes? as f64 / cell.connections as f64)),
+            false => self.figures(|report| Some(report.cpu_ns as f64 / report.messages as f64)),
         }
     }
 
@@ -101,7 +99,7 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
     let row = |series: &Series<'_>| {
         let costs = series.costs(cell);
         let cost = median(costs.iter().copied());
-        let idle = cell.workload == Workload::Idle;
+        let idle = cell.workload.is_idle();
         let to = |base: &Option<Vec<f64>>| ratio(&costs, base.as_ref()?);
         let peer = cheapest.map(|peer| peer.costs(cell));
         Row {
@@ -134,6 +132,7 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
 mod tests {
     use super::*;
     use crate::cells::cells;
+    use websocket_bench::contract::Workload;
 
     const OURS: Client = Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL };
     const ONE: Client = Client { name: "one", role: Role::Peer, workloads: &Workload::ALL };

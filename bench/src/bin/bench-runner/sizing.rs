@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Workload};
+use websocket_bench::contract::Report;
 
 use crate::cells::Cell;
 
@@ -23,7 +23,7 @@ pub(crate) struct Scale {
 
 /// The number of messages for a client, found by runs that grow until they are long enough.
 pub(crate) fn messages(cell: &Cell, scale: Scale, mut run: impl FnMut(u64) -> Result<Report>) -> Result<u64> {
-    if cell.workload == Workload::Idle {
+    if cell.workload.is_idle() {
         return Ok(0);
     }
     let least = LEAST.max(cell.connections as u64);
@@ -42,6 +42,7 @@ pub(crate) fn messages(cell: &Cell, scale: Scale, mut run: impl FnMut(u64) -> Re
 mod tests {
     use super::*;
     use crate::cells::cells;
+    use websocket_bench::contract::Workload;
 
     const SCALE: Scale = Scale { probe: Duration::from_millis(50), run: Duration::from_millis(600) };
 

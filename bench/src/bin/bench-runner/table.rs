@@ -7,6 +7,7 @@ use crate::results::Row;
 type Column = (&'static str, fn(&Row) -> Option<String>);
 
 const RECEIVE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER];
+const RECEIVE_TLS: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
 const ECHO: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER, P50, P50_TO_FLOOR, P99];
 const IDLE: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
 
@@ -38,6 +39,10 @@ pub(crate) fn render(workload: Workload, rows: &[Row]) -> String {
             ECHO,
         ),
         Workload::Idle => ("idle: resident memory a connection", "connections", IDLE),
+        Workload::ReceiveTls => {
+            ("receive-tls: processor time a message on one connection, over TLS", "payload", RECEIVE_TLS)
+        }
+        Workload::IdleTls => ("idle-tls: resident memory a connection, over TLS", "connections", IDLE),
     };
     let mut columns = columns.to_vec();
     if rows.iter().any(|row| row.allocations.is_some()) {

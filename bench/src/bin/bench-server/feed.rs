@@ -13,6 +13,9 @@ pub(crate) struct Feed {
     /// `period` bytes of whole frames, then a chunk more of the same, so that a chunk can be written from anywhere.
     frames: Vec<u8>,
     period: usize,
+    frame: usize,
+    /// Bytes of a write: a chunk, less what makes it end with a frame.
+    chunk: usize,
     at: usize,
     left: u64,
 }
@@ -22,12 +25,18 @@ impl Feed {
         let frame = unmasked(TEXT, payload(payload_size).as_bytes());
         let period = CHUNK.next_multiple_of(frame.len());
         let frames = frame.iter().copied().cycle().take(period + CHUNK).collect();
-        Self { frames, period, at: 0, left: messages * frame.len() as u64 }
+        let chunk = (CHUNK - CHUNK % frame.len()).max(frame.len()).min(CHUNK);
+        Self { frames, period, frame: frame.len(), chunk, at: 0, left: messages * frame.len() as u64 }
+    }
+
+    /// The size of a frame.
+    pub(crate) fn frame(&self) -> usize {
+        self.frame
     }
 
     pub(crate) fn ready(&mut self, stream: &mut impl Write) -> io::Result<Progress> {
         while self.left > 0 {
-            let size = self.left.min(CHUNK as u64) as usize;
+            let size = self.left.min(self.chunk as u64) as usize;
             let written = stream.write(&self.frames[self.at..self.at + size])?;
             self.at = (self.at + written) % self.period;
             self.left -= written as u64;

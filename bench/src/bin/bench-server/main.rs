@@ -1,30 +1,37 @@
 //! The load server: one thread on one poll, as cheap as can be, for it must outrun every client.
 //!
-//! It prints its port on its first line and ends when its standard input does.
+//! It prints its port on its first line and ends when its standard input does. With `--root FILE` it speaks TLS, and
+//! writes the certificate that clients are to trust into the file.
 
 #![forbid(unsafe_code)]
 
 mod echo;
 mod feed;
+mod tls;
 mod upgrade;
 
 use std::io::{self, ErrorKind, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::{net, thread};
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
+use rustls::ServerConfig;
+use websocket_bench::contract::Records;
 use websocket_bench::system::raise_descriptor_limit;
 use websocket_bench::{CHUNK, Result};
 
 use crate::echo::Echo;
 use crate::feed::Feed;
+use crate::tls::Stream;
 use crate::upgrade::{Part, Upgrade};
 
 const LISTENER: Token = Token(usize::MAX);
 
 fn main() -> ExitCode {
-    match serve() {
+    match root().and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -33,8 +40,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve() -> Result<()> {
+/// Reads the command line.
+fn root() -> Result<Option<PathBuf>> {
+    use lexopt::prelude::*;
+
+    let mut parser = lexopt::Parser::from_env();
+    let mut root = None;
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("root") => root = Some(parser.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(root)
+}
+
+fn serve(root: Option<PathBuf>) -> Result<()> {
     raise_descriptor_limit()?;
+    // Before the port is told: who knows that finds the file.
+    let tls = root.map(|root| tls::config(&root)).transpose()?;
     // The standard library's listener takes the longest queue that the system allows; mio's takes a shorter one.
     let listener = net::TcpListener::bind("127.0.0.1:0")?;
     listener.set_nonblocking(true)?;
@@ -60,7 +84,7 @@ fn serve() -> Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
-                accept(&listener, &poll, &mut connections)?;
+                accept(&listener, &poll, tls.as_ref(), &mut connections)?;
             } else if let Some(slot) = connections.get_mut(event.token().0)
                 && let Some(connection) = slot
                 && !connection.ready(&mut scratch)
@@ -71,7 +95,12 @@ fn serve() -> Result<()> {
     }
 }
 
-fn accept(listener: &TcpListener, poll: &Poll, connections: &mut Vec<Option<Connection>>) -> Result<()> {
+fn accept(
+    listener: &TcpListener,
+    poll: &Poll,
+    tls: Option<&Arc<ServerConfig>>,
+    connections: &mut Vec<Option<Connection>>,
+) -> Result<()> {
     loop {
         let mut stream = match listener.accept() {
             Ok((stream, _)) => stream,
@@ -81,12 +110,13 @@ fn accept(listener: &TcpListener, poll: &Poll, connections: &mut Vec<Option<Conn
         stream.set_nodelay(true)?;
         let token = Token(connections.len());
         poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
+        let stream = Stream::new(stream, tls)?;
         connections.push(Some(Connection { stream, stage: Stage::Upgrade(Upgrade::default()) }));
     }
 }
 
 struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     stage: Stage,
 }
 
@@ -128,7 +158,13 @@ impl Connection {
     fn advance(&mut self) {
         self.stage = match &self.stage {
             Stage::Upgrade(upgrade) => match upgrade.part() {
-                Part::Feed { payload, messages } => Stage::Feed(Feed::new(payload, messages)),
+                Part::Feed { payload, messages, records } => {
+                    let feed = Feed::new(payload, messages);
+                    if records == Records::Frame {
+                        self.stream.cut(feed.frame());
+                    }
+                    Stage::Feed(feed)
+                }
                 Part::Echo => Stage::Echo(Echo::default()),
             },
             Stage::Feed(_) | Stage::Echo(_) => Stage::Echo(Echo::closing()),

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::str::FromStr;
 
 use tungstenite::handshake::derive_accept_key;
+use websocket_bench::contract::Records;
 
 use crate::Progress;
 
@@ -13,7 +14,7 @@ const MAX_REQUEST: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Part {
     /// Sends `messages` texts of `payload` bytes, then a close frame.
-    Feed { payload: usize, messages: u64 },
+    Feed { payload: usize, messages: u64, records: Records },
     /// Sends back what comes; of an idle connection nothing does.
     #[default]
     Echo,
@@ -73,20 +74,25 @@ fn answer(request: &str) -> Result<(Part, String), String> {
 fn part(target: &str) -> Result<Part, String> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     match path {
-        "/receive" => {
-            Ok(Part::Feed { payload: number(query, "payload")?, messages: number(query, "messages")? })
-        }
+        "/receive" => Ok(Part::Feed {
+            payload: number(query, "payload")?,
+            messages: number(query, "messages")?,
+            records: value(query, "records").and_then(Records::by_name).unwrap_or_default(),
+        }),
         "/echo" | "/idle" => Ok(Part::Echo),
         _ => Err(format!("no '{path}' here; known are: /receive, /echo, /idle")),
     }
 }
 
 fn number<N: FromStr>(query: &str, wanted: &str) -> Result<N, String> {
-    query
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find_map(|(name, value)| (name == wanted).then(|| value.parse().ok())?)
+    value(query, wanted)
+        .and_then(|value| value.parse().ok())
         .ok_or_else(|| format!("/receive needs the number '{wanted}'"))
+}
+
+fn value<'a>(query: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
 #[cfg(test)]
@@ -95,7 +101,9 @@ mod tests {
 
     #[test]
     fn the_target_names_the_part() {
-        assert_eq!(part("/receive?payload=32&messages=7"), Ok(Part::Feed { payload: 32, messages: 7 }));
+        let feed = |records| Ok(Part::Feed { payload: 32, messages: 7, records });
+        assert_eq!(part("/receive?payload=32&messages=7"), feed(Records::Packed));
+        assert_eq!(part("/receive?payload=32&messages=7&records=frame"), feed(Records::Frame));
         assert_eq!(part("/echo"), Ok(Part::Echo));
         assert_eq!(part("/idle?x=1"), Ok(Part::Echo));
         assert_eq!(part("/receive?payload=32").unwrap_err(), "/receive needs the number 'messages'");

@@ -1,0 +1,113 @@
+//! tokio-tungstenite with its default configuration on tokio's current-thread runtime, as its users would write it: a loop that awaits
+//! messages, a task for each connection where there are many.
+
+#![forbid(unsafe_code)]
+
+use std::cell::RefCell;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use tokio::net::TcpStream;
+use tokio::runtime::{self, Runtime};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use websocket_bench::Result;
+use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
+use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::tls::client_config;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+fn main() -> ExitCode {
+    client_main(|task| match task.workload {
+        Workload::Receive | Workload::ReceiveTls => receive(task),
+        Workload::Echo => echo(task),
+        Workload::Idle | Workload::IdleTls => idle(task),
+    })
+}
+
+fn receive(task: &Task) -> Result<Report> {
+    let connector = connector(task)?;
+    runtime()?.block_on(async {
+        let mut tally = Tally::new(task)?;
+        let mut socket = open(task, connector).await?;
+        while let Some(message) = socket.next().await {
+            match message? {
+                Message::Text(text) => {
+                    tally.count(black_box(text.as_str()).len());
+                }
+                Message::Close(_) => return tally.into_report(),
+                other => return Err(format!("no text: {other:?}").into()),
+            }
+        }
+        Err("the feed did not end with a close".into())
+    })
+}
+
+fn echo(task: &Task) -> Result<Report> {
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime()?, async {
+        let mut sockets = Vec::with_capacity(task.connections);
+        for _ in 0..task.connections {
+            sockets.push(open(task, None).await?);
+        }
+        let trips = Rc::new(RefCell::new(RoundTrips::new(task)?));
+        let last = Rc::new(Notify::new());
+        for (index, mut socket) in sockets.into_iter().enumerate() {
+            let (trips, last, first) = (trips.clone(), last.clone(), Message::text(payload(task.payload)));
+            tokio::task::spawn_local(async move {
+                let mut next = Some(first);
+                while let Some(message) = next {
+                    if socket.send(message).await.is_err() {
+                        break;
+                    }
+                    next = socket.next().await.and_then(|message| message.ok());
+                    let len = next.as_ref().map_or(0, Message::len);
+                    if trips.borrow_mut().count(index, len) {
+                        break;
+                    }
+                }
+                // The last message of all has come, or a connection is lost: either is the end.
+                last.notify_one();
+            });
+        }
+        last.notified().await;
+        let trips = trips.replace(RoundTrips::new(task)?);
+        trips.into_report()
+    })
+}
+
+fn idle(task: &Task) -> Result<Report> {
+    let runtime = runtime()?;
+    let connector = connector(task)?;
+    measure_idle(task, || {
+        runtime.block_on(async {
+            let mut socket = open(task, connector.clone()).await?;
+            // As any task does before it waits.
+            match socket.next().now_or_never() {
+                None => Ok(socket),
+                Some(message) => Err(format!("not idle: {message:?}").into()),
+            }
+        })
+    })
+}
+
+fn runtime() -> Result<Runtime> {
+    Ok(runtime::Builder::new_current_thread().enable_io().build()?)
+}
+
+fn connector(task: &Task) -> Result<Option<Connector>> {
+    match task.workload.is_tls() {
+        true => Ok(Some(Connector::Rustls(client_config(task)?))),
+        false => Ok(None),
+    }
+}
+
+/// Opens a connection, without Nagle's algorithm as the others do.
+async fn open(task: &Task, connector: Option<Connector>) -> Result<Socket> {
+    Ok(connect_async_tls_with_config(task.url(), None, true, connector).await?.0)
+}
