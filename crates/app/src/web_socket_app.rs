@@ -107,7 +107,8 @@ impl WebSocketApp {
     }
 
     /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or `Proxy-Authorization` header with
-    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each in an attempt.
+    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each, and once more for each after a redirect. A
+    /// server at another origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
     #[must_use]
     pub fn authorize_with(
         mut self,

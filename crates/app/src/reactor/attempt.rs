@@ -27,7 +27,7 @@ pub(super) struct Attempt {
     pub(super) deadline: Instant,
     pub(super) via: Option<Box<Via>>,
     redirects: Redirects,
-    /// The user was asked to answer the server's challenge, the proxy's.
+    /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
     authorized: bool,
     proxy_authorized: bool,
 }
@@ -95,6 +95,7 @@ impl Driver<'_> {
     /// Goes to the attempt's target: through its unix socket, through a proxy, or directly.
     fn go(&mut self, app: &mut App, id: AppId, mut attempt: Box<Attempt>) {
         attempt.via = None;
+        attempt.proxy_authorized = false;
         #[cfg(unix)]
         if let Some(path) = &attempt.target.unix {
             return match self.apps.connector.connect_unix(path) {
@@ -256,9 +257,14 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
         log::debug!(target: "websocket::upgrade", "redirected with {} to {:?}", response.status, target.authority);
         app.plan.redirect(&mut attempt.request, &target, attempt.redirects.crossed_origin())?;
         attempt.target = target;
+        attempt.authorized = false;
         return Ok(true);
     }
-    if response.status != StatusCode::UNAUTHORIZED || std::mem::replace(&mut attempt.authorized, true) {
+    // The user's answer is for the server of the URL, not for whoever that has sent the client to.
+    if response.status != StatusCode::UNAUTHORIZED
+        || attempt.redirects.crossed_origin()
+        || std::mem::replace(&mut attempt.authorized, true)
+    {
         return Ok(false);
     }
     let challenges: Vec<String> = response
@@ -273,5 +279,7 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
     let mut answer: HeaderValue = crate::headers::value("Authorization", &answer)?;
     answer.set_sensitive(true);
     attempt.request.headers.insert(AUTHORIZATION, answer);
+    // The response may have brought cookies.
+    app.plan.redirect(&mut attempt.request, &attempt.target, false)?;
     Ok(true)
 }

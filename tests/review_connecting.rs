@@ -1,0 +1,123 @@
+//! The way to the server where its steps meet: redirects and challenges behind proxies and on streams of the user's own.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use websocket_app::link::proxy::Proxy;
+use websocket_app::{CookieJar, RunOptions};
+use websocket_testkit::sim::SimPeer;
+use websocket_tests::{Log, URL, World};
+
+const PROXY: &str = "192.0.2.9:3128";
+const OTHER: &str = "192.0.2.2:80";
+
+fn through_proxy() -> RunOptions {
+    RunOptions::new().proxy(Proxy::parse(PROXY).unwrap())
+}
+
+fn refuse(peer: &SimPeer, head: &str) {
+    peer.write(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+}
+
+/// Answers a CONNECT: with a challenge if it carries no credential, else with a tunnel. Returns whether that is there.
+fn guard(peer: &SimPeer) -> bool {
+    let asked = String::from_utf8(peer.read_available()).unwrap();
+    assert!(asked.starts_with("CONNECT "), "{asked}");
+    let authorized = asked.contains("Proxy-Authorization: Bearer proxy");
+    refuse(peer, if authorized { "200 OK" } else { "407 Who\r\nProxy-Authenticate: Bearer" });
+    authorized
+}
+
+#[test]
+fn b164_b170_a_redirect_behind_a_proxy_that_asks_who_comes_is_followed() {
+    let mut world = World::new();
+    let proxy = world.net.listen(PROXY.parse().unwrap());
+    let log = Log::new();
+    let app = log.app(URL).authorize_with(|challenge| challenge.proxy.map(|_| "Bearer proxy".to_owned()));
+    app.run_on(&mut world.reactor, &through_proxy()).unwrap();
+    for hop in ["/", "/new"] {
+        world.settle();
+        assert!(!guard(&proxy.accept().expect("a stream to the proxy")));
+        world.settle();
+        let tunnel = proxy.accept().expect("another with a credential");
+        assert!(guard(&tunnel));
+        world.settle();
+        if hop == "/" {
+            tunnel.read_request().unwrap();
+            refuse(&tunnel, "302 Found\r\nLocation: /new");
+        } else {
+            tunnel.accept_upgrade().unwrap();
+        }
+    }
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b164_b169_an_origin_that_a_redirect_led_to_is_told_no_credential() {
+    let mut world = World::new();
+    let other = world.net.listen(OTHER.parse().unwrap());
+    let log = Log::new();
+    let asked = Rc::new(Cell::new(0));
+    let counter = asked.clone();
+    let app = log.app(URL).authorize_with(move |_| {
+        counter.set(counter.get() + 1);
+        Some("Bearer secret".to_owned())
+    });
+    let server = world.start(app, &RunOptions::new());
+    let peer = server.accept().unwrap();
+    peer.read_request().unwrap();
+    refuse(&peer, "307 Away\r\nLocation: http://192.0.2.2/");
+    world.settle();
+    let peer = other.accept().expect("the redirect is followed");
+    peer.read_request().unwrap();
+    refuse(&peer, "401 Who\r\nWWW-Authenticate: Bearer");
+    world.settle();
+    assert!(other.accept().is_none());
+    assert_eq!(asked.get(), 0);
+    assert_eq!(log.lines(), ["error Upgrade(Status 401)", "close: Upgrade(Status 401)"]);
+}
+
+#[test]
+fn b164_each_page_of_the_server_may_ask_who_comes() {
+    let mut world = World::new();
+    let log = Log::new();
+    let answers = RefCell::new(0);
+    let app = log.app(URL).authorize_with(move |_| {
+        *answers.borrow_mut() += 1;
+        Some(format!("Bearer {}", answers.borrow()))
+    });
+    let server = world.start(app, &RunOptions::new());
+    for (path, answer) in [("/", "Bearer 1"), ("/new", "Bearer 2")] {
+        let peer = server.accept().unwrap();
+        let request = String::from_utf8(peer.read_request().unwrap().bytes).unwrap();
+        assert!(request.starts_with(&format!("GET {path} ")), "{request}");
+        refuse(&peer, "401 Who\r\nWWW-Authenticate: Digest");
+        world.settle();
+        let peer = server.accept().expect("it tries with an answer");
+        let request = String::from_utf8(peer.read_request().unwrap().bytes).unwrap();
+        assert!(request.to_lowercase().contains(&format!("authorization: {}", answer.to_lowercase())));
+        refuse(&peer, "302 Found\r\nLocation: /new");
+        world.settle();
+    }
+    server.accept().unwrap().accept_upgrade().unwrap();
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b172_the_cookies_of_a_challenge_go_with_the_answer() {
+    let mut world = World::new();
+    let log = Log::new();
+    let app = log.app(URL).cookie_jar(CookieJar::new()).authorize_with(|_| Some("Bearer x".to_owned()));
+    let server = world.start(app, &RunOptions::new());
+    let peer = server.accept().unwrap();
+    peer.read_request().unwrap();
+    refuse(&peer, "401 Who\r\nWWW-Authenticate: Bearer\r\nSet-Cookie: session=1");
+    world.settle();
+    let request = server.accept().unwrap().accept_upgrade().unwrap();
+    let request = String::from_utf8(request.bytes).unwrap();
+    assert!(request.contains("Cookie: session=1"), "{request}");
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
