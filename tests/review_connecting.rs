@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use websocket_app::link::proxy::Proxy;
+use websocket_app::link::{Connector as _, SocketOptions};
 use websocket_app::{CookieJar, RunOptions};
 use websocket_testkit::sim::SimPeer;
 use websocket_tests::{Log, URL, World};
@@ -101,6 +102,69 @@ fn b164_each_page_of_the_server_may_ask_who_comes() {
         world.settle();
     }
     server.accept().unwrap().accept_upgrade().unwrap();
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b164_a_challenge_on_a_stream_of_the_users_own_is_answered_on_another_of_them() {
+    let mut world = World::new();
+    let own = world.net.listen(OTHER.parse().unwrap());
+    let mut net = world.net.clone();
+    let log = Log::new();
+    let app = log
+        .app(URL)
+        .socket_with(move || net.connect(OTHER.parse().unwrap(), &SocketOptions::default()))
+        .authorize_with(|_| Some("Bearer secret".to_owned()));
+    let server = world.start(app, &RunOptions::new());
+    let peer = own.accept().unwrap();
+    peer.read_request().unwrap();
+    refuse(&peer, "401 Who\r\nWWW-Authenticate: Bearer");
+    world.settle();
+    assert!(server.accept().is_none(), "the credential goes to whoever has the URL's address");
+    own.accept().expect("another stream").accept_upgrade().unwrap();
+    world.settle();
+    assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b164_a_challenge_on_the_only_stream_fails_the_attempt() {
+    let mut world = World::new();
+    let own = world.net.listen(OTHER.parse().unwrap());
+    let stream = world.net.clone().connect(OTHER.parse().unwrap(), &SocketOptions::default()).unwrap();
+    let log = Log::new();
+    let app = log.app(URL).socket(stream).authorize_with(|_| Some("Bearer secret".to_owned()));
+    let server = world.start(app, &RunOptions::new());
+    let peer = own.accept().unwrap();
+    peer.read_request().unwrap();
+    refuse(&peer, "401 Who\r\nWWW-Authenticate: Bearer");
+    world.settle();
+    assert!(server.accept().is_none());
+    assert_eq!(log.lines(), ["error Upgrade(Status 401)", "close: Upgrade(Status 401)"]);
+}
+
+#[test]
+fn b170_a_redirect_within_the_origin_stays_on_streams_of_the_users_own_and_another_does_not() {
+    let mut world = World::new();
+    let own = world.net.listen(OTHER.parse().unwrap());
+    let mut net = world.net.clone();
+    let log = Log::new();
+    let app = log
+        .app(URL)
+        .header([("Authorization", "Bearer secret")])
+        .socket_with(move || net.connect(OTHER.parse().unwrap(), &SocketOptions::default()));
+    let server = world.start(app, &RunOptions::new());
+    let third = world.net.listen("192.0.2.3:80".parse().unwrap());
+    for location in ["/new", "http://192.0.2.3/"] {
+        let peer = own.accept().expect("a stream of the user's own");
+        assert!(String::from_utf8(peer.read_request().unwrap().bytes).unwrap().contains("secret"));
+        refuse(&peer, &format!("302 Found\r\nLocation: {location}"));
+        world.settle();
+        assert!(server.accept().is_none());
+    }
+    assert!(own.accept().is_none());
+    let request = third.accept().expect("a stream over the network").accept_upgrade().unwrap();
+    assert!(!String::from_utf8(request.bytes).unwrap().contains("secret"));
     world.settle();
     assert_eq!(log.lines(), ["open"]);
 }

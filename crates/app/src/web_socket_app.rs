@@ -145,8 +145,9 @@ impl WebSocketApp {
         self
     }
 
-    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one attempt: with
-    /// [`RunOptions::reconnect`] it is refused, and [`socket_with`](Self::socket_with) is the way.
+    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one request: with
+    /// [`RunOptions::reconnect`] it is refused, a challenge is not answered, and a redirect connects as if there were no such stream.
+    /// [`socket_with`](Self::socket_with) is the way then.
     #[must_use]
     pub fn socket(mut self, stream: Io) -> Self {
         self.stream = Some(stream);
@@ -154,7 +155,9 @@ impl WebSocketApp {
     }
 
     /// Runs on the streams that `socket` returns, connected or connecting, which is called for every connection attempt in place of
-    /// resolving and connecting; host and path still come from the URL. An error from it ends the attempt with [`Error::Connect`].
+    /// resolving and connecting; host and path still come from the URL. It is called again where an attempt goes on with an answer to a
+    /// challenge or a redirect within the origin; a redirect to another origin connects as if there were no such function. An error from
+    /// it ends the attempt with [`Error::Connect`].
     #[must_use]
     pub fn socket_with(mut self, socket: impl FnMut() -> io::Result<Io> + 'static) -> Self {
         self.functions.socket = Some(Box::new(socket));
