@@ -7,7 +7,7 @@ use websocket_app::link::proxy::Proxy;
 use websocket_app::link::{Connector as _, SocketOptions};
 use websocket_app::{CookieJar, RunOptions};
 use websocket_testkit::sim::SimPeer;
-use websocket_tests::{Log, URL, World};
+use websocket_tests::{Log, SERVER, URL, World};
 
 const PROXY: &str = "192.0.2.9:3128";
 const OTHER: &str = "192.0.2.2:80";
@@ -184,4 +184,18 @@ fn b172_the_cookies_of_a_challenge_go_with_the_answer() {
     assert!(request.contains("Cookie: session=1"), "{request}");
     world.settle();
     assert_eq!(log.lines(), ["open"]);
+}
+
+#[test]
+fn b162_a_refusal_that_a_reset_cuts_short_is_still_a_refusal() {
+    let mut world = World::new();
+    let log = Log::new();
+    let server = world.start(log.app(URL), &RunOptions::new());
+    let peer = server.accept().unwrap();
+    peer.read_request().unwrap();
+    peer.write(b"HTTP/1.1 403 No\r\nContent-Length: 100\r\n\r\npart");
+    peer.reset();
+    world.settle();
+    assert_eq!(log.lines(), ["error Upgrade(Status 403)", "close: Upgrade(Status 403)"]);
+    assert_eq!(peer.address(), SERVER);
 }
