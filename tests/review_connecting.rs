@@ -1,12 +1,15 @@
 //! The way to the server where its steps meet: redirects and challenges behind proxies and on streams of the user's own.
 
 use std::cell::{Cell, RefCell};
+use std::io::{self, Read, Write};
 use std::rc::Rc;
+use std::time::Duration;
 
+use websocket_app::dispatcher::{Io, Stream};
 use websocket_app::link::proxy::Proxy;
 use websocket_app::link::{Connector as _, SocketOptions};
 use websocket_app::{CookieJar, RunOptions};
-use websocket_testkit::sim::SimPeer;
+use websocket_testkit::sim::{SimNet, SimPeer, Trigger};
 use websocket_tests::{Log, SERVER, URL, World};
 
 const PROXY: &str = "192.0.2.9:3128";
@@ -198,4 +201,83 @@ fn b162_a_refusal_that_a_reset_cuts_short_is_still_a_refusal() {
     world.settle();
     assert_eq!(log.lines(), ["error Upgrade(Status 403)", "close: Upgrade(Status 403)"]);
     assert_eq!(peer.address(), SERVER);
+}
+
+/// A stream that is connected once its peer has greeted it, as one that speaks TLS is.
+struct Greeted {
+    inner: Io,
+    greeted: bool,
+}
+
+impl Read for Greeted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl Write for Greeted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl Stream for Greeted {
+    fn connected(&mut self) -> io::Result<bool> {
+        if !self.inner.connected()? {
+            return Ok(false);
+        }
+        if !self.greeted {
+            match self.inner.read(&mut [0]) {
+                Ok(read) => self.greeted = read == 1,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.greeted)
+    }
+
+    fn inner(&self) -> Option<&Io> {
+        Some(&self.inner)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut Io> {
+        Some(&mut self.inner)
+    }
+}
+
+#[test]
+fn b196_a_stream_of_the_users_own_may_have_to_hear_something_before_it_is_connected() {
+    for (trigger, early) in
+        [(Trigger::Edge, false), (Trigger::Edge, true), (Trigger::Level, false), (Trigger::Level, true)]
+    {
+        let mut world = World::on(SimNet::new(1).with_trigger(trigger));
+        let mut net = world.net.clone();
+        let log = Log::new();
+        let app = log.app(URL).socket_with(move || {
+            let inner = net.connect(SERVER, &SocketOptions::default())?;
+            Ok(Io::custom(Greeted { inner, greeted: false }))
+        });
+        let server = world.start(app, &RunOptions::new());
+        world.net.delay(SERVER, Duration::from_secs(1));
+        world.run_for(Duration::from_secs(1));
+        let peer = server.accept().expect("a stream");
+        // Whoever was woken again and again meanwhile would never see the time pass.
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(peer.read_available(), b"");
+        if early {
+            peer.write(b"!HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+        } else {
+            peer.write(b"!");
+            world.settle();
+            peer.accept_upgrade().expect("the request comes once the stream is connected");
+        }
+        world.settle();
+        let expected: &[&str] =
+            if early { &["error Upgrade(Status 403)", "close: Upgrade(Status 403)"] } else { &["open"] };
+        assert_eq!(log.lines(), expected, "{trigger:?}");
+    }
 }
