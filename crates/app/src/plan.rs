@@ -129,8 +129,8 @@ impl Plan {
         Ok(request)
     }
 
-    /// Lets the request of an attempt that was redirected lead to `target`. What was meant for the first origin alone stays behind once
-    /// another has been `crossed` to.
+    /// Lets the request of an attempt that goes on lead to `target`, with the cookies that are there now. What was meant for the first
+    /// origin alone stays behind once another has been `crossed` to.
     pub(crate) fn redirect(
         &self,
         request: &mut Request,

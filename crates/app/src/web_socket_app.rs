@@ -108,7 +108,8 @@ impl WebSocketApp {
     }
 
     /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or `Proxy-Authorization` header with
-    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each in an attempt.
+    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each, and once more for each after a redirect. A
+    /// server at another origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
     #[must_use]
     pub fn authorize_with(
         mut self,
@@ -145,8 +146,9 @@ impl WebSocketApp {
         self
     }
 
-    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one attempt: with
-    /// [`RunOptions::reconnect`] it is refused, and [`socket_with`](Self::socket_with) is the way.
+    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one request: with
+    /// [`RunOptions::reconnect`] it is refused, a challenge is not answered, and a redirect connects as if there were no such stream.
+    /// [`socket_with`](Self::socket_with) is the way then.
     #[must_use]
     pub fn socket(mut self, stream: Io) -> Self {
         self.stream = Some(stream);
@@ -154,7 +156,9 @@ impl WebSocketApp {
     }
 
     /// Runs on the streams that `socket` returns, connected or connecting, which is called for every connection attempt in place of
-    /// resolving and connecting; host and path still come from the URL. An error from it ends the attempt with [`Error::Connect`].
+    /// resolving and connecting; host and path still come from the URL. It is called again where an attempt goes on with an answer to a
+    /// challenge or a redirect within the origin; a redirect to another origin connects as if there were no such function. An error from
+    /// it ends the attempt with [`Error::Connect`].
     #[must_use]
     pub fn socket_with(mut self, socket: impl FnMut() -> io::Result<Io> + 'static) -> Self {
         self.functions.socket = Some(Box::new(socket));

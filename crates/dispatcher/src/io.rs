@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
+use crate::Interest;
+
 /// A non-blocking byte stream that is neither a TCP nor a unix socket: a pipe, a vsock, a simulation.
 ///
 /// `read` and `write` behave as on a non-blocking socket: `WouldBlock` when they would wait, `Ok(0)`
@@ -103,6 +105,18 @@ impl Io {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
             Err(error) => Err(error),
+        }
+    }
+
+    /// What to watch a stream for that is not connected, after [`connected`](Self::connected) has said so.
+    ///
+    /// A wrapper whose stream inside is connected converses with its peer, which is not what being writable is a sign of: it waits for
+    /// bytes, and for room only while it holds some itself.
+    pub fn connecting_interest(&mut self) -> Interest {
+        let Kind::Custom(stream) = &mut self.0 else { return Interest::Write };
+        match stream.inner_mut().map(Self::connected) {
+            Some(Ok(true)) if stream.flush().is_ok() => Interest::Read,
+            _ => Interest::ReadWrite,
         }
     }
 

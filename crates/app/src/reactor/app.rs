@@ -151,6 +151,7 @@ pub(super) struct Resolving {
 pub(super) struct Racer {
     pub(super) key: Key,
     pub(super) io: Io,
+    pub(super) interest: Interest,
     pub(super) address: Option<SocketAddr>,
 }
 

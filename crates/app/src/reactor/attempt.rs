@@ -26,10 +26,21 @@ pub(super) struct Attempt {
     /// Of the whole attempt.
     pub(super) deadline: Instant,
     pub(super) via: Option<Box<Via>>,
+    /// The stream is the user's own, and leads to the server of the target.
+    own_stream: bool,
     redirects: Redirects,
-    /// The user was asked to answer the server's challenge, the proxy's.
+    /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
     authorized: bool,
     proxy_authorized: bool,
+}
+
+/// Where an attempt goes on that was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Onward {
+    /// To the same target, with an answer to its challenge.
+    Again,
+    SameOrigin,
+    OtherOrigin,
 }
 
 /// The proxy on the way, and what it is asked for.
@@ -82,6 +93,7 @@ impl Driver<'_> {
             request,
             deadline: later(self.apps.env.now, app.plan.options.way.attempt_timeout),
             via: None,
+            own_stream: stream.is_some(),
             redirects: Redirects::default(),
             authorized: false,
             proxy_authorized: false,
@@ -95,6 +107,7 @@ impl Driver<'_> {
     /// Goes to the attempt's target: through its unix socket, through a proxy, or directly.
     fn go(&mut self, app: &mut App, id: AppId, mut attempt: Box<Attempt>) {
         attempt.via = None;
+        attempt.proxy_authorized = false;
         #[cfg(unix)]
         if let Some(path) = &attempt.target.unix {
             return match self.apps.connector.connect_unix(path) {
@@ -208,14 +221,25 @@ impl Driver<'_> {
         if let Some(jar) = app.plan.jar() {
             jar.store(&attempt.target, &response.headers);
         }
-        match next_request(app, &mut attempt, response) {
-            Ok(true) => {
+        let onward = match next_request(app, &mut attempt, response) {
+            Ok(Some(onward)) => onward,
+            Ok(None) => return app.report(id, self.apps, error),
+            Err(error) => return app.report(id, self.apps, error),
+        };
+        attempt.own_stream &= onward != Onward::OtherOrigin;
+        let stream = if attempt.own_stream { app.plan.next_stream() } else { Ok(None) };
+        match stream {
+            // The only stream is used up, and the answer is for whoever is at its other end.
+            Ok(None) if attempt.own_stream && onward == Onward::Again => app.report(id, self.apps, error),
+            Ok(stream) => {
                 self.close_stream(app, id);
                 app.stage = Stage::New;
-                self.go(app, id, attempt);
+                match stream {
+                    Some(io) => self.adopt(app, id, io, attempt),
+                    None => self.go(app, id, attempt),
+                }
             }
-            Ok(false) => app.report(id, self.apps, error),
-            Err(error) => app.report(id, self.apps, error),
+            Err(source) => app.report(id, self.apps, Error::Connect { address: None, source }),
         }
     }
 
@@ -249,18 +273,25 @@ impl Driver<'_> {
 }
 
 /// Prepares the request that follows a refusal, if one does.
-fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Result<bool, Error> {
+fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Result<Option<Onward>, Error> {
     let limit = app.plan.options.way.max_redirects;
     if let Some(target) =
         attempt.redirects.follow(response.status, &response.headers, &attempt.target, limit)?
     {
         log::debug!(target: "websocket::upgrade", "redirected with {} to {:?}", response.status, target.authority);
         app.plan.redirect(&mut attempt.request, &target, attempt.redirects.crossed_origin())?;
+        let onward =
+            if target.same_origin(&attempt.target) { Onward::SameOrigin } else { Onward::OtherOrigin };
         attempt.target = target;
-        return Ok(true);
+        attempt.authorized = false;
+        return Ok(Some(onward));
     }
-    if response.status != StatusCode::UNAUTHORIZED || std::mem::replace(&mut attempt.authorized, true) {
-        return Ok(false);
+    // The user's answer is for the server of the URL, not for whoever that has sent the client to.
+    if response.status != StatusCode::UNAUTHORIZED
+        || attempt.redirects.crossed_origin()
+        || std::mem::replace(&mut attempt.authorized, true)
+    {
+        return Ok(None);
     }
     let challenges: Vec<String> = response
         .headers
@@ -269,10 +300,12 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
         .map(|challenge| String::from_utf8_lossy(challenge.as_bytes()).into_owned())
         .collect();
     let Some(answer) = app.plan.authorize(&Challenge { proxy: None, challenges: &challenges }) else {
-        return Ok(false);
+        return Ok(None);
     };
     let mut answer: HeaderValue = crate::headers::value("Authorization", &answer)?;
     answer.set_sensitive(true);
     attempt.request.headers.insert(AUTHORIZATION, answer);
-    Ok(true)
+    // The response may have brought cookies.
+    app.plan.redirect(&mut attempt.request, &attempt.target, false)?;
+    Ok(Some(Onward::Again))
 }

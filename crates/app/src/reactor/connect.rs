@@ -35,10 +35,10 @@ impl Driver<'_> {
     /// Takes a stream of the user's, connected or connecting, as the only one in the race.
     pub(super) fn adopt(&mut self, app: &mut App, id: AppId, mut io: Io, attempt: Box<Attempt>) {
         match self.watch(id, &mut io) {
-            Ok(key) => {
+            Ok((key, interest)) => {
                 let deadline = later(self.apps.env.now, app.plan.options.way.connect_timeout);
                 let mut race = Eyeballs::new(Vec::new(), Duration::ZERO);
-                race.started(Racer { key, io, address: None }, self.apps.env.now);
+                race.started(Racer { key, io, interest, address: None }, self.apps.env.now);
                 app.stage =
                     Stage::Connecting(Box::new(Connecting { race, failure: None, deadline, attempt }));
             }
@@ -54,7 +54,9 @@ impl Driver<'_> {
             log::debug!(target: "websocket::connect", "{id}: connecting to {address}");
             let connected = self.apps.connector.connect(address, &app.plan.options.way.socket);
             match connected.and_then(|mut io| Ok((self.watch(id, &mut io)?, io))) {
-                Ok((key, io)) => connecting.race.started(Racer { key, io, address: Some(address) }, now),
+                Ok(((key, interest), io)) => {
+                    connecting.race.started(Racer { key, io, interest, address: Some(address) }, now);
+                }
                 Err(error) => connecting.failure = Some((Some(address), error)),
             }
         }
@@ -71,7 +73,14 @@ impl Driver<'_> {
         let race = &mut connecting.race;
         let Some(index) = race.running().iter().position(|racer| racer.key == key) else { return };
         let Some(racer) = race.running_mut().get_mut(index) else { return };
-        match racer.io.connected() {
+        let moved = racer.io.connected().and_then(|connected| {
+            let interest = if connected { racer.interest } else { racer.io.connecting_interest() };
+            if std::mem::replace(&mut racer.interest, interest) != interest {
+                self.dispatcher.reregister(key, &mut racer.io, interest)?;
+            }
+            Ok(connected)
+        });
+        match moved {
             Ok(false) => {}
             Ok(true) => self.connected(app, id, index),
             Err(error) => {
@@ -87,14 +96,20 @@ impl Driver<'_> {
     /// The race has a winner: its stream leads to the server, or to a proxy.
     fn connected(&mut self, app: &mut App, id: AppId, winner: usize) {
         let Stage::Connecting(connecting) = &mut app.stage else { return };
-        let Some(Racer { key, io, .. }) = connecting.race.won(winner) else { return };
+        let Some(Racer { key, io, interest, .. }) = connecting.race.won(winner) else { return };
         for loser in connecting.race.abandon() {
             self.unwatch(id, loser.key, loser.io);
         }
         let Stage::Connecting(connecting) = std::mem::replace(&mut app.stage, Stage::New) else { return };
         match connecting.attempt.via {
-            Some(_) => self.tunnel(app, id, key, io, connecting.attempt),
-            None => self.handshake(app, id, key, io, Interest::Write, connecting.attempt),
+            Some(_) => self.tunnel(app, id, key, io, interest, connecting.attempt),
+            None => {
+                self.handshake(app, id, key, io, interest, connecting.attempt);
+                if interest == Interest::Read {
+                    // It was readable while it connected, and what is left will not be announced again.
+                    self.early(app, id, 0);
+                }
+            }
         }
     }
 
@@ -154,12 +169,14 @@ impl Driver<'_> {
     }
 
     /// Registers a stream that is connecting.
-    fn watch(&mut self, id: AppId, io: &mut Io) -> io::Result<Key> {
+    fn watch(&mut self, id: AppId, io: &mut Io) -> io::Result<(Key, Interest)> {
         let key = self.apps.new_key(id);
-        let registered = self.dispatcher.register(key, io, Interest::Write);
+        // One of the user's own may be connected, or may have to hear something first: it is asked at the first event.
+        let interest = if io.is_socket() { Interest::Write } else { Interest::ReadWrite };
+        let registered = self.dispatcher.register(key, io, interest);
         if registered.is_err() {
             self.apps.free_key(key);
         }
-        registered.map(|()| key)
+        registered.map(|()| (key, interest))
     }
 }

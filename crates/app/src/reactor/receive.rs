@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _};
 
-use websocket_connection::{Connection, Event, Input, Message, Response, State};
+use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
 use websocket_dispatcher::Io;
 
 use super::app::{App, Control, LiveStage, Stage, check};
@@ -121,10 +121,13 @@ impl Driver<'_> {
             Stop::Failed(error) => {
                 let closing = live.connection.state() == State::Closing;
                 // A reset after the close frames, or after ours, is how some servers hang up.
-                let ended = live.connection.end_of_stream(&mut self.apps.env);
-                if !closing && ended.is_err() && outcome.is_ok() {
-                    return app.report(id, self.apps, Error::Io(error));
-                }
+                let ended = live.connection.end_of_stream(&mut self.apps.env).map_err(Error::from);
+                outcome = outcome.and(match ended {
+                    // The head of the response came whole, and says more.
+                    Err(refusal @ Error::Upgrade(UpgradeError::Status { .. })) => Err(refusal),
+                    Err(_) if !closing => Err(Error::Io(error)),
+                    _ => Ok(()),
+                });
             }
         }
         if live.connection.queued_bytes() > 0 {

@@ -23,7 +23,15 @@ enum Progress {
 
 impl Driver<'_> {
     /// Asks the proxy at the other end of `io` for a tunnel.
-    pub(super) fn tunnel(&mut self, app: &mut App, id: AppId, key: Key, io: Io, attempt: Box<Attempt>) {
+    pub(super) fn tunnel(
+        &mut self,
+        app: &mut App,
+        id: AppId,
+        key: Key,
+        io: Io,
+        interest: Interest,
+        attempt: Box<Attempt>,
+    ) {
         let Some(via) = &attempt.via else { return self.unwatch(id, key, io) };
         let handshake = match Handshake::new(&via.proxy, &via.destination) {
             Ok(handshake) => handshake,
@@ -40,7 +48,6 @@ impl Driver<'_> {
             }
         };
         let deadline = later(self.apps.env.now, app.plan.options.way.proxy_timeout);
-        let interest = Interest::Write;
         app.stage =
             Stage::Tunnelling(Box::new(Tunnelling { key, io, interest, handshake, deadline, attempt }));
         self.tunnelling(app, id);
@@ -88,11 +95,7 @@ fn talk(tunnelling: &mut Tunnelling, buffer: &mut [u8]) -> Result<Progress, Erro
     let blocked = |error: &io::Error| error.kind() == io::ErrorKind::WouldBlock;
     if !io.connected().map_err(broken)? {
         // TLS with the proxy is under way.
-        return match io.flush() {
-            Ok(()) => Ok(Progress::Wait(Interest::Read)),
-            Err(error) if blocked(&error) => Ok(Progress::Wait(Interest::ReadWrite)),
-            Err(error) => Err(broken(error)),
-        };
+        return Ok(Progress::Wait(io.connecting_interest()));
     }
     loop {
         while !handshake.output().is_empty() {
