@@ -174,7 +174,7 @@ fn an_idle_connection_over_tls_holds_no_buffers() {
     };
     // What the reactor keeps for all of them it has after the first.
     let first = connect(&mut reactor);
-    (0..3).for_each(|_| talk(&mut reactor, first));
+    talk(&mut reactor, first);
     let alone = HELD.get();
     let ids: Vec<_> = (0..APPS).map(|_| connect(&mut reactor)).collect();
     let open = HELD.get();
@@ -182,9 +182,10 @@ fn an_idle_connection_over_tls_holds_no_buffers() {
         talk(&mut reactor, id);
     }
     let each = (open - alone) / APPS as isize;
-    assert!(each < 8 << 10, "{each} bytes a connection");
-    let more = (HELD.get() - open) / APPS as isize;
-    assert!(more < 256, "{more} bytes more a connection after it was used");
+    assert!(each < 6 << 10, "{each} bytes a connection");
+    // The reactor's own memory to encrypt into may have grown, once; a record a connection would be 320 KiB.
+    let more = HELD.get() - open;
+    assert!(more < 100 << 10, "{more} bytes more after all were used");
 }
 
 /// Refuses every connection, and remembers none.
