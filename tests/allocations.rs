@@ -122,13 +122,13 @@ fn allocations_over_tls(records: usize, packed: usize) -> u64 {
         }
     });
     let mut reactor = Reactor::new().unwrap();
-    let heard = Rc::new(Cell::new(0));
+    let heard = Rc::new(Cell::new(0_usize));
     let count = heard.clone();
     WebSocketApp::new(format!("wss://{}/", server.addr()))
         .on_open(|app, _| app.send_text("more"))
         .on_message(move |app, _| {
             count.set(count.get() + 1);
-            if count.get() % packed == 0 { app.send_text("more") } else { Ok(()) }
+            if count.get().is_multiple_of(packed) { app.send_text("more") } else { Ok(()) }
         })
         .run_on(&mut reactor, &trust.options())
         .unwrap();
