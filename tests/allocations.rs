@@ -12,8 +12,10 @@ use std::time::Duration;
 use websocket_app::dispatcher::Io;
 use websocket_app::link::{Connector, SocketOptions};
 use websocket_app::{Context, Kind, Message, Reactor, RunOptions, SendError, WebSocketApp};
+use websocket_testkit::frame;
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::SimNet;
+use websocket_tests::{Trust, secure_echo, secure_server};
 
 thread_local! {
     /// Allocations of this thread: the server's thread has its own.
@@ -105,6 +107,85 @@ fn fragmented_messages_cost_no_allocation() {
 fn large_messages_cost_no_allocation() {
     let bytes: &'static [u8] = vec![7; 1 << 20].leak();
     assert_eq!(allocations(1, 20, move |app| app.send_bytes(bytes)), 0);
+}
+
+/// As [`allocations`] with one connection over TLS to a server that puts `packed` messages of 100 bytes into each record. The client
+/// sends one message for each record.
+fn allocations_over_tls(records: usize, packed: usize) -> u64 {
+    let trust = Trust::new();
+    let server = secure_server(&trust.server(), move |peer, _| {
+        peer.accept_upgrade();
+        let record = frame::text(&"x".repeat(100)).repeat(packed);
+        // Until the client leaves.
+        while peer.next_frame().is_some() {
+            peer.write(&record);
+        }
+    });
+    let mut reactor = Reactor::new().unwrap();
+    let heard = Rc::new(Cell::new(0_usize));
+    let count = heard.clone();
+    WebSocketApp::new(format!("wss://{}/", server.addr()))
+        .on_open(|app, _| app.send_text("more"))
+        .on_message(move |app, _| {
+            count.set(count.get() + 1);
+            if count.get().is_multiple_of(packed) { app.send_text("more") } else { Ok(()) }
+        })
+        .run_on(&mut reactor, &trust.options())
+        .unwrap();
+    let mut run_to = |count: usize| {
+        reactor.run_until(|_| heard.get() >= count).unwrap();
+        ALLOCATIONS.get()
+    };
+    let mut rounds = (1..=ROUNDS).map(|round| run_to(round * records * packed));
+    let mut last = rounds.next().unwrap();
+    rounds.map(|total| total - std::mem::replace(&mut last, total)).min().unwrap()
+}
+
+#[test]
+fn over_tls_a_record_costs_allocations_and_a_message_none() {
+    // Those of rustls: one for a record that is read, one for a record that is written.
+    let (alone, packed) = (allocations_over_tls(200, 1), allocations_over_tls(200, 50));
+    assert!(alone <= 2 * 200, "{alone}");
+    assert!(packed <= 2 * 200, "{packed}");
+}
+
+#[test]
+fn an_idle_connection_over_tls_holds_no_buffers() {
+    const APPS: usize = 20;
+    let trust = Trust::new();
+    let server = secure_echo(&trust.server());
+    let options = trust.options();
+    let mut reactor = Reactor::new().unwrap();
+    let heard = Rc::new(Cell::new(0));
+    let connect = |reactor: &mut Reactor| {
+        let count = heard.clone();
+        let app = WebSocketApp::new(format!("wss://{}/", server.addr()))
+            .on_open(|app, _| app.send_text("hello"))
+            .on_message(move |_, _| count.set(count.get() + 1));
+        let id = app.run_on(reactor, &options).unwrap();
+        let before = heard.get();
+        reactor.run_until(|_| heard.get() > before).unwrap();
+        id
+    };
+    let talk = |reactor: &mut Reactor, id| {
+        let before = heard.get();
+        reactor.apps().with(id, |app| app.send_bytes(&[1; 300_000])).unwrap().unwrap();
+        reactor.run_until(|_| heard.get() > before).unwrap();
+    };
+    // What the reactor keeps for all of them it has after the first.
+    let first = connect(&mut reactor);
+    talk(&mut reactor, first);
+    let alone = HELD.get();
+    let ids: Vec<_> = (0..APPS).map(|_| connect(&mut reactor)).collect();
+    let open = HELD.get();
+    for id in ids {
+        talk(&mut reactor, id);
+    }
+    let each = (open - alone) / APPS as isize;
+    assert!(each < 6 << 10, "{each} bytes a connection");
+    // The reactor's own memory to encrypt into may have grown, once; a record a connection would be 320 KiB.
+    let more = HELD.get() - open;
+    assert!(more < 100 << 10, "{more} bytes more after all were used");
 }
 
 /// Refuses every connection, and remembers none.

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use websocket_app::link::proxy::{Proxy, ProxyFailure, ProxyPolicy};
-use websocket_app::tls::{TlsError, TlsOptions};
+use websocket_app::tls::{TlsError, TlsOptions, TlsVersion};
 use websocket_app::{Error, Outcome, RunOptions};
 use websocket_testkit::frame;
 use websocket_testkit::server::EchoServer;
@@ -42,6 +42,24 @@ fn client_is_echoed(url: &str, options: &RunOptions) {
     });
     run_forever(&mut app, options).unwrap();
     assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
+}
+
+/// Runs our client, which is to be refused: the line of its error.
+#[track_caller]
+fn client_is_refused(url: &str, options: &RunOptions) -> String {
+    let log = Log::new();
+    run_forever(&mut log.app(url), options).unwrap();
+    let [error, _close] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
+    error.clone()
+}
+
+/// Trusts one authority and nothing of this machine's environment.
+fn tls(authority: &Authority) -> TlsOptions {
+    TlsOptions::new().environment(|_| None).roots_from_bytes(authority.pem())
+}
+
+fn trusting(authority: &Authority) -> RunOptions {
+    RunOptions::new().tls(tls(authority))
 }
 
 /// The same by hand, on a stream that something else has opened.
@@ -226,6 +244,34 @@ fn nginx_passes_on_what_comes_with_tls() {
     let (server, authority) = (echo_server(), Authority::new());
     let Some(nginx) = Nginx::wss_proxy_to(server.addr(), &authority.server()) else { return };
     tls_is_echoed(nginx.secure_addr(), &authority);
+    let url = format!("wss://localhost:{}/", nginx.secure_addr().port());
+    client_is_echoed(&url, &trusting(&authority));
+    // Under a name that is not in the certificate.
+    let strict = RunOptions::new().tls(tls(&authority).server_name("other.example"));
+    assert!(client_is_refused(&url, &strict).starts_with("error Tls(Certificate(NotValidForName"));
+}
+
+#[test]
+fn b208_nginx_resumes_sessions() {
+    let (server, authority) = (echo_server(), Authority::new());
+    let Some(nginx) = Nginx::wss_proxy_to(server.addr(), &authority.server()) else { return };
+    let url = format!("wss://localhost:{}/", nginx.secure_addr().port());
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        let options = RunOptions::new().tls(tls(&authority).versions([version]));
+        for _ in 0..3 {
+            client_is_echoed(&url, &options);
+        }
+    }
+}
+
+#[test]
+fn nginx_says_in_the_clear_that_a_port_wants_tls_and_the_reverse() {
+    let (server, authority) = (echo_server(), Authority::new());
+    let Some(nginx) = Nginx::wss_proxy_to(server.addr(), &authority.server()) else { return };
+    let plain = client_is_refused(&format!("ws://{}/", nginx.secure_addr()), &RunOptions::new());
+    assert_eq!(plain, "error Upgrade(Status 400)");
+    let secure = client_is_refused(&format!("wss://{}/", nginx.plain_addr()), &trusting(&authority));
+    assert_eq!(secure, "error Tls(NotTls { http: true })");
 }
 
 #[test]
@@ -245,6 +291,14 @@ fn nginx_asks_for_a_certificate_of_the_client() {
     let Some(mut stream) = OpenSsl::connect(nginx.secure_addr(), "localhost", &trusted, &[]) else { return };
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert!(head(&mut stream).starts_with("HTTP/1.1 400 "));
+    // The same with our client.
+    let url = format!("wss://localhost:{}/", nginx.secure_addr().port());
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        let without = tls(&authority).versions([version]);
+        let with = without.clone().client_certificate_from_files(&certificate, &key);
+        client_is_echoed(&url, &RunOptions::new().tls(with));
+        assert_eq!(client_is_refused(&url, &RunOptions::new().tls(without)), "error Upgrade(Status 400)");
+    }
 }
 
 #[test]
@@ -258,6 +312,14 @@ fn python_answers_over_tls() {
     let authority = Authority::new();
     let Some(server) = PythonServer::tls(&authority.server()) else { return };
     tls_is_echoed(server.addr(), &authority);
+    let url = format!("wss://localhost:{}/", server.addr().port());
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        client_is_echoed(&url, &RunOptions::new().tls(tls(&authority).versions([version])));
+    }
+    assert_eq!(
+        client_is_refused(&url, &trusting(&Authority::new())),
+        "error Tls(Certificate(UnknownIssuer))"
+    );
 }
 
 #[test]

@@ -116,6 +116,29 @@ fn b206_a_server_of_plain_http_is_recognised() {
 }
 
 #[test]
+fn b206_a_failure_is_told_once_also_when_the_server_hangs_up_with_it() {
+    let trust = Trust::new();
+    let answers: [(&[u8], &str); 3] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "Tls(NotTls { http: true })"),
+        (b"\x15\x03\x03\x00\x02\x02\x46", "Tls(Alert(ProtocolVersion))"),
+        (b"\x16\x03\x03\x00\x04\x00\x00\x00\x00", "Tls(Protocol(InappropriateHandshakeMessage"),
+    ];
+    for (answer, expected) in answers {
+        for reset in [false, true] {
+            let (lines, _) = fails(SECURE_URL, &trust.options(), &trust.server(), move |peer| {
+                peer.peer.write(answer);
+                match reset {
+                    true => peer.peer.reset(),
+                    false => peer.peer.shutdown(),
+                }
+            });
+            assert_eq!(lines.len(), 2, "{lines:?}");
+            assert!(lines[0].starts_with(&format!("error {expected}")), "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn a_tls_server_that_is_reached_by_ws_is_no_http_server() {
     let trust = Trust::new();
     let (lines, _) = fails(URL, &RunOptions::new(), &trust.server(), |peer| {

@@ -62,6 +62,7 @@ impl Nginx {
                     listen {secure_addr} ssl;
                     ssl_certificate server.pem;
                     ssl_certificate_key server.key;
+                    ssl_protocols TLSv1.2 TLSv1.3;
                     {ask}
                     location / {{
                         proxy_pass http://{upstream};

@@ -60,12 +60,21 @@ impl<S: Read + Write> SecurePeer<S> {
     /// When it does not.
     #[track_caller]
     pub fn read_frame(&mut self) -> Frame {
+        self.next_frame().expect("a frame")
+    }
+
+    /// The next frame; `None` when the client's stream ends before it comes.
+    ///
+    /// # Panics
+    /// When it breaks the rules for clients, or TLS is broken.
+    #[track_caller]
+    pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = self.side.frame() {
                 assert_eq!(frame.fault(), None);
-                return frame;
+                return Some(frame);
             }
-            self.receive().expect("a frame").expect("TLS");
+            self.receive().ok()?.expect("TLS");
         }
     }
 
@@ -109,15 +118,7 @@ impl<S: Read + Write> SecurePeer<S> {
 
     /// Sends back all messages and answers pings, until the client closes or leaves. Then it ends the session, and dropping it the stream.
     pub fn echo(&mut self) {
-        loop {
-            let Some(it) = self.side.frame() else {
-                match self.receive() {
-                    Ok(received) => received.expect("TLS"),
-                    Err(_) => return,
-                }
-                continue;
-            };
-            assert_eq!(it.fault(), None);
+        while let Some(it) = self.next_frame() {
             match it.opcode {
                 frame::PING => self.write(&frame::pong(&it.payload)),
                 frame::PONG => {}

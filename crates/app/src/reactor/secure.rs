@@ -63,8 +63,9 @@ impl Secure {
 
     /// What the end of the stream means, where the connection inside could not know.
     pub(super) fn end_of_stream(&self) -> Result<(), Error> {
-        // Behind the handshake, WebSocket has an end of its own, and many servers never send close_notify.
-        if self.session.is_handshaking() { Ok(self.session.end_of_stream()?) } else { Ok(()) }
+        // Behind the handshake, WebSocket has an end of its own, and many servers never send close_notify. A failure was told before.
+        let unfinished = self.session.is_handshaking() && self.session.error().is_none();
+        if unfinished { Ok(self.session.end_of_stream()?) } else { Ok(()) }
     }
 
     /// As [`write_all`](crate::context::write_all), encrypted. `shared` is empty memory to encrypt into, and is given back.
