@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use websocket_app::dispatcher::{Io, Stream};
 use websocket_app::link::proxy::Proxy;
+use websocket_app::link::tls::TlsOptions;
 use websocket_app::link::{Connector as _, SocketOptions};
 use websocket_app::{CookieJar, RunOptions};
-use websocket_testkit::sim::{SimNet, SimPeer, Trigger};
-use websocket_tests::{Log, SERVER, URL, World};
+use websocket_testkit::sim::{End, SimNet, SimPeer, Trigger};
+use websocket_tests::{Authority, Log, SERVER, URL, World};
 
 const PROXY: &str = "192.0.2.9:3128";
 const OTHER: &str = "192.0.2.2:80";
@@ -280,4 +281,64 @@ fn b196_a_stream_of_the_users_own_may_have_to_hear_something_before_it_is_connec
             if early { &["error Upgrade(Status 403)", "close: Upgrade(Status 403)"] } else { &["open"] };
         assert_eq!(log.lines(), expected, "{trigger:?}");
     }
+}
+
+/// A stream that takes the start of what is written, then nothing, and panics when it is asked once more.
+struct Fragile {
+    inner: Io,
+    writes: usize,
+}
+
+impl Read for Fragile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.read(buffer)
+    }
+}
+
+impl Write for Fragile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes += 1;
+        match self.writes {
+            1 => self.inner.write(&bytes[..1]),
+            2 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => panic!("a bug of the stream's"),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+impl Stream for Fragile {
+    fn connected(&mut self) -> io::Result<bool> {
+        self.inner.connected()
+    }
+
+    fn inner(&self) -> Option<&Io> {
+        Some(&self.inner)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut Io> {
+        Some(&mut self.inner)
+    }
+}
+
+#[test]
+fn a_stream_that_panics_at_the_last_goodbye_of_tls_does_not_take_on_close_away() {
+    let mut world = World::new();
+    let mut net = world.net.clone();
+    let log = Log::new();
+    let app = log.app("wss://192.0.2.1/").socket_with(move || {
+        let inner = net.connect(SERVER, &SocketOptions::default())?;
+        Ok(Io::custom(Fragile { inner, writes: 0 }))
+    });
+    let tls = TlsOptions::new().roots_from_bytes(Authority::new().pem());
+    let server = world.start(app, &RunOptions::new().tls(tls).tls_timeout(Duration::from_secs(1)));
+    let peer = server.accept().unwrap();
+    assert_eq!(peer.read_available().len(), 1);
+    world.run_for(Duration::from_secs(1));
+    assert_eq!(log.lines(), ["error Timeout(Tls)", "close: Timeout(Tls)"]);
+    assert_eq!(peer.ended(), Some(End::Fin));
+    assert!(world.reactor.apps().is_empty());
 }

@@ -1,6 +1,7 @@
 //! Whether and when a connection is made again.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -77,6 +78,12 @@ impl Verdict {
                 ProxyFailure::Status { status: 500..=599, .. } => Self::Retry,
                 _ => Self::GiveUp,
             },
+            // TLS has failed for good, or is not in this build.
+            Error::ProxyStream { source, .. }
+                if matches!(source.kind(), io::ErrorKind::InvalidData | io::ErrorKind::Unsupported) =>
+            {
+                Self::GiveUp
+            }
             Error::ProxyStream { .. } => Self::Retry,
             #[cfg(feature = "tls")]
             Error::Tls(TlsError::EndOfHandshake | TlsError::Truncated | TlsError::Exhausted) => Self::Retry,
@@ -311,5 +318,20 @@ mod tests {
             policy.delay(&Outcome::Stopped, 2, Duration::ZERO, u32::MAX),
             Some(Duration::from_secs(2))
         );
+    }
+
+    #[test]
+    fn b125_a_proxy_that_is_not_trusted_is_not_asked_again_and_again() {
+        let verdict = |source: io::Error| {
+            Verdict::of(&Outcome::Lost(Error::ProxyStream { proxy: "https://p:443".into(), source }))
+        };
+        assert_eq!(verdict(io::ErrorKind::ConnectionReset.into()), Verdict::Retry);
+        assert_eq!(verdict(io::ErrorKind::Unsupported.into()), Verdict::GiveUp);
+        #[cfg(feature = "tls")]
+        {
+            let unknown = websocket_link::tls::rustls::CertificateError::UnknownIssuer;
+            assert_eq!(verdict(TlsError::Certificate(unknown).into()), Verdict::GiveUp);
+            assert_eq!(verdict(TlsError::EndOfHandshake.into()), Verdict::Retry);
+        }
     }
 }

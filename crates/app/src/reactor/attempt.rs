@@ -280,6 +280,7 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
     {
         log::debug!(target: "websocket::upgrade", "redirected with {} to {:?}", response.status, target.authority);
         app.plan.redirect(&mut attempt.request, &target, attempt.redirects.crossed_origin())?;
+        target.check_tls(cfg!(feature = "tls"))?;
         let onward =
             if target.same_origin(&attempt.target) { Onward::SameOrigin } else { Onward::OtherOrigin };
         attempt.target = target;

@@ -176,7 +176,7 @@ impl Driver<'_> {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);
                 if let Some(secure) = &mut live.secure {
-                    secure.say_goodbye(&mut live.io);
+                    again(id, || secure.say_goodbye(&mut live.io));
                 }
                 self.unwatch(id, live.key, live.io);
             }

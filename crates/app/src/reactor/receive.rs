@@ -41,9 +41,11 @@ impl Driver<'_> {
             if let Some(secure) = &mut live.secure {
                 held = secure.restore(self.buffer);
             }
-            let (read, room) = match live.connection.spare(&mut self.apps.env) {
-                Some(spare) if live.secure.is_none() => (live.io.read(spare), None),
-                _ => {
+            // What is encrypted cannot be read to where it belongs.
+            let spare = if live.secure.is_none() { live.connection.spare(&mut self.apps.env) } else { None };
+            let (read, room) = match spare {
+                Some(spare) => (live.io.read(spare), None),
+                None => {
                     let room = &mut self.buffer[held..];
                     (live.io.read(room), Some(room.len()))
                 }

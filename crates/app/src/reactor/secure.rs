@@ -128,8 +128,10 @@ impl Secure {
     /// Says that nothing more will be sent, or what went wrong, if the stream takes that at once.
     pub(super) fn say_goodbye(&mut self, io: &mut Io) {
         self.session.close_notify(&mut self.output);
-        // It is a courtesy: the stream is dropped next, whatever becomes of it.
-        let _courtesy = io.write(self.output.as_slice());
+        if !self.output.is_empty() {
+            // It is a courtesy: the stream is dropped next, whatever becomes of it.
+            let _courtesy = io.write(self.output.as_slice()).and_then(|_| io.flush());
+        }
     }
 }
 

@@ -90,12 +90,11 @@ impl TlsStream {
         });
         // An answer of the handshake, or an alert, which is a courtesy.
         let sent = self.send_output();
-        match received {
-            // What came before the failure is to be read before it.
-            Err(_) if delivered > 0 => {}
-            received => received?,
+        // What came before a failure is to be read before it: it shows at the next call.
+        if delivered == 0 {
+            received?;
+            sent?;
         }
-        sent?;
         Ok(Some(delivered))
     }
 

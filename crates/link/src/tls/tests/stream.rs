@@ -18,6 +18,8 @@ struct Wire {
     to_client: VecDeque<u8>,
     to_server: VecDeque<u8>,
     ended: bool,
+    /// Writing fails.
+    broken: bool,
     connecting: bool,
     /// Bytes that one read gives at most.
     piece: usize,
@@ -56,6 +58,9 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut wire = self.0.borrow_mut();
+        if wire.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         let len = bytes.len().min(wire.room.saturating_sub(wire.to_server.len()));
         if len == 0 {
             return Err(ErrorKind::WouldBlock.into());
@@ -264,6 +269,25 @@ fn flush_says_would_block_until_what_was_taken_is_written() {
     }
     echo.turn();
     assert_eq!(drain(&mut stream), b"hello");
+}
+
+#[test]
+fn what_came_is_read_though_nothing_can_be_written_any_more() {
+    let world = World::new(TlsVersion::Tls13);
+    let mut echo = Echo::new(&world.server);
+    let mut stream = echo.stream(&world.options);
+    echo.connect(&mut stream);
+    echo.say(b"bye");
+    {
+        let mut wire = echo.pipe.0.borrow_mut();
+        wire.room = wire.to_server.len() + 10;
+    }
+    assert_eq!(stream.write(b"hello").unwrap(), 5);
+    echo.pipe.0.borrow_mut().broken = true;
+    let mut buffer = [0; 8];
+    assert_eq!(stream.read(&mut buffer).unwrap(), 3);
+    assert_eq!(&buffer[..3], b"bye");
+    assert_eq!(stream.write(b"world").unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
 #[test]
