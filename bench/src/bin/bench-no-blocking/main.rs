@@ -18,9 +18,7 @@ use crate::table::Rounds;
 
 /// How many times as long the slowest hundredth of the echoes may take.
 const LIMIT: f64 = 1.5;
-/// Rounds are stable when the middle half of their ratios lies within this share of the median.
-const STABLE: f64 = 0.25;
-/// If they never are: at most so many times the rounds asked for.
+/// While chance could have decided: at most so many times the rounds asked for.
 const PATIENCE: usize = 4;
 
 fn main() -> ExitCode {
@@ -61,15 +59,18 @@ fn run(options: &Options) -> Result<bool> {
         };
         rounds.push(alone, beside);
         eprintln!("round {round}: {}", rounds.last());
-        if round >= options.rounds && rounds.are_stable(STABLE) {
+        if round >= options.rounds && rounds.are_clear(LIMIT) {
             break;
         }
     }
     let ratio = rounds.ratio();
     print!("{}", rounds.render());
-    println!("\np99 beside those who stall: {ratio:.2} x that without them, limit {LIMIT} x");
-    if !rounds.are_stable(STABLE) {
-        println!("the rounds did not become stable: something else is at work on this machine");
+    let (low, high) = rounds.interval();
+    println!(
+        "\np99 beside those who stall: {ratio:.2} x that without them (95 % sure: {low:.2} to {high:.2}), limit {LIMIT} x"
+    );
+    if !rounds.are_clear(LIMIT) {
+        println!("the rounds do not make it clear: something else is at work on this machine");
     }
     let good = ratio <= LIMIT;
     if !good && options.report_only {

@@ -9,9 +9,9 @@ use websocket_bench::Result;
 pub(crate) const HELP: &str = "usage: bench/no-blocking [options]
 
 options:
-  --rounds N       rounds, of a run with and a run without those who stall, at the least (default: 7); up to four times as
-                   many follow until they are stable
-  --messages N     messages in a run, one a millisecond (default: 2000)
+  --rounds N       rounds, of a run with and a run without those who stall, at the least (default: 21); up to four times as
+                   many are made until chance can hardly have decided on which side of the limit the ratio is
+  --messages N     messages in a run, one a millisecond (default: 500)
   --report-only    print, and succeed whatever the ratio is: for machines that are busy with something else
 ";
 
@@ -32,7 +32,7 @@ pub(crate) struct Options {
 /// Reads the command line, without the name of the program.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let (mut rounds, mut messages, mut report_only) = (7, 2000, false);
+    let (mut rounds, mut messages, mut report_only) = (21, 500, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("rounds") => rounds = parser.value()?.parse()?,
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn options_choose() {
-        let expected = Options { rounds: 7, messages: 2000, report_only: false };
+        let expected = Options { rounds: 21, messages: 500, report_only: false };
         assert_eq!(request("").unwrap(), Request::Run(expected));
         let expected = Options { rounds: 2, messages: 10, report_only: true };
         assert_eq!(request("--report-only --messages 10 --rounds=2").unwrap(), Request::Run(expected));

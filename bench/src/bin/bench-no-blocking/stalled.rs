@@ -12,10 +12,10 @@ use websocket_app::tls::TlsOptions;
 use websocket_app::{Reactor, RunOptions, WebSocketApp};
 use websocket_bench::Result;
 
-/// After this long an attempt is given up, and after that long it is made again: in a run of seconds each app comes by every step, and
-/// the work of beginning is in the measurement too.
-const GIVEN_UP: Duration = Duration::from_millis(80);
-const AGAIN: Duration = Duration::from_millis(20);
+/// After this long an attempt is given up, and after that long it is made again: both are in the measurement too, also in short runs,
+/// and are rare beside the messages.
+const GIVEN_UP: Duration = Duration::from_millis(300);
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Connections that a mute server keeps. The client has left older ones long ago.
 const KEPT: usize = 256;

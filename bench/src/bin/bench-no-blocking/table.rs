@@ -42,10 +42,22 @@ impl Rounds {
         quantile(&self.ratios(), 50)
     }
 
-    /// Whether the middle half of the ratios lies within that share of the median.
-    pub(crate) fn are_stable(&self, share: f64) -> bool {
+    /// The bounds between which the ratio is in 95 of 100 measurements like this one (order statistics, by the normal approximation
+    /// of the binomial distribution); without bounds where the rounds are too few to tell.
+    pub(crate) fn interval(&self) -> (f64, f64) {
         let ratios = self.ratios();
-        quantile(&ratios, 75) - quantile(&ratios, 25) <= share * quantile(&ratios, 50)
+        let (middle, reach) = (ratios.len() as f64 / 2.0, 0.98 * (ratios.len() as f64).sqrt());
+        let low = (middle - reach).floor();
+        match (low >= 1.0).then(|| low as usize - 1) {
+            Some(low) => (ratios[low], ratios[ratios.len() - 1 - low]),
+            None => (0.0, f64::INFINITY),
+        }
+    }
+
+    /// Whether the whole interval lies on one side of `limit`.
+    pub(crate) fn are_clear(&self, limit: f64) -> bool {
+        let (low, high) = self.interval();
+        high <= limit || low > limit
     }
 
     /// Table and histograms.
@@ -117,15 +129,24 @@ mod tests {
     fn the_ratio_is_the_median_of_those_within_a_round() {
         let rounds = rounds(&[[20, 24], [200, 220], [20, 80]]);
         assert!((rounds.ratio() - 1.2).abs() < 1e-6);
-        assert!(!rounds.are_stable(0.25));
         assert_eq!(rounds.last(), "p99 20.0µs without, 80.0µs with, 4.00 x");
     }
 
     #[test]
     fn one_round_that_is_far_off_does_not_matter_among_many() {
-        let rounds = rounds(&[[20, 22], [20, 21], [20, 200], [20, 22], [20, 21]]);
+        let mut all = vec![[20, 22]; 14];
+        all[7] = [20, 200];
+        let rounds = rounds(&all);
         assert!((rounds.ratio() - 1.1).abs() < 1e-6);
-        assert!(rounds.are_stable(0.25));
+        assert!((rounds.interval().1 - 1.1).abs() < 1e-6);
+        assert!(rounds.are_clear(1.5) && rounds.are_clear(1.0));
+    }
+
+    #[test]
+    fn what_may_be_chance_is_not_clear() {
+        assert!(!rounds(&[[20, 22], [20, 22]]).are_clear(1.5), "too few");
+        let split: Vec<_> = (0..30).map(|round| [20, if round % 2 == 0 { 22 } else { 80 }]).collect();
+        assert!(!rounds(&split).are_clear(1.5));
     }
 
     #[test]
