@@ -8,6 +8,7 @@
 
 pub mod contract;
 pub mod frame;
+pub mod histogram;
 pub mod measure;
 pub mod system;
 pub mod tls;
