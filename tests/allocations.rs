@@ -175,6 +175,7 @@ fn an_idle_connection_over_tls_holds_no_buffers() {
     // What the reactor keeps for all of them it has after the first.
     let first = connect(&mut reactor);
     talk(&mut reactor, first);
+    connect(&mut reactor);
     let alone = HELD.get();
     let ids: Vec<_> = (0..APPS).map(|_| connect(&mut reactor)).collect();
     let open = HELD.get();
