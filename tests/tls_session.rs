@@ -321,7 +321,12 @@ fn b065_what_the_stream_does_not_take_waits_and_on_drain_tells_when_all_is_writt
 
 /// Opens an app with a sender whose stream takes a thousand bytes; `on_close` logs the lengths of what is unsent.
 fn with_sender(log: &Log) -> (SecureWorld, SecureSimPeer, websocket_app::Sender) {
-    let mut secure = narrow(1000);
+    with_sender_to(log, 1000)
+}
+
+/// The same, whose stream takes `window` bytes.
+fn with_sender_to(log: &Log, window: usize) -> (SecureWorld, SecureSimPeer, websocket_app::Sender) {
+    let mut secure = narrow(window);
     let close = log.clone();
     let mut app = WebSocketApp::new(SECURE_URL).on_error(|_, _| {}).on_close(move |_, closed| {
         let unsent = closed.unsent.iter().map(|it: &OwnedMessage| it.as_bytes().len());
@@ -348,6 +353,23 @@ fn b129_messages_count_as_sent_once_their_ciphertext_is_written() {
     secure.world.settle();
     assert_eq!(log.lines(), [format!("unsent [{}]", 1000 - 8)]);
     assert_eq!(sender.queued_bytes(), 0);
+}
+
+#[test]
+fn b129_what_the_server_can_read_is_not_handed_back() {
+    let log = Log::new();
+    let (mut secure, mut peer, sender) = with_sender_to(&log, 40_000);
+    for _ in 0..5 {
+        sender.send_bytes(vec![1; 10_000]).unwrap();
+    }
+    secure.world.settle();
+    // The stream has taken two whole records and a part of the third: three messages are in them.
+    for _ in 0..3 {
+        assert_eq!(peer.read_frame().unwrap().payload.len(), 10_000);
+    }
+    peer.peer.reset();
+    secure.world.settle();
+    assert_eq!(log.lines(), ["unsent [10000, 10000]"]);
 }
 
 #[test]

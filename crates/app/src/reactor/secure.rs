@@ -1,6 +1,7 @@
 //! TLS between the stream and the connection: bytes are decrypted in the reactor's buffer and encrypted through one that all
 //! connections take turns in.
 
+use std::collections::VecDeque;
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -20,6 +21,9 @@ use crate::address::Target;
 use crate::context::flush;
 use crate::options::Way;
 
+/// Bytes of plaintext that one record carries at most.
+const RECORD: usize = 16 << 10;
+
 /// Memory to encrypt into, which all connections of a reactor take turns in.
 pub(super) type Shared = TlsOutput;
 
@@ -28,8 +32,10 @@ pub(super) struct Secure {
     session: TlsSession,
     /// Ciphertext that the stream has not taken yet.
     output: TlsOutput,
-    /// Bytes of the connection's output that end in `output`.
-    taken: usize,
+    /// Bytes of ciphertext that the stream has taken.
+    written: u64,
+    /// Records in `output`: where each ends in the ciphertext, and how many bytes of the connection's output it carries.
+    records: VecDeque<(u64, usize)>,
     /// By when the handshake must be complete.
     deadline: Instant,
 }
@@ -43,7 +49,13 @@ impl Secure {
         let mut output = TlsOutput::new();
         let name = way.tls.server_name_for(&target.host())?;
         let session = TlsSession::new(way.tls.build()?, name, &mut output)?;
-        Ok(Some(Box::new(Self { session, output, taken: 0, deadline: later(now, way.tls_timeout) })))
+        Ok(Some(Box::new(Self {
+            session,
+            output,
+            written: 0,
+            records: VecDeque::new(),
+            deadline: later(now, way.tls_timeout),
+        })))
     }
 
     /// By when the handshake must be complete, until it is.
@@ -101,8 +113,8 @@ impl Secure {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(len) => {
                         self.output.consume(len);
-                        // No byte of the connection's is done, but the stream has moved.
-                        connection.wrote(0, env);
+                        self.written += len as u64;
+                        self.account(control, connection, env);
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                         control.blocked = true;
@@ -113,16 +125,33 @@ impl Secure {
                     Err(error) => return Err(error),
                 }
             }
-            let taken = std::mem::take(&mut self.taken);
-            if taken > 0 {
-                connection.wrote(taken, env);
-                control.wrote(taken);
-            }
             if connection.queued_bytes() == 0 || self.session.is_handshaking() {
                 return flush(control, connection.tx(), io, env);
             }
-            self.taken = self.session.send(connection.output(), &mut self.output)?;
+            self.encrypt(connection.output())?;
         }
+    }
+
+    /// Encrypts the front of what the connection has to say, record by record.
+    fn encrypt(&mut self, plaintext: &[u8]) -> io::Result<()> {
+        let front = &plaintext[..plaintext.len().min(TlsSession::MAX_SEND)];
+        for record in front.chunks(RECORD) {
+            let taken = self.session.send(record, &mut self.output)?;
+            self.records.push_back((self.written + self.output.len() as u64, taken));
+        }
+        Ok(())
+    }
+
+    /// The connection has written what is in records that were wholly written: the server cannot read one that was cut.
+    fn account(&mut self, control: &mut Control, connection: &mut Connection, env: &mut Env) {
+        let mut done = 0;
+        while let Some((_, len)) = self.records.front().filter(|(end, _)| *end <= self.written) {
+            done += len;
+            self.records.pop_front();
+        }
+        // Also where no record is done yet, the stream has moved.
+        connection.wrote(done, env);
+        control.wrote(done);
     }
 
     /// Says that nothing more will be sent, or what went wrong, if the stream takes that at once.
