@@ -392,3 +392,24 @@ fn closures_that_panic_or_fail_between_the_steps_end_the_attempt_once_and_leave_
     let failed = told(streams(|| Err(io::ErrorKind::NotFound.into())), &direct, "401 Who");
     assert_eq!(failed, ["error Connect(NotFound)", "close: Connect(NotFound)"]);
 }
+
+#[test]
+fn b169_b204_another_host_is_asked_for_its_own_name_and_not_for_the_one_that_was_set() {
+    for (location, name, other) in [
+        ("wss://other.example/", "other.example", "set.example"),
+        ("wss://h.example/", "set.example", "h.example"),
+    ] {
+        let mut world = World::new();
+        world.resolver.name("h.example", &[SERVER.ip()]);
+        world.resolver.name("other.example", &[SERVER.ip()]);
+        let secure = world.net.listen("192.0.2.1:443".parse().unwrap());
+        let tls = TlsOptions::new().roots_from_bytes(Authority::new().pem()).server_name("set.example");
+        let server = world.start(Log::new().app("ws://h.example/"), &RunOptions::new().tls(tls));
+        refuse(&server.accept().unwrap(), &format!("302 Found\r\nLocation: {location}"));
+        world.settle();
+        // The name in a ClientHello is not encrypted.
+        let hello = secure.accept().expect("the redirect is followed").read_available();
+        let has = |name: &str| hello.windows(name.len()).any(|window| window == name.as_bytes());
+        assert!(has(name) && !has(other), "{location}");
+    }
+}
