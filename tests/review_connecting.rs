@@ -9,15 +9,15 @@ use websocket_app::dispatcher::{Io, Stream};
 use websocket_app::link::proxy::Proxy;
 use websocket_app::link::tls::TlsOptions;
 use websocket_app::link::{Connector as _, SocketOptions};
-use websocket_app::{CookieJar, RunOptions};
-use websocket_testkit::sim::{End, SimNet, SimPeer, Trigger};
-use websocket_tests::{Authority, Log, SERVER, URL, World};
+use websocket_app::{CookieJar, Reactor, RunOptions, WebSocketApp};
+use websocket_testkit::sim::{End, SimListener, SimNet, SimPeer, Trigger};
+use websocket_tests::{Authority, Counting, Log, SERVER, URL, World};
 
 const PROXY: &str = "192.0.2.9:3128";
 const OTHER: &str = "192.0.2.2:80";
 
 fn through_proxy() -> RunOptions {
-    RunOptions::new().proxy(Proxy::parse(PROXY).unwrap())
+    RunOptions::new().proxy(Proxy::parse(PROXY).expect("a proxy"))
 }
 
 fn refuse(peer: &SimPeer, head: &str) {
@@ -26,7 +26,7 @@ fn refuse(peer: &SimPeer, head: &str) {
 
 /// Answers a CONNECT: with a challenge if it carries no credential, else with a tunnel. Returns whether that is there.
 fn guard(peer: &SimPeer) -> bool {
-    let asked = String::from_utf8(peer.read_available()).unwrap();
+    let asked = String::from_utf8(peer.read_available()).expect("ASCII");
     assert!(asked.starts_with("CONNECT "), "{asked}");
     let authorized = asked.contains("Proxy-Authorization: Bearer proxy");
     refuse(peer, if authorized { "200 OK" } else { "407 Who\r\nProxy-Authenticate: Bearer" });
@@ -341,4 +341,75 @@ fn a_stream_that_panics_at_the_last_goodbye_of_tls_does_not_take_on_close_away()
     assert_eq!(log.lines(), ["error Timeout(Tls)", "close: Timeout(Tls)"]);
     assert_eq!(peer.ended(), Some(End::Fin));
     assert!(world.reactor.apps().is_empty());
+}
+
+/// What an app is told whose attempt is refused with `refusal`, by the server or by a proxy, and that it leaves nothing behind.
+fn told(
+    change: impl FnOnce(WebSocketApp, SimNet) -> WebSocketApp,
+    options: &RunOptions,
+    refusal: &str,
+) -> Vec<String> {
+    let net = SimNet::new(1);
+    let counting = Counting::new(net.dispatcher());
+    let watched = counting.watched.clone();
+    let mut reactor =
+        Reactor::with_dispatcher(counting).expect("the system has entropy").connector(net.clone());
+    let listeners =
+        ["192.0.2.1:80", PROXY, OTHER].map(|address| net.listen(address.parse().expect("an address")));
+    let log = Log::new();
+    change(log.app(URL), net.clone()).run_on(&mut reactor, options).expect("the app is accepted");
+    for _ in 0..30 {
+        reactor.poll(Some(Duration::ZERO)).expect("the simulation goes on");
+        for peer in listeners.iter().filter_map(SimListener::accept) {
+            net.after(Duration::ZERO, {
+                let refusal = refusal.to_owned();
+                move |_| refuse(&peer, &refusal)
+            });
+        }
+    }
+    assert_eq!(watched.get(), 0);
+    assert!(reactor.apps().is_empty());
+    log.take()
+}
+
+#[test]
+fn closures_that_panic_or_fail_between_the_steps_end_the_attempt_once_and_leave_nothing() {
+    let panicked = ["error CallbackPanicked(\"a bug\")", "close: CallbackPanicked(\"a bug\")"];
+    let direct = RunOptions::new();
+    let ask = |app: WebSocketApp, _| app.authorize_with(|_| panic!("a bug"));
+    assert_eq!(told(ask, &direct, "401 Who"), panicked);
+    assert_eq!(told(ask, &through_proxy(), "407 Who"), panicked);
+    let streams = |second: fn() -> io::Result<Io>| {
+        move |app: WebSocketApp, mut net: SimNet| {
+            let first = Cell::new(true);
+            app.authorize_with(|_| Some("Bearer x".to_owned())).socket_with(move || match first.take() {
+                true => net.connect(OTHER.parse().unwrap(), &SocketOptions::default()),
+                false => second(),
+            })
+        }
+    };
+    assert_eq!(told(streams(|| panic!("a bug")), &direct, "401 Who"), panicked);
+    let failed = told(streams(|| Err(io::ErrorKind::NotFound.into())), &direct, "401 Who");
+    assert_eq!(failed, ["error Connect(NotFound)", "close: Connect(NotFound)"]);
+}
+
+#[test]
+fn b169_b204_another_host_is_asked_for_its_own_name_and_not_for_the_one_that_was_set() {
+    for (location, name, other) in [
+        ("wss://other.example/", "other.example", "set.example"),
+        ("wss://h.example/", "set.example", "h.example"),
+    ] {
+        let mut world = World::new();
+        world.resolver.name("h.example", &[SERVER.ip()]);
+        world.resolver.name("other.example", &[SERVER.ip()]);
+        let secure = world.net.listen("192.0.2.1:443".parse().unwrap());
+        let tls = TlsOptions::new().roots_from_bytes(Authority::new().pem()).server_name("set.example");
+        let server = world.start(Log::new().app("ws://h.example/"), &RunOptions::new().tls(tls));
+        refuse(&server.accept().unwrap(), &format!("302 Found\r\nLocation: {location}"));
+        world.settle();
+        // The name in a ClientHello is not encrypted.
+        let hello = secure.accept().expect("the redirect is followed").read_available();
+        let has = |name: &str| hello.windows(name.len()).any(|window| window == name.as_bytes());
+        assert!(has(name) && !has(other), "{location}");
+    }
 }

@@ -18,7 +18,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL cannot be used. Found before any I/O.
+    /// The URL cannot be used. Found before any I/O; that of a function or a redirect before it is gone to.
     Url(UrlError),
     /// A header cannot be sent. Found before any I/O, or before an attempt when a function made it.
     Header(HeaderError),
@@ -65,7 +65,7 @@ pub enum Error {
     /// TLS with the server failed.
     #[cfg(feature = "tls")]
     Tls(TlsError),
-    /// The options for TLS cannot be used. Found before any I/O.
+    /// The options for TLS cannot be used. Found before any I/O where the URL asks for TLS, else by the first step that needs it.
     #[cfg(feature = "tls")]
     TlsOptions(TlsConfigError),
     /// A deadline passed.

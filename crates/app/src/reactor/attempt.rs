@@ -28,6 +28,8 @@ pub(super) struct Attempt {
     pub(super) via: Option<Box<Via>>,
     /// The stream is the user's own, and leads to the server of the target.
     own_stream: bool,
+    /// A redirect has led to another host than that of the URL.
+    pub(super) other_host: bool,
     redirects: Redirects,
     /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
     authorized: bool,
@@ -94,6 +96,7 @@ impl Driver<'_> {
             deadline: later(self.apps.env.now, app.plan.options.way.attempt_timeout),
             via: None,
             own_stream: stream.is_some(),
+            other_host: false,
             redirects: Redirects::default(),
             authorized: false,
             proxy_authorized: false,
@@ -283,6 +286,7 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
         target.check_tls(cfg!(feature = "tls"))?;
         let onward =
             if target.same_origin(&attempt.target) { Onward::SameOrigin } else { Onward::OtherOrigin };
+        attempt.other_host |= target.place != attempt.target.place;
         attempt.target = target;
         attempt.authorized = false;
         return Ok(Some(onward));

@@ -124,7 +124,7 @@ impl Driver<'_> {
         attempt: Box<Attempt>,
     ) {
         let connection = Connection::new(app.plan.config().clone(), &attempt.request, &mut self.apps.env);
-        let secure = Secure::begin(&app.plan.options.way, &attempt.target, self.apps.env.now);
+        let secure = Secure::begin(&app.plan.options.way, &attempt, self.apps.env.now);
         match connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?))) {
             Ok((mut connection, secure)) => {
                 connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));

@@ -9,6 +9,7 @@ use websocket_link::proxy::Proxy;
 
 use super::AppId;
 use super::app::{App, Control};
+use super::attempt::Attempt;
 use super::drive::Driver;
 use crate::Error;
 use crate::address::Target;
@@ -21,7 +22,7 @@ pub(super) enum Secure {}
 
 #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "the same signatures as with TLS")]
 impl Secure {
-    pub(super) fn begin(_: &Way, _: &Target, _: Instant) -> Result<Option<Box<Self>>, Error> {
+    pub(super) fn begin(_: &Way, _: &Attempt, _: Instant) -> Result<Option<Box<Self>>, Error> {
         Ok(None)
     }
 

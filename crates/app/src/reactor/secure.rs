@@ -9,10 +9,12 @@ use std::time::Instant;
 use websocket_connection::{Connection, Env, Input};
 use websocket_dispatcher::Io;
 use websocket_link::proxy::Proxy;
-use websocket_link::tls::{TlsOptions, TlsOutput, TlsSession, TlsStream};
+use websocket_link::tls::rustls::pki_types::ServerName;
+use websocket_link::tls::{TlsConfigError, TlsOptions, TlsOutput, TlsSession, TlsStream};
 
 use super::AppId;
 use super::app::{App, Control, LiveStage, Stage};
+use super::attempt::Attempt;
 use super::drive::Driver;
 use super::receive::converse;
 use super::schedule::later;
@@ -41,13 +43,14 @@ pub(super) struct Secure {
 }
 
 impl Secure {
-    /// Begins a session with the server of `target`; `None` where there is none to be.
-    pub(super) fn begin(way: &Way, target: &Target, now: Instant) -> Result<Option<Box<Self>>, Error> {
-        if !target.secure {
+    /// Begins a session with the server of the attempt's target; `None` where there is none to be.
+    pub(super) fn begin(way: &Way, attempt: &Attempt, now: Instant) -> Result<Option<Box<Self>>, Error> {
+        if !attempt.target.secure {
             return Ok(None);
         }
         let mut output = TlsOutput::new();
-        let name = way.tls.server_name_for(&target.host())?;
+        let host = attempt.target.host();
+        let name = if attempt.other_host { own_name(&host) } else { way.tls.server_name_for(&host) }?;
         let session = TlsSession::new(way.tls.build()?, name, &mut output)?;
         Ok(Some(Box::new(Self {
             session,
@@ -176,9 +179,13 @@ pub(super) fn to_proxy(way: &Way, proxy: &Proxy, io: Io) -> Result<Io, (Io, Erro
     }
 }
 
+/// The name of a host for which none was set: one that was is the name of the URL's server, and of no other.
+fn own_name(host: &str) -> Result<ServerName<'static>, TlsConfigError> {
+    TlsOptions::new().server_name_for(host)
+}
+
 fn proxy_session(way: &Way, proxy: &Proxy, output: &mut TlsOutput) -> Result<TlsSession, Error> {
-    // A name that was set is the server's.
-    let name = TlsOptions::new().server_name_for(&proxy.server().host.to_string())?;
+    let name = own_name(&proxy.server().host.to_string())?;
     Ok(TlsSession::new(way.tls.build()?, name, output)?)
 }
 
