@@ -6,6 +6,7 @@ mod log;
 mod neighbour;
 #[cfg(target_os = "linux")]
 pub mod parts;
+mod proxy;
 mod scratch;
 mod tls;
 mod wait;
@@ -15,6 +16,7 @@ pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
 pub use self::log::{Log, close_line, error_line, outcome_line};
 pub use self::neighbour::neighbour;
+pub use self::proxy::{Asked, SimProxy};
 pub use self::scratch::Scratch;
 pub use self::tls::{
     SECURE_URL, SecurePeer, SecureSimPeer, SecureWorld, TlsSide, Trust, secure_echo, secure_server,

@@ -33,7 +33,7 @@ pub fn neighbour(world: &mut World) -> Rc<Cell<u32>> {
 }
 
 /// Opens each connection and answers pings, messages and closes.
-fn echo(peer: &SimPeer) {
+pub(crate) fn echo(peer: &SimPeer) {
     peer.accept_upgrade();
     while let Some(it) = peer.read_frame() {
         match it.opcode {
