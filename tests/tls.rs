@@ -10,11 +10,11 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::dispatcher::Io;
-use websocket_app::tls::rustls::ClientConfig;
+use websocket_app::tls::rustls::{ClientConfig, ProtocolVersion};
 use websocket_app::tls::{TlsOptions, TlsVersion};
-use websocket_app::{Kind, Message, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{CookieJar, Kind, Message, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
-use websocket_testkit::server::ScriptedServer;
+use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_tests::{
     Authority, Log, Scratch, SecurePeer, Trust, run, run_forever, secure_echo, secure_server, serve_identity,
 };
@@ -153,6 +153,31 @@ fn b209_five_frames_in_one_record_are_delivered_before_another_packet_comes() {
     let expected = ["open", "text 1", "text 2", "text 3", "text 4", "text 5", "close 1000, by server, clean"];
     assert_eq!(log.lines(), expected);
     server.join();
+}
+
+#[test]
+fn b220_on_open_tells_how_secure_the_connection_is() {
+    let trust = Trust::new();
+    let server = secure_echo(&trust.server());
+    let told = |url: String, options: &RunOptions| {
+        let seen = Rc::new(RefCell::new(None));
+        let info = seen.clone();
+        let mut app = WebSocketApp::new(url).cookie_jar(CookieJar::new()).on_open(move |app, open| {
+            *info.borrow_mut() = Some(open.tls.cloned());
+            app.close();
+        });
+        run_forever(&mut app, options).unwrap();
+        seen.take().unwrap()
+    };
+    let versions = [ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3];
+    for (allowed, version) in VERSIONS.into_iter().zip(versions) {
+        let options = trust.options_for(allowed);
+        let first = told(url(&server), &options).unwrap();
+        assert_eq!((first.version, first.alpn, first.resumed), (version, Some(b"http/1.1".to_vec()), false));
+        assert!(told(url(&server), &options).unwrap().resumed);
+    }
+    let plain = EchoServer::start().unwrap();
+    assert_eq!(told(plain.url(), &RunOptions::new()), None);
 }
 
 #[test]

@@ -19,7 +19,6 @@ use super::drive::Driver;
 use super::receive::converse;
 use super::schedule::later;
 use crate::Error;
-use crate::address::Target;
 use crate::context::flush;
 use crate::options::Way;
 
