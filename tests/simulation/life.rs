@@ -84,8 +84,8 @@ pub struct Life {
     /// The first half of a message that is sent in two fragments.
     pub fragment: Option<Vec<u8>>,
     pub owes_drain: bool,
-    /// The turn after which all was seen to be written, although `on_drain` was still due.
-    pub empty_since: Option<u64>,
+    /// After the last turn all was written, although `on_drain` was due or messages waited for room.
+    pub is_stuck: bool,
     /// Since when bytes have been waiting to be written.
     pub queued_since: Option<Duration>,
     /// When bytes were last seen to wait, which pings may have been behind.
@@ -142,7 +142,7 @@ impl Life {
             direct: VecDeque::new(),
             fragment: None,
             owes_drain: false,
-            empty_since: None,
+            is_stuck: false,
             queued_since: None,
             queued_at: Duration::ZERO,
             promised: VecDeque::new(),
@@ -178,7 +178,7 @@ impl Life {
         self.direct.clear();
         self.fragment = None;
         self.owes_drain = false;
-        self.empty_since = None;
+        self.is_stuck = false;
         self.queued_since = None;
         self.asked = None;
         self.retry_at = None;

@@ -110,10 +110,11 @@ impl Run<'_> {
                 0 => life.queued_since = None,
                 _ => life.queued_at = now,
             }
-            // What was written by a flush drains in the next turn.
-            let undrained =
-                queued == 0 && life.owes_drain && life.empty_since.is_some_and(|seen| seen < turn);
-            life.empty_since = (queued == 0 && life.owes_drain).then_some(turn);
+            // After a flush, on_drain and what waits for room come in the next turn.
+            let waits =
+                life.fragment.is_none() && life.promised.front().is_some_and(|promise| promise.turn < turn);
+            let is_stuck = queued == 0 && (life.owes_drain || waits);
+            let was_stuck = std::mem::replace(&mut life.is_stuck, is_stuck);
             let settings = &life.settings;
             let silent = retry_at.is_none() && life.retry_at.is_none();
             let wire = life.wire.and_then(|index| wires.get(&index));
@@ -154,12 +155,10 @@ impl Run<'_> {
                 (Phase::Open, State::Open) if !life.heard.is_empty() => {
                     Some(format!("was not told of {} events", life.heard.len()))
                 }
-                (Phase::Open, State::Open) if undrained => Some("did not drain".to_owned()),
-                (Phase::Open, State::Open)
-                    if queued == 0
-                        && life.fragment.is_none()
-                        && life.promised.front().is_some_and(|promise| promise.turn < turn) =>
-                {
+                (Phase::Open, State::Open) if was_stuck && queued == 0 && life.owes_drain => {
+                    Some("did not drain".to_owned())
+                }
+                (Phase::Open, State::Open) if was_stuck && queued == 0 && waits => {
                     Some(format!("sits on {} messages", life.promised.len()))
                 }
                 (Phase::Open, State::Open) if queued == 0 && !life.direct.is_empty() => {
