@@ -12,7 +12,6 @@ use super::app::{App, Control};
 use super::attempt::Attempt;
 use super::drive::Driver;
 use crate::Error;
-use crate::address::Target;
 use crate::options::Way;
 
 pub(super) type Shared = ();
