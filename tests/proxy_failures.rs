@@ -14,6 +14,9 @@ use websocket_tests::{Log, SERVER, SimProxy, URL, World, neighbour};
 const PROXY: &str = "192.0.2.8:3128";
 const SECOND: Duration = Duration::from_secs(1);
 
+/// What a proxy does with one connection.
+type Script = Box<dyn FnMut(&SimPeer)>;
+
 fn proxy() -> SocketAddr {
     PROXY.parse().unwrap()
 }
@@ -74,8 +77,7 @@ fn b183_any_other_status_is_an_error_with_that_status_whether_the_proxy_hangs_up
         (b"HTTP/1.1 503\r\n\r\n", 503, ""),
         (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", 101, "Switching Protocols"),
     ] {
-        let scripts: [Box<dyn FnMut(&SimPeer)>; 2] =
-            [Box::new(answers(answer)), Box::new(hangs_up_after(answer))];
+        let scripts: [Script; 2] = [Box::new(answers(answer)), Box::new(hangs_up_after(answer))];
         for script in scripts {
             let ProxyFailure::Status { status: told, reason: why, .. } = failure("http", script) else {
                 panic!("{status}");
