@@ -14,7 +14,10 @@ use websocket_tests::{Log, SERVER, SimProxy, URL, World, neighbour};
 const PROXY: &str = "192.0.2.8:3128";
 const SECOND: Duration = Duration::from_secs(1);
 
+<<<<<<< HEAD
 /// What a proxy does with one connection.
+=======
+>>>>>>> proxy
 type Script = Box<dyn FnMut(&SimPeer)>;
 
 fn proxy() -> SocketAddr {
@@ -261,7 +264,7 @@ fn a_stalled_proxy_holds_up_nobody_and_closing_does_not_wait_for_it() {
 
 #[test]
 fn b125_a_proxy_that_may_recover_is_tried_again_and_one_that_will_not_is_not() {
-    let retried = |scheme: &str, script: Box<dyn FnMut(&SimPeer)>| {
+    let retried = |scheme: &str, script: Script| {
         let mut world = World::new();
         world.net.serve(proxy(), script);
         let log = Log::new();
@@ -271,7 +274,7 @@ fn b125_a_proxy_that_may_recover_is_tried_again_and_one_that_will_not_is_not() {
         assert_eq!(close.ends_with(", retry in 1s"), !world.reactor.apps().is_empty());
         close.ends_with(", retry in 1s")
     };
-    type Case = (&'static str, Box<dyn FnMut(&SimPeer)>, bool);
+    type Case = (&'static str, Script, bool);
     let cases: [Case; 11] = [
         ("http", Box::new(answers(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")), true),
         ("http", Box::new(answers(b"HTTP/1.1 503 Busy\r\n\r\n")), true),
