@@ -442,12 +442,7 @@ fn b182_an_https_proxy_that_is_not_trusted_or_speaks_no_tls_is_an_error_that_nam
         // It answers a TLS greeting as any HTTP server would.
         peer.read_exact(1);
         let _ = peer.try_write(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-<<<<<<< HEAD
         let _ = (&mut peer.stream()).read_to_end(&mut Vec::new());
-=======
-        let mut stream = peer.stream();
-        let _ = stream.read_to_end(&mut Vec::new());
->>>>>>> proxy
     })
     .unwrap();
     for server in [&distrusted, &plain] {

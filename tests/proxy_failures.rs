@@ -14,10 +14,7 @@ use websocket_tests::{Log, SERVER, SimProxy, URL, World, neighbour};
 const PROXY: &str = "192.0.2.8:3128";
 const SECOND: Duration = Duration::from_secs(1);
 
-<<<<<<< HEAD
 /// What a proxy does with one connection.
-=======
->>>>>>> proxy
 type Script = Box<dyn FnMut(&SimPeer)>;
 
 fn proxy() -> SocketAddr {
