@@ -16,7 +16,7 @@ use websocket_app::tls::rustls::crypto::ring::default_provider;
 use websocket_app::tls::rustls::pki_types::pem::PemObject as _;
 use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use websocket_app::tls::rustls::{ServerConfig, ServerConnection, StreamOwned};
-use websocket_app::{RunOptions, WebSocketApp};
+use websocket_app::{Error, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::handshake::{self, Request};
 use websocket_testkit::server::ScriptedServer;
@@ -272,6 +272,18 @@ fn b164_a_407_that_is_answered_wrongly_or_not_at_all_ends_the_attempt() {
 }
 
 #[test]
+fn b164_a_panic_while_a_407_is_answered_ends_that_app_alone() {
+    let mut world = World::new();
+    SimProxy::serve(&world.net, proxy(), ProxyScheme::Http, "x");
+    let log = Log::new();
+    let app = log.app(URL).authorize_with(|_| panic!("no password"));
+    app.run_on(&mut world.reactor, &through(PROXY)).unwrap();
+    world.reactor.run().unwrap();
+    let panicked = "CallbackPanicked(\"no password\")";
+    assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+}
+
+#[test]
 fn b164_an_answer_that_is_no_headers_value_is_not_sent() {
     let mut world = World::new();
     let served = SimProxy::serve(&world.net, proxy(), ProxyScheme::Http, "x");
@@ -457,4 +469,15 @@ fn b182_an_https_proxy_that_is_not_trusted_or_speaks_no_tls_is_an_error_that_nam
         assert!(error.starts_with(&format!("error ProxyStream {{ proxy: {url:?}")), "{error}");
         assert!(close.starts_with("close: ProxyStream"), "{close}");
     }
+}
+
+#[test]
+fn tls_options_that_cannot_be_used_with_an_https_proxy_are_refused_before_any_io() {
+    let mut world = World::new();
+    let tls = TlsOptions::new().environment(|_| None).roots_from_file("/nowhere/roots.pem");
+    let options = through(&format!("https://{PROXY}")).tls(tls);
+    let refused = Log::new().app(URL).run_on(&mut world.reactor, &options).unwrap_err();
+    assert!(matches!(refused, Error::TlsOptions(_)), "{refused:?}");
+    world.settle();
+    assert!(world.net.attempts().is_empty() && world.reactor.apps().is_empty());
 }
