@@ -16,7 +16,7 @@ use websocket_app::tls::rustls::crypto::ring::default_provider;
 use websocket_app::tls::rustls::pki_types::pem::PemObject as _;
 use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use websocket_app::tls::rustls::{ServerConfig, ServerConnection, StreamOwned};
-use websocket_app::{RunOptions, WebSocketApp};
+use websocket_app::{Error, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::handshake::{self, Request};
 use websocket_testkit::server::ScriptedServer;
@@ -272,6 +272,18 @@ fn b164_a_407_that_is_answered_wrongly_or_not_at_all_ends_the_attempt() {
 }
 
 #[test]
+fn b164_a_panic_while_a_407_is_answered_ends_that_app_alone() {
+    let mut world = World::new();
+    SimProxy::serve(&world.net, proxy(), ProxyScheme::Http, "x");
+    let log = Log::new();
+    let app = log.app(URL).authorize_with(|_| panic!("no password"));
+    app.run_on(&mut world.reactor, &through(PROXY)).unwrap();
+    world.reactor.run().unwrap();
+    let panicked = "CallbackPanicked(\"no password\")";
+    assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+}
+
+#[test]
 fn b164_an_answer_that_is_no_headers_value_is_not_sent() {
     let mut world = World::new();
     let served = SimProxy::serve(&world.net, proxy(), ProxyScheme::Http, "x");
@@ -374,7 +386,7 @@ fn b187_a_proxy_of_the_environment_that_cannot_be_used_is_a_typed_error_before_a
 }
 
 /// Plays a proxy that speaks TLS, and a server behind it that does so too if `inner` is there.
-fn tls_proxy(outer: &Identity, inner: Option<&Identity>) -> ScriptedServer {
+fn tls_proxy(outer: &Identity, inner: Option<&Identity>, size: usize) -> ScriptedServer {
     let config = |identity: &Identity| {
         let chain = vec![CertificateDer::from_pem_slice(identity.certificate.as_bytes()).unwrap()];
         let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
@@ -390,8 +402,10 @@ fn tls_proxy(outer: &Identity, inner: Option<&Identity>) -> ScriptedServer {
         assert!(connect.bytes.starts_with(b"CONNECT server.test:"), "{connect:?}");
         proxy.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
         match &inner {
-            None => serve(&mut proxy),
-            Some(inner) => serve(&mut StreamOwned::new(ServerConnection::new(inner.clone()).unwrap(), proxy)),
+            None => serve(&mut proxy, size),
+            Some(inner) => {
+                serve(&mut StreamOwned::new(ServerConnection::new(inner.clone()).unwrap(), proxy), size)
+            }
         }
     })
     .unwrap()
@@ -407,13 +421,18 @@ fn head(stream: &mut impl std::io::Read) -> std::io::Result<Request> {
     Ok(Request::parse(&bytes).unwrap())
 }
 
-/// Opens the connection and closes it.
-fn serve(stream: &mut (impl std::io::Read + std::io::Write)) {
+/// Opens the connection, sends a message of so many bytes, wants one as large back and closes.
+fn serve(stream: &mut (impl std::io::Read + std::io::Write), size: usize) {
     let request = head(stream).unwrap();
-    let response = [handshake::response(&request, &[]), frame::text("hi"), frame::close(1000, "")].concat();
-    stream.write_all(&response).unwrap();
+    let message = frame::binary(&vec![7; size]);
+    stream.write_all(&[handshake::response(&request, &[]), message.clone()].concat()).unwrap();
     stream.flush().unwrap();
-    // The answer, of a length that is known.
+    // Its frame has a mask key more.
+    let mut answer = vec![0; message.len() + 4];
+    stream.read_exact(&mut answer).unwrap();
+    stream.write_all(&frame::close(1000, "")).unwrap();
+    stream.flush().unwrap();
+    // The client's close frame.
     stream.read_exact(&mut [0; 8]).unwrap();
 }
 
@@ -423,21 +442,30 @@ fn b182_an_https_proxy_is_spoken_to_in_tls_and_wss_goes_inside() {
     let outer = authority.server();
     let inner = authority.server_for(&["server.test"]);
     for (scheme, inner) in [("ws", None), ("wss", Some(&inner))] {
-        let server = tls_proxy(&outer, inner);
-        let tls = TlsOptions::new().environment(|_| None).roots_from_bytes(authority.pem());
-        let options = through(&format!("https://localhost:{}", server.addr().port())).tls(tls);
-        let options = options.close_timeout(Duration::from_millis(1));
-        let log = Log::new();
-        run_forever(&mut log.app(format!("{scheme}://server.test/")), &options).unwrap();
-        assert_eq!(log.lines(), ["open", "text hi", "close 1000, by server, clean"], "{scheme}");
-        server.join();
+        for size in [1, 3 << 20] {
+            let server = tls_proxy(&outer, inner, size);
+            let tls = TlsOptions::new().environment(|_| None).roots_from_bytes(authority.pem());
+            let options = through(&format!("https://localhost:{}", server.addr().port())).tls(tls);
+            let options = options.close_timeout(Duration::from_millis(1));
+            let log = Log::new();
+            let heard = log.clone();
+            let app = log.app(format!("{scheme}://server.test/")).on_drain(|_| {});
+            let mut app = app.on_message(move |app, message| {
+                heard.message(message);
+                app.send_bytes(message.as_bytes())
+            });
+            run_forever(&mut app, &options).unwrap();
+            let message = format!("binary {size} bytes");
+            assert_eq!(log.lines(), ["open", &message, "close 1000, by server, clean"], "{scheme}");
+            server.join();
+        }
     }
 }
 
 #[test]
 fn b182_an_https_proxy_that_is_not_trusted_or_speaks_no_tls_is_an_error_that_names_it() {
     let authority = Authority::new();
-    let distrusted = tls_proxy(&authority.server(), None);
+    let distrusted = tls_proxy(&authority.server(), None, 1);
     let plain = ScriptedServer::start(|mut peer| {
         // It answers a TLS greeting as any HTTP server would.
         peer.read_exact(1);
@@ -456,4 +484,15 @@ fn b182_an_https_proxy_that_is_not_trusted_or_speaks_no_tls_is_an_error_that_nam
         assert!(error.starts_with(&format!("error ProxyStream {{ proxy: {url:?}")), "{error}");
         assert!(close.starts_with("close: ProxyStream"), "{close}");
     }
+}
+
+#[test]
+fn tls_options_that_cannot_be_used_with_an_https_proxy_are_refused_before_any_io() {
+    let mut world = World::new();
+    let tls = TlsOptions::new().environment(|_| None).roots_from_file("/nowhere/roots.pem");
+    let options = through(&format!("https://{PROXY}")).tls(tls);
+    let refused = Log::new().app(URL).run_on(&mut world.reactor, &options).unwrap_err();
+    assert!(matches!(refused, Error::TlsOptions(_)), "{refused:?}");
+    world.settle();
+    assert!(world.net.attempts().is_empty() && world.reactor.apps().is_empty());
 }

@@ -22,7 +22,7 @@ use websocket_testkit::frame;
 use websocket_testkit::handshake::{self, Request};
 use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::{SimNet, SimPeer};
-use websocket_tests::{Authority, Log, SERVER, SimProxy, World, error_line, run_forever};
+use websocket_tests::{Authority, Log, SERVER, SimProxy, World, error_line, neighbour, run_forever};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -324,6 +324,28 @@ fn b169_within_the_origin_everything_goes_along() {
 }
 
 #[test]
+fn b141_b168_the_user_and_password_of_the_next_url_take_the_place_of_the_first_ones() {
+    for (first, location, expected) in [
+        ("ws://user:pass@a.test/", "ws://new:er@a.test/end", Some("Basic bmV3OmVy")),
+        ("ws://user:pass@a.test/", "ws://new:er@b.test/end", Some("Basic bmV3OmVy")),
+        ("ws://a.test/", "/end", None),
+    ] {
+        let mut world = World::new();
+        let web = Web::new(&world, move |path| (path == "/").then(|| redirect(location)));
+        Log::new().app(first).run_on(&mut world.reactor, &options()).unwrap();
+        world.reactor.run().unwrap();
+        assert_eq!(web.last().header_values("Authorization").next(), expected, "{location}");
+    }
+    // A header of the user's own stays, within the origin.
+    let mut world = World::new();
+    let web = Web::new(&world, |path| (path == "/").then(|| redirect("ws://new:er@a.test/end")));
+    let app = Log::new().app("ws://user:pass@a.test/").header([("Authorization", "Bearer t")]);
+    app.run_on(&mut world.reactor, &options()).unwrap();
+    world.reactor.run().unwrap();
+    assert_eq!(web.last().header_values("Authorization").collect::<Vec<_>>(), ["Bearer t"]);
+}
+
+#[test]
 fn b169_the_way_back_does_not_bring_the_keys_back() {
     let mut world = World::new();
     let answer = |path: &str| match path {
@@ -588,4 +610,18 @@ fn b164_each_attempt_of_a_reconnecting_run_is_asked_anew() {
         web.0.borrow().iter().map(|it| it.header("Authorization").map(str::to_owned)).collect();
     let token = |text: &str| Some(text.to_owned());
     assert_eq!(sent[..4], [None, token("token 1"), None, token("token 2")]);
+}
+
+#[test]
+fn b164_a_panic_while_a_challenge_is_answered_ends_that_app_alone() {
+    let mut world = World::new();
+    let web = guarded(&world, "x");
+    let echoes = neighbour(&mut world);
+    let log = Log::new();
+    let app = log.app("ws://192.0.2.1/").authorize_with(|_| panic!("no password"));
+    let id = app.run_on(&mut world.reactor, &options().reconnect(SECOND)).unwrap();
+    world.run_for(5 * SECOND);
+    let panicked = "CallbackPanicked(\"no password\")";
+    assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+    assert_eq!((web.seen().len(), world.reactor.apps().ids().contains(&id), echoes.get()), (1, false, 5));
 }

@@ -74,6 +74,9 @@ impl Plan {
         #[cfg(feature = "tls")]
         if target.secure {
             options.way.tls.server_name_for(&target.host())?;
+        }
+        #[cfg(feature = "tls")]
+        if target.secure || options.way.proxy.is_tls() {
             // It may read files, which must not keep the loop from its work later.
             options.way.tls.build()?;
         }

@@ -282,6 +282,10 @@ fn next_request(app: &mut App, attempt: &mut Attempt, response: &Response) -> Re
         attempt.redirects.follow(response.status, &response.headers, &attempt.target, limit)?
     {
         log::debug!(target: "websocket::upgrade", "redirected with {} to {:?}", response.status, target.authority);
+        if attempt.request.headers.get(AUTHORIZATION) == attempt.target.authorization.as_ref() {
+            // It comes from the URL, and the next one may have another.
+            attempt.request.headers.remove(AUTHORIZATION);
+        }
         app.plan.redirect(&mut attempt.request, &target, attempt.redirects.crossed_origin())?;
         target.check_tls(cfg!(feature = "tls"))?;
         let onward =

@@ -60,6 +60,11 @@ impl ProxyPolicy {
         self
     }
 
+    /// Whether TLS is to be spoken to the [`proxy`](Self::proxy) of the user's, if there is one.
+    pub fn is_tls(&self) -> bool {
+        self.proxy.as_ref().is_some_and(Proxy::is_tls)
+    }
+
     /// The proxy to `destination`, for `wss` if `secure` and else for `ws`; `None`: go there directly.
     ///
     /// # Errors
