@@ -2,4 +2,4 @@
 
 use websocket_dispatcher::MioDispatcher;
 
-websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());
+websocket_testkit::conformance!(MioDispatcher::new().unwrap());

@@ -109,4 +109,4 @@ impl Wait for PollDispatcher {
     }
 }
 
-websocket_testkit::dispatcher_conformance!(PollDispatcher::new().unwrap());
+websocket_testkit::conformance!(PollDispatcher::new().unwrap());

@@ -4,12 +4,12 @@ use websocket_testkit::sim::{Faults, SimNet, Trigger};
 
 mod edge {
     use super::*;
-    websocket_testkit::dispatcher_conformance!(host: SimNet::new(1));
+    websocket_testkit::conformance!(host: SimNet::new(1));
 }
 
 mod level {
     use super::*;
-    websocket_testkit::dispatcher_conformance!(host: SimNet::new(1).with_trigger(Trigger::Level));
+    websocket_testkit::conformance!(host: SimNet::new(1).with_trigger(Trigger::Level));
 }
 
 fn vague() -> SimNet {
@@ -20,10 +20,10 @@ fn vague() -> SimNet {
 }
 
 mod vague_edge {
-    websocket_testkit::dispatcher_conformance!(host: super::vague());
+    websocket_testkit::conformance!(host: super::vague());
 }
 
 mod vague_level {
     use super::*;
-    websocket_testkit::dispatcher_conformance!(host: vague().with_trigger(Trigger::Level));
+    websocket_testkit::conformance!(host: vague().with_trigger(Trigger::Level));
 }

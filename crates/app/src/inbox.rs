@@ -41,6 +41,11 @@ impl Inbox {
         } else {
             return;
         }
+        self.announce();
+    }
+
+    /// Wakes the loop, unless that has been done since it last looked.
+    pub(crate) fn announce(&self) {
         if !self.announced.swap(true, Ordering::AcqRel) {
             self.waker.wake_by_ref();
         }

@@ -57,7 +57,7 @@ pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
 pub use crate::inbox::ReactorHandle;
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, Outcome};
-pub use crate::reactor::{AppId, Apps, Next, PanicPolicy, Reactor, TimerId};
+pub use crate::reactor::{AppId, Apps, PanicPolicy, Reactor, TimerId};
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
 pub use crate::sender::{OwnedMessage, Refused, Sender};
@@ -68,6 +68,7 @@ pub use websocket_connection::{
     RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
 };
 pub use websocket_dispatcher as dispatcher;
+pub use websocket_dispatcher::Next;
 pub use websocket_link as link;
 #[cfg(feature = "tls")]
 pub use websocket_link::tls;

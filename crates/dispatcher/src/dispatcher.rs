@@ -1,16 +1,16 @@
-//! The two traits of the seam, and the contract between them and the reactor.
+//! The traits of the seam, and the contract between them and the reactor.
 
 use std::io;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::{Interest, Io, Key, Ready};
 
 /// What the reactor asks of any event loop.
 ///
-/// Implement this one for a loop that owns the thread and calls back (a GUI, libuv, tokio): it collects
-/// [`Ready`] observations and hands them to the reactor's `turn`. Implement [`Wait`] as well for a loop
-/// that may be blocked in: the reactor can then `run` on it.
+/// Implement this one for a loop that owns the thread and calls back (a GUI, libuv): it collects [`Ready`] observations, hands them to
+/// the reactor's `turn` and minds the [`Next`] that this returns. Implement [`Wait`] as well for a loop that may be blocked in: the
+/// reactor can then `run` on it. Implement [`PollWait`] for a loop that runs futures: the reactor can then `run_async` on it.
 ///
 /// # Contract
 ///
@@ -82,6 +82,40 @@ pub trait Wait: Dispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()>;
 }
 
+/// A loop that runs futures: what [`Wait`] is, for a reactor that must not block its thread.
+///
+/// The contract is that of [`Dispatcher`] with "wait" read as a wait that is polled until it is ready.
+pub trait PollWait: Dispatcher {
+    /// Ready as soon as a stream is ready, a wake came, or `deadline` has passed, having appended what was seen to `ready`. Otherwise the
+    /// task of `cx` is woken when one of them happens; only the last call counts.
+    ///
+    /// # Errors
+    /// Only when the loop itself is broken. After an error the reactor stops.
+    fn poll_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> Poll<io::Result<()>>;
+}
+
+/// What a reactor waits for after a turn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Next {
+    /// When the next turn is due at the latest, on the dispatcher's clock; `None` when only readiness or a wake can matter.
+    pub deadline: Option<Instant>,
+    /// There is more to do now: look for readiness without sleeping, then take the next turn.
+    pub again: bool,
+}
+
+impl Next {
+    /// A turn is due at `deadline` at the latest, or now if `again`.
+    pub const fn new(deadline: Option<Instant>, again: bool) -> Self {
+        Self { deadline, again }
+    }
+}
+
 impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         (**self).register(key, io, interest)
@@ -111,5 +145,16 @@ impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
 impl<D: Wait + ?Sized> Wait for Box<D> {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         (**self).wait(deadline, ready)
+    }
+}
+
+impl<D: PollWait + ?Sized> PollWait for Box<D> {
+    fn poll_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> Poll<io::Result<()>> {
+        (**self).poll_wait(cx, deadline, ready)
     }
 }

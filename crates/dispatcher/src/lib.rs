@@ -4,7 +4,7 @@
 //! thread. [`Dispatcher`] and [`Wait`] are that little; [`MioDispatcher`] is the default. Nothing here knows WebSocket or TLS.
 //!
 //! To bring another loop, implement [`Dispatcher`] (its page carries the contract), add [`Wait`] if the loop may be
-//! blocked in, and run the conformance suite of `websocket-testkit` over it.
+//! blocked in or [`PollWait`] if it runs futures, and run the conformance suite of `websocket-testkit` over it.
 //!
 //! ```
 //! use websocket_dispatcher::{Dispatcher, MioDispatcher, Wait};
@@ -23,9 +23,11 @@ mod interest;
 mod io;
 mod key;
 mod mio;
+mod signals;
 
-pub use crate::dispatcher::{Dispatcher, Wait};
+pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
 pub use crate::interest::{Interest, Ready};
 pub use crate::io::{Io, Stream};
 pub use crate::key::{Key, KeyTable};
 pub use crate::mio::MioDispatcher;
+pub use crate::signals::Signals;

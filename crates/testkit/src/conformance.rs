@@ -5,7 +5,7 @@
 //! ```
 //! use websocket_dispatcher::MioDispatcher;
 //!
-//! websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());
+//! websocket_testkit::conformance!(MioDispatcher::new().unwrap());
 //! ```
 //!
 //! A dispatcher over streams of its own, a simulation for one, implements [`Host`] and runs the points that need no socket:
@@ -13,7 +13,7 @@
 //! ```
 //! use websocket_testkit::sim::SimNet;
 //!
-//! websocket_testkit::dispatcher_conformance!(host: SimNet::new(1));
+//! websocket_testkit::conformance!(host: SimNet::new(1));
 //! ```
 //!
 //! A loop that owns the thread and calls back is tested through a [`Wait`](websocket_dispatcher::Wait) made for the
@@ -46,7 +46,7 @@ use std::thread;
 pub use self::host::{Far, Host, Sockets};
 
 /// The points, each a function that panics when a dispatcher misses it.
-/// [`dispatcher_conformance!`](crate::dispatcher_conformance) makes tests of them.
+/// [`conformance!`](crate::conformance) makes tests of them.
 pub mod points {
     pub use super::changes::*;
     pub use super::identity::*;
@@ -85,16 +85,16 @@ pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point
 /// ```
 /// mod mio {
 ///     use websocket_dispatcher::MioDispatcher;
-///     websocket_testkit::dispatcher_conformance!(MioDispatcher::new().unwrap());
+///     websocket_testkit::conformance!(MioDispatcher::new().unwrap());
 /// }
 /// ```
 #[macro_export]
-macro_rules! dispatcher_conformance {
+macro_rules! conformance {
     (host: $host:expr) => {
         $crate::__conformance_points! { streams: [$crate::__conformance_tests] $host }
     };
     ($dispatcher:expr) => {
-        $crate::dispatcher_conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
+        $crate::conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
         $crate::__conformance_points! {
             sockets: [$crate::__conformance_tests] $crate::conformance::Sockets::new(|| $dispatcher)
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use websocket_connection::Env;
-use websocket_dispatcher::Key;
+use websocket_dispatcher::{Key, Next};
 use websocket_link::{Connector, Resolver};
 
 use super::app::App;
@@ -76,6 +76,9 @@ pub struct Apps {
     pub(super) stop_at: Option<Instant>,
     /// The last turn has stopped the apps.
     pub(super) stopped: bool,
+    pub(super) in_turn: bool,
+    /// What the host was told to wait for, if it calls `turn` itself; who waits with the reactor asks before it sleeps.
+    pub(super) told: Option<Next>,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
     pub(super) running: Option<AppId>,
     /// The app that is running was removed.
@@ -113,6 +116,8 @@ impl Apps {
             draining: false,
             stop_at: None,
             stopped: false,
+            in_turn: false,
+            told: None,
             running: None,
             interrupted: false,
             panic: None,
@@ -146,6 +151,7 @@ impl Apps {
         }
         entry.insert(Slot { generation, app: Some(app), removed: false });
         self.waiting.push(id);
+        self.call_host();
         id
     }
 
@@ -158,6 +164,7 @@ impl Apps {
         slot.removed = true;
         self.interrupted |= self.running == Some(id);
         self.removals.push(id);
+        self.call_host();
         true
     }
 
@@ -176,6 +183,7 @@ impl Apps {
     /// app gets `on_close`, but for those that wait to connect again, whose last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
+        self.call_host();
     }
 
     /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when `timeout` has passed. Apps that
@@ -185,6 +193,7 @@ impl Apps {
         let at = later(self.env.now, timeout);
         self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
         self.draining = true;
+        self.call_host();
     }
 
     /// How many apps have not ended.
@@ -213,6 +222,28 @@ impl Apps {
     /// The app is looked at before the turn ends, or in the next.
     pub(crate) fn attend(&mut self, id: AppId) {
         self.waiting.push(id);
+    }
+
+    /// What the reactor waits for.
+    pub(super) fn next(&self) -> Next {
+        let again = !(self.runnable.is_empty()
+            && self.waiting.is_empty()
+            && self.dirty.is_empty()
+            && self.removals.is_empty())
+            || self.stopping
+            || self.draining
+            || self.inbox.has_jobs();
+        Next::new([self.schedule.next(), self.stop_at].into_iter().flatten().min(), again)
+    }
+
+    /// After a change outside of a turn: wakes the host if it would sleep over it.
+    fn call_host(&self) {
+        let Some(told) = self.told.filter(|_| !self.in_turn) else { return };
+        let next = self.next();
+        let sooner = |at| told.deadline.is_none_or(|known| at < known);
+        if next.again || next.deadline.is_some_and(sooner) {
+            self.inbox.announce();
+        }
     }
 
     pub(super) fn new_key(&mut self, app: AppId) -> Key {
@@ -289,6 +320,7 @@ impl Drop for Lent<'_> {
         }
         self.apps.running = self.running;
         self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
+        self.apps.call_host();
     }
 }
 

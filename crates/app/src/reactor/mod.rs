@@ -13,16 +13,18 @@ mod secure;
 mod tunnel;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::resume_unwind;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use websocket_connection::{Entropy, Env, SeededEntropy};
-use websocket_dispatcher::{Dispatcher, MioDispatcher, Ready, Wait};
+use websocket_dispatcher::{Dispatcher, MioDispatcher, Next, PollWait, Ready, Wait};
 use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 
 pub(crate) use app::{App, Control};
@@ -37,20 +39,10 @@ use drive::{Driver, Work};
 /// The receive buffer that all connections of a reactor take turns in.
 const BUFFER: usize = 128 << 10;
 
-/// What a reactor waits for after a turn.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Next {
-    /// When the next turn is due at the latest, on the dispatcher's clock; `None` when only readiness or a wake can matter.
-    pub deadline: Option<Instant>,
-    /// There is more to do now: look for readiness without sleeping, then take the next turn.
-    pub again: bool,
-}
-
 /// Runs many apps on one thread. Dropping it drops its apps silently; [`Apps::stop`] ends them with `on_close`.
 ///
-/// On a dispatcher that may be blocked in, [`run`](Self::run) does everything. A host loop that owns the thread collects [`Ready`] and
-/// calls [`turn`](Self::turn). Any unix loop can also watch a reactor on mio by its one descriptor ([`AsFd`]) and
+/// On a dispatcher that may be blocked in, [`run`](Self::run) does everything; on one that runs futures, [`run_async`](Self::run_async)
+/// does. A host loop that owns the thread and calls back collects [`Ready`] and calls [`turn`](Self::turn). Any unix loop can also watch a reactor on mio by its one descriptor ([`AsFd`]) and
 /// [`next_deadline`](Self::next_deadline), and call [`poll`](Self::poll) with a zero timeout when either is due.
 ///
 /// A turn handles, in this order: what other threads asked for, readiness, apps whose reading stopped early, deadlines and timers,
@@ -72,6 +64,7 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     dispatcher: D,
     apps: Apps,
     buffer: Vec<u8>,
+    /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
     jobs: Vec<Job>,
     /// Takes the place of a list of apps while that is worked through.
@@ -153,7 +146,7 @@ impl<D: Dispatcher> Reactor<D> {
         self
     }
 
-    /// The apps: add, remove, send, stop.
+    /// The apps: add, remove, send, stop. What is changed here wakes a host that calls [`turn`](Self::turn).
     pub fn apps(&mut self) -> &mut Apps {
         self.apps.env.now = self.dispatcher.now();
         &mut self.apps
@@ -170,8 +163,17 @@ impl<D: Dispatcher> Reactor<D> {
     }
 
     /// Does everything that there is to do now, with `ready` as the dispatcher's observations since the last turn. Never blocks.
+    ///
+    /// The caller sees to it that the next turn comes when [`Next`] says, or when the [waker](Dispatcher::waker) was woken.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
+        let next = self.take_turn(ready);
+        self.apps.told = Some(next);
+        next
+    }
+
+    fn take_turn(&mut self, ready: &[Ready]) -> Next {
         self.apps.env.now = self.dispatcher.now();
+        self.apps.in_turn = true;
         if self.apps.inbox.has_jobs() {
             self.apps.inbox.take(&mut self.jobs);
         }
@@ -202,28 +204,73 @@ impl<D: Dispatcher> Reactor<D> {
         driver.stop_apps();
         driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();
+        self.apps.in_turn = false;
         if let Some(panic) = self.apps.panic.take() {
             resume_unwind(panic);
         }
-        self.next()
+        self.apps.next()
     }
 
     /// When the next turn is due, on the dispatcher's clock, as [`Next::deadline`].
     pub fn next_deadline(&self) -> Option<Instant> {
-        let next = self.next();
+        let next = self.apps.next();
         if next.again { Some(self.apps.env.now) } else { next.deadline }
     }
 
-    fn next(&self) -> Next {
-        let apps = &self.apps;
-        let again = !(apps.runnable.is_empty()
-            && apps.waiting.is_empty()
-            && apps.dirty.is_empty()
-            && apps.removals.is_empty())
-            || apps.stopping
-            || apps.draining
-            || apps.inbox.has_jobs();
-        Next { deadline: [apps.schedule.next(), apps.stop_at].into_iter().flatten().min(), again }
+    fn turn_with_what_was_seen(&mut self) -> Next {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.apps.told = None;
+        let next = self.take_turn(&ready);
+        ready.clear();
+        self.ready = ready;
+        next
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.apps.stopped || (self.apps.is_empty() && !self.apps.inbox.has_jobs())
+    }
+}
+
+impl<D: PollWait> Reactor<D> {
+    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
+    ///
+    /// It takes one turn each time that its task is polled, so other tasks of the thread have theirs between two turns. Dropping the future
+    /// loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
+    ///
+    /// # Errors
+    /// [`Error::Dispatcher`] when the event loop is broken.
+    pub async fn run_async(&mut self) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.is_done() {
+            self.poll_wait().await?;
+            self.turn_with_what_was_seen();
+        }
+        Ok(())
+    }
+
+    /// Waits until a turn is due, and gives way to other tasks at least once.
+    async fn poll_wait(&mut self) -> Result<(), Error> {
+        let deadline = self.next_deadline();
+        let mut gave_way = false;
+        let mut waited = None;
+        poll_fn(|cx| {
+            if waited.is_none() {
+                match self.dispatcher.poll_wait(cx, deadline, &mut self.ready) {
+                    Poll::Ready(outcome) => waited = Some(outcome),
+                    Poll::Pending => {
+                        gave_way = true;
+                        return Poll::Pending;
+                    }
+                }
+            }
+            if !std::mem::replace(&mut gave_way, true) {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Poll::Ready(waited.take().unwrap_or(Ok(())))
+        })
+        .await
+        .map_err(Error::Dispatcher)
     }
 }
 
@@ -235,11 +282,8 @@ impl<D: Wait> Reactor<D> {
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
         let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
-        let mut ready = std::mem::take(&mut self.ready);
-        ready.clear();
-        let waited = self.dispatcher.wait(deadline, &mut ready);
-        let next = self.turn(&ready);
-        self.ready = ready;
+        let waited = self.dispatcher.wait(deadline, &mut self.ready);
+        let next = self.turn_with_what_was_seen();
         waited.map_err(Error::Dispatcher)?;
         Ok(next)
     }
@@ -249,7 +293,11 @@ impl<D: Wait> Reactor<D> {
     /// # Errors
     /// As [`poll`](Self::poll).
     pub fn run(&mut self) -> Result<(), Error> {
-        self.run_until(|apps| apps.is_empty() && !apps.inbox.has_jobs())
+        self.apps.stopped = false;
+        while !self.is_done() {
+            self.poll(None)?;
+        }
+        Ok(())
     }
 
     /// Runs until `done`, which is asked before every turn, or the reactor is stopped.

@@ -1,0 +1,2 @@
+//! WebSocket apps on async-io: smol and other executors.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! WebSocket apps on a loop of your own that watches descriptors and calls back.
+#![forbid(unsafe_code)]

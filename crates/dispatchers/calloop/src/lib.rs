@@ -1,0 +1,2 @@
+//! WebSocket apps on calloop.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! WebSocket apps on GLib's main loop.
+#![forbid(unsafe_code)]

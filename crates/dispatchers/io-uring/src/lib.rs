@@ -1,0 +1,2 @@
+//! WebSocket apps on io_uring.
+#![forbid(unsafe_code)]

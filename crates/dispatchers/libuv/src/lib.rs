@@ -1,0 +1,2 @@
+//! WebSocket apps on libuv.
+#![forbid(unsafe_code)]

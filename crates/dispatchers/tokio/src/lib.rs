@@ -1,0 +1,2 @@
+//! WebSocket apps on tokio.
+#![forbid(unsafe_code)]
