@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use websocket_connection::{Fragment, MaskKey, Message, Opcode};
-use websocket_dispatcher::{Dispatcher, Io};
+use websocket_dispatcher::{Dispatcher, Io, MioDispatcher, Wait};
 
 use crate::callbacks::{Callbacks, IntoCallbackResult};
 use crate::headers::{self, HeaderError, ToHeaders};
@@ -287,8 +287,40 @@ impl WebSocketApp {
     /// What cannot work is refused before any I/O: URL, headers, options. [`Error::Dispatcher`] when the event loop cannot be opened
     /// or breaks. A connection that fails is no error here but an [`Outcome`].
     pub fn run_forever(&mut self, options: &RunOptions) -> Result<Outcome, Error> {
+        // First what is wrong with the app: then nothing is opened.
         let app = self.build(options)?;
-        let (outcome, app) = Reactor::run_alone(app);
+        self.run_alone(app, MioDispatcher::new())
+    }
+
+    /// As [`run_forever`](Self::run_forever), on a dispatcher of yours in place of mio's poll.
+    ///
+    /// It serves this one run. To run many apps on one dispatcher, make a [`Reactor`] of it and use [`run_on`](Self::run_on).
+    ///
+    /// ```
+    /// use websocket_app::dispatcher::MioDispatcher; // or any other that may be blocked in
+    /// use websocket_app::{RunOptions, WebSocketApp};
+    /// # let server = websocket_testkit::server::EchoServer::start()?;
+    /// # let url = server.url();
+    ///
+    /// let outcome = WebSocketApp::new(url)
+    ///     .on_open(|app, _| app.close())
+    ///     .run_forever_on(MioDispatcher::new()?, &RunOptions::new())?;
+    /// assert!(!outcome.is_error());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run_forever`](Self::run_forever).
+    pub fn run_forever_on<D: Wait>(&mut self, dispatcher: D, options: &RunOptions) -> Result<Outcome, Error> {
+        let app = self.build(options)?;
+        self.run_alone(app, Ok(dispatcher))
+    }
+
+    fn run_alone<D: Wait>(&mut self, app: Box<App>, dispatcher: io::Result<D>) -> Result<Outcome, Error> {
+        let (outcome, app) = match dispatcher.and_then(Reactor::with_dispatcher) {
+            Ok(reactor) => reactor.run_alone(app),
+            Err(error) => (Err(Error::Dispatcher(error)), Some(app)),
+        };
         if let Some(app) = app {
             self.restore(*app);
         }

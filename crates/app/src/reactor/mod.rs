@@ -79,22 +79,6 @@ impl Reactor {
     pub fn new() -> io::Result<Self> {
         Self::with_dispatcher(MioDispatcher::new()?)
     }
-
-    /// Runs one app and nothing else; returns its outcome and the app.
-    pub(crate) fn run_alone(mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
-        let mut reactor = match Self::new() {
-            Ok(reactor) => reactor,
-            Err(error) => return (Err(Error::Dispatcher(error)), Some(app)),
-        };
-        app.keep_outcome = true;
-        let id = reactor.apps.insert(app);
-        let ran = reactor.run();
-        match (reactor.apps.finished.take(), ran) {
-            (Some(finished), Ok(())) => (Ok(finished.outcome), Some(finished.app)),
-            (Some(finished), Err(error)) => (Err(error), Some(finished.app)),
-            (None, ran) => (ran.map(|()| Outcome::Stopped), reactor.apps.take(id)),
-        }
-    }
 }
 
 impl<D: Dispatcher> Reactor<D> {
@@ -275,6 +259,18 @@ impl<D: PollWait> Reactor<D> {
 }
 
 impl<D: Wait> Reactor<D> {
+    /// Runs one app and nothing else; returns its outcome and the app.
+    pub(crate) fn run_alone(mut self, mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
+        app.keep_outcome = true;
+        let id = self.apps.insert(app);
+        let ran = self.run();
+        match (self.apps.finished.take(), ran) {
+            (Some(finished), Ok(())) => (Ok(finished.outcome), Some(finished.app)),
+            (Some(finished), Err(error)) => (Err(error), Some(finished.app)),
+            (None, ran) => (ran.map(|()| Outcome::Stopped), self.apps.take(id)),
+        }
+    }
+
     /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
     ///
     /// # Errors
