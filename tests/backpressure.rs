@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use websocket_app::{CloseCode, Context, OwnedMessage, Reactor, RunOptions, SendError, WebSocketApp};
+use websocket_app::{CloseCode, Context, OwnedMessage, RunOptions, SendError, WebSocketApp};
 use websocket_testkit::frame::{self, Frame};
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet, SimPeer};
-use websocket_tests::{Log, URL, World, run, until};
+use websocket_tests::{Log, URL, World, reactor, run, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Bytes that the simulated system takes before the peer reads.
@@ -206,7 +206,7 @@ fn b063_a_big_message_does_not_hold_up_the_loop_and_arrives_whole() {
     })
     .unwrap();
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let (big, small) = (Log::new(), Log::new());
     let opened = big.clone();
     let app = big.app(server.url()).on_open(move |app, _| {

@@ -14,7 +14,7 @@ use websocket_app::{
 use websocket_testkit::frame;
 use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::{Faults, SimPeer};
-use websocket_tests::{Log, SERVER, URL, World, neighbour, outcome_line, run_forever};
+use websocket_tests::{Log, SERVER, URL, World, dispatcher, neighbour, outcome_line, run_forever};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -284,7 +284,8 @@ fn change_08_retries_back_off_permanent_failures_end_and_a_close_cancels() {
 #[test]
 fn change_10_headers_cannot_be_injected_or_doubled_and_redirects_carry_no_secrets_away() {
     for header in ["X: a\r\nHost: evil.test", "X: a\nb", "X: a\0b"] {
-        let error = Log::new().app(URL).header([header]).run_forever(&options()).unwrap_err();
+        let error =
+            Log::new().app(URL).header([header]).run_forever_on(dispatcher(), &options()).unwrap_err();
         assert!(matches!(error, Error::Header(HeaderError::Value(_))), "{error:?}");
     }
     let mut world = World::new();
@@ -390,7 +391,7 @@ fn change_12_errors_are_types_and_keep_secrets_to_themselves() {
             );
             seen.borrow_mut().extend([error.to_string(), format!("{error:?}")]);
         });
-    app.run_forever(&options()).unwrap();
+    app.run_forever_on(dispatcher(), &options()).unwrap();
     let texts = texts.take();
     assert!(texts[0].contains("403"), "{texts:?}");
     assert!(texts.iter().all(|text| !text.contains("s3cret")), "{texts:?}");

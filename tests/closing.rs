@@ -4,11 +4,11 @@
 use std::thread;
 use std::time::Duration;
 
-use websocket_app::{Close, CloseCode, Reactor, RunOptions, SendError, State};
+use websocket_app::{Close, CloseCode, RunOptions, SendError, State};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::SimPeer;
-use websocket_tests::{Log, URL, World, run, run_forever, until};
+use websocket_tests::{Log, URL, World, reactor, run, run_forever, until};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -117,7 +117,7 @@ fn b111_a_close_in_a_callback_does_not_hold_up_the_loop() {
 #[test]
 fn b112_a_close_from_another_thread_is_sent_within_one_turn() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let mut app = log.app(echo.url());
     let sender = app.sender();
@@ -254,7 +254,7 @@ fn b119_an_app_can_be_ended_at_once_from_any_thread() {
         assert_eq!(peer.read_to_end(), b"");
     })
     .unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let mut app = log.app(server.url());
     let sender = app.sender();

@@ -12,7 +12,7 @@ use websocket_app::{Reactor, RunOptions, UrlError, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, SimResolver};
-use websocket_tests::{Counting, Log, World, run_forever};
+use websocket_tests::{Counting, Log, World, reactor, run_forever};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -329,7 +329,7 @@ fn b194_a_name_whose_first_address_refuses_reaches_the_server_on_real_sockets() 
     }
     let echo = EchoServer::start().unwrap();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut reactor = Reactor::new().unwrap().resolver(Both(closed, echo.addr()));
+    let mut reactor = reactor().resolver(Both(closed, echo.addr()));
     let log = Log::new();
     log.app("ws://many.test/")
         .on_open(|app, _| app.close())

@@ -8,11 +8,11 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::link::socket2::{Domain, Socket, Type};
-use websocket_app::{CloseCode, Error, Outcome, Reactor, RunOptions, State, UpgradeError, WebSocketApp};
+use websocket_app::{CloseCode, Error, Outcome, RunOptions, State, UpgradeError, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet};
-use websocket_tests::{Log, SERVER, URL, World, outcome_line, run, run_forever, until};
+use websocket_tests::{Log, SERVER, URL, World, outcome_line, reactor, run, run_forever, until};
 
 fn options() -> RunOptions {
     RunOptions::new()
@@ -407,7 +407,7 @@ fn b050_a_close_on_a_dispatcher_of_ones_own() {
 #[test]
 fn a_removed_app_is_silent() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let [open, data] = [log.clone(), log.clone()];
     log.app(echo.url())
@@ -437,7 +437,7 @@ fn a_removed_app_is_silent() {
 #[test]
 fn a_panic_after_the_removal_is_silent_too() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let open = log.clone();
     log.app(echo.url())
@@ -524,7 +524,7 @@ fn b049_on_close_comes_last_with_the_connection_gone() {
     })
     .unwrap();
     let seen = Rc::new(RefCell::new(Vec::new()));
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let (states, close) = (seen.clone(), log.clone());
     let url = server.url();
@@ -552,7 +552,7 @@ fn b049_on_close_comes_last_with_the_connection_gone() {
 #[test]
 fn an_app_added_in_on_close_takes_over() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let (next, url) = (log.clone(), echo.url());
     log.app(echo.url())

@@ -5,12 +5,12 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use websocket_app::{CloseCode, Error, Kind, Message, Opcode, Outcome, ProtocolError, Reactor, RunOptions};
+use websocket_app::{CloseCode, Error, Kind, Message, Opcode, Outcome, ProtocolError, RunOptions};
 use websocket_testkit::frame::{self, Length};
 use websocket_testkit::handshake;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{End, Faults, SimNet};
-use websocket_tests::{Log, SERVER, URL, World, outcome_line, run};
+use websocket_tests::{Log, SERVER, URL, World, dispatcher, outcome_line, reactor, run};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -43,7 +43,8 @@ fn assert_refused(code: CloseCode, breaches: Vec<Breach>) {
     for (number, (bytes, error)) in breaches.iter().enumerate() {
         assert_eq!(error.close_code(), code);
         let log = Log::new();
-        let outcome = log.app(format!("{}{number}", server.url())).run_forever(&narrow()).unwrap();
+        let outcome =
+            log.app(format!("{}{number}", server.url())).run_forever_on(dispatcher(), &narrow()).unwrap();
         let name = format!("Protocol({error:?})");
         assert_eq!(log.lines(), ["open".into(), format!("error {name}"), format!("close: {name}")]);
         assert!(
@@ -232,7 +233,7 @@ fn a_neighbour_on_the_same_reactor_notices_no_breach() {
     ]
     .concat();
     let (server, echo) = (breaching_server(breaches.clone()), EchoServer::start().unwrap());
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let left = Rc::new(Cell::new(breaches.len()));
     for number in 0..breaches.len() {
         let left = left.clone();
@@ -329,7 +330,7 @@ fn b072_frames_in_the_segment_of_the_response_are_not_lost() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever(&RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
     assert_eq!(log.lines(), ["open", "text first", "ping p", "close 1000 last, by server, clean"]);
 }
 
@@ -375,7 +376,7 @@ fn b074_a_message_larger_than_any_buffer_comes_whole() {
             assert!(message.as_bytes() == &*large);
             seen.message(message);
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(log.count(|line| line == "binary 5000000 bytes"), 2);
     assert_eq!(log.count(|line| line.starts_with("error")), 0);
@@ -437,7 +438,7 @@ fn b077_b032_fragments_are_put_together_with_pings_answered_between_them() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever(&RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
     let whole: String = (0..FRAGMENTS).map(|number| format!("{number}€")).collect();
     let texts: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("text ")).collect();
     assert_eq!(texts, [format!("text {whole}")]);
@@ -468,7 +469,7 @@ fn b025_b027_on_data_tells_the_opcode_of_the_message_before_on_message() {
     let data = log.clone();
     log.app(server.url())
         .on_data(move |_, payload, opcode, fin| data.push(format!("data {} {opcode:?} {fin}", payload.len())))
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(
         log.lines()[1..9],
@@ -496,7 +497,7 @@ fn b026_b028_b078_on_cont_message_gets_every_fragment_and_on_message_the_whole_m
             let kind = if it.kind == Kind::Text { "text" } else { "binary" };
             cont.push(format!("{kind} {:x?} first={} last={}", it.payload, it.first, it.last));
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(
         log.lines()[1..15],
@@ -528,7 +529,7 @@ fn b029_fragments_of_text_are_checked_across_their_borders() {
     let cont = log.clone();
     log.app(format!("{}0", server.url()))
         .on_cont_message(move |_, it| cont.push(format!("{:x?}", it.payload)))
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(
         log.lines(),
@@ -569,7 +570,7 @@ fn b090_a_large_text_is_checked_to_its_last_byte() {
     let outcome = log
         .app(server.url())
         .on_message(move |_, message| seen.push(format!("{} bytes", message.len())))
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(log.lines()[1], format!("{} bytes", LEN / 3 * 3));
     assert!(matches!(outcome, Outcome::Lost(Error::Protocol(ProtocolError::InvalidUtf8))));
@@ -596,7 +597,7 @@ fn b091_without_validation_text_comes_as_bytes() {
             assert_eq!((message.kind(), message.as_text()), (Kind::Text, None));
             seen.borrow_mut().push(bytes.to_vec());
         })
-        .run_forever(&RunOptions::new().skip_utf8_validation(true))
+        .run_forever_on(dispatcher(), &RunOptions::new().skip_utf8_validation(true))
         .unwrap();
     assert_eq!(outcome_line(&outcome), "clean 1000, by Server");
     assert_eq!(*texts.borrow(), [&b"\xff\xfe"[..], b"\xed\xa0", b"proper"]);
@@ -636,7 +637,7 @@ fn b030_b093_text_is_a_string_binary_is_bytes_and_a_close_frame_is_no_message() 
                 Message::UncheckedText(_) => panic!("text was to be checked"),
             }
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     let (texts, binaries) = seen.take();
     assert_eq!(texts, ["whole", "a€z"]);
@@ -657,7 +658,7 @@ fn b095_a_stream_that_ends_is_a_typed_error_wherever_it_ends() {
         })
         .unwrap();
         let log = Log::new();
-        let outcome = log.app(server.url()).run_forever(&RunOptions::new()).unwrap();
+        let outcome = log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
         assert!(matches!(outcome, Outcome::Lost(Error::EndOfStream)), "{outcome:?}");
         assert_eq!(log.lines(), ["open", "error EndOfStream", "close: EndOfStream"]);
     }

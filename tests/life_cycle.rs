@@ -13,7 +13,9 @@ use websocket_app::{
 };
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::SimNet;
-use websocket_tests::{Counting, Log, SERVER, URL, World, outcome_line, run, run_forever, until};
+use websocket_tests::{
+    Counting, Log, SERVER, URL, World, dispatcher, outcome_line, reactor, run, run_forever, until,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,7 +26,7 @@ fn refused(make: impl Fn(&Log, String) -> WebSocketApp, options: &RunOptions) ->
     listener.set_nonblocking(true).unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
     let log = Log::new();
-    let error = make(&log, url).run_forever(options).unwrap_err();
+    let error = make(&log, url).run_forever_on(dispatcher(), options).unwrap_err();
     assert_eq!(listener.accept().unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 
     let mut world = World::new();
@@ -211,7 +213,7 @@ fn b012_an_app_knows_its_state_in_every_callback() {
 #[test]
 fn b013_a_stop_from_another_thread_is_done_within_one_turn() {
     let server = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let logs = [Log::new(), Log::new()];
     for log in &logs {
         log.app(server.url()).run_on(&mut reactor, &RunOptions::new()).unwrap();
@@ -249,7 +251,7 @@ fn b013_a_stop_from_another_thread_ends_a_run_and_the_server_is_told_1001() {
 #[test]
 fn a_stop_leaves_the_reactor_fit_for_another_run() {
     let server = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     for _ in 0..2 {
         let stop = log.clone();
@@ -405,7 +407,7 @@ fn b019_b196_a_prepared_unix_socket_serves_as_well() {
         theirs.read_to_end(&mut Vec::new()).map(drop)
     });
     let log = Log::new();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     log.app("ws://localhost/")
         .socket(Io::unix(ours).unwrap())
         .run_on(&mut reactor, &RunOptions::new().close_timeout(Duration::from_millis(1)))

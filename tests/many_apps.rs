@@ -10,7 +10,7 @@ use websocket_app::{AppId, Message, Reactor, RunOptions, SendError, State};
 use websocket_testkit::frame::{self, Length};
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{SimNet, SimPeer, Trigger};
-use websocket_tests::{Counting, Log, SERVER, URL, World, run, until};
+use websocket_tests::{Counting, Log, SERVER, URL, World, reactor, run, until};
 
 fn options() -> RunOptions {
     RunOptions::new()
@@ -26,7 +26,7 @@ fn texts(peer: &SimPeer) -> Vec<String> {
 #[test]
 fn b217_apps_share_a_reactor_and_each_gets_its_own() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let logs: Vec<_> = (0..200).map(|_| Log::new()).collect();
     for (number, log) in logs.iter().enumerate() {
         let messages = log.clone();
@@ -49,7 +49,7 @@ fn b217_apps_share_a_reactor_and_each_gets_its_own() {
 #[test]
 fn a_callback_adds_apps_and_a_refused_one_is_an_error_there() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let (children, url) = (log.clone(), echo.url());
     log.app(echo.url())
@@ -247,7 +247,7 @@ fn an_app_does_not_reach_itself_through_the_others() {
 #[test]
 fn a_callback_stops_all_apps() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let logs: Vec<_> = (0..5).map(|_| Log::new()).collect();
     let open = Rc::new(Cell::new(0));
     for log in &logs {
@@ -320,7 +320,7 @@ fn two_firehoses_share_and_real_sockets_too() {
     })
     .unwrap();
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let poured = [0, 1].map(|_| Rc::new(Cell::new(0)));
     for poured in &poured {
         let poured = poured.clone();

@@ -11,7 +11,7 @@ use websocket_app::{
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, SimPeer};
-use websocket_tests::{Log, SERVER, URL, World, close_line, error_line, run, run_forever};
+use websocket_tests::{Log, SERVER, URL, World, close_line, error_line, reactor, run, run_forever};
 
 fn options() -> RunOptions {
     RunOptions::new()
@@ -331,7 +331,7 @@ fn a_panic_in_the_mask_key() {
 #[test]
 fn a_propagated_panic_is_that_of_the_callback_and_the_reactor_goes_on_afterwards() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap().panic_policy(PanicPolicy::Propagate);
+    let mut reactor = reactor().panic_policy(PanicPolicy::Propagate);
     let log = Log::new();
     for index in 0..10 {
         let open = log.clone();
@@ -529,7 +529,7 @@ fn a_panic_while_a_stream_is_dropped_takes_no_callback_away() {
     assert!(lines[1].starts_with("close"), "{lines:?}");
 
     // Removed, and with its reactor.
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     for _ in 0..2 {
         let id = log.app(URL).socket_with(stream).run_on(&mut reactor, &options()).unwrap();
         reactor.poll(Some(Duration::ZERO)).unwrap();

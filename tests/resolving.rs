@@ -14,7 +14,7 @@ use websocket_app::link::{Answer, Connector, Query, Resolver, SocketOptions, Sys
 use websocket_app::{Error, Reactor, RunOptions};
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::SimNet;
-use websocket_tests::{Log, SERVER, World, run, run_forever, until};
+use websocket_tests::{Log, SERVER, World, reactor, run, run_forever, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -99,7 +99,7 @@ fn an_answer_may_come_from_another_thread() {
         }
     }
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap().resolver(Threaded(echo.addr()));
+    let mut reactor = reactor().resolver(Threaded(echo.addr()));
     let log = Log::new();
     for _ in 0..20 {
         let app = log.app("ws://echo.test/").on_open(|app, _| app.close());
@@ -248,7 +248,7 @@ fn a_connector_of_ones_own_gets_the_address_and_the_socket_options() {
     }
     let echo = EchoServer::start().unwrap();
     let (asked, addresses) = mpsc::channel();
-    let mut reactor = Reactor::new().unwrap().connector(Detour { to: echo.addr(), asked });
+    let mut reactor = reactor().connector(Detour { to: echo.addr(), asked });
     let log = Log::new();
     let (set, is_set) = mpsc::channel();
     let with_option =
@@ -275,7 +275,7 @@ fn a_stream_that_the_dispatcher_cannot_watch_is_an_error_of_that_app_alone() {
     let _listener = net.listen(SERVER);
     let mut connector = net.clone();
     let foreign = connector.connect(SERVER, &SocketOptions::default()).unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let (odd, even) = (Log::new(), Log::new());
     odd.app("ws://192.0.2.1/").socket(foreign).run_on(&mut reactor, &options()).unwrap();
     even.app(echo.url()).run_on(&mut reactor, &options()).unwrap();

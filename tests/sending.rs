@@ -9,13 +9,13 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::{
-    CloseCode, Context, Entropy, Error, Kind, Opcode, Outcome, OwnedMessage, ProtocolError, Reactor,
-    RunOptions, SeededEntropy, SendError, Sender, State, WebSocketApp,
+    CloseCode, Context, Entropy, Error, Kind, Opcode, Outcome, OwnedMessage, ProtocolError, RunOptions,
+    SeededEntropy, SendError, Sender, State, WebSocketApp,
 };
 use websocket_testkit::frame::{self, Frame};
 use websocket_testkit::server::{Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet, SimPeer};
-use websocket_tests::{Log, SERVER, URL, World, run, until};
+use websocket_tests::{Log, SERVER, URL, World, dispatcher, reactor, run, until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -41,8 +41,11 @@ fn sent(
 ) -> Vec<Frame> {
     let (server, receiver) = reading(frames);
     let log = Log::new();
-    let outcome =
-        log.app(server.url()).on_open(move |app, _| send(app)).run_forever(&RunOptions::new()).unwrap();
+    let outcome = log
+        .app(server.url())
+        .on_open(move |app, _| send(app))
+        .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap();
     assert!(!outcome.is_error(), "{:?}", log.lines());
     receiver.recv().unwrap()
 }
@@ -140,7 +143,7 @@ fn b055_sending_returns_nothing_and_the_frames_length_shows_in_queued_bytes() {
 fn b056_text_leaves_as_utf8_and_every_frame_has_a_fresh_mask() {
     const FRAMES: usize = 64;
     let (server, receiver) = reading(FRAMES);
-    let mut reactor = Reactor::new().unwrap().entropy(SeededEntropy::new([7; 32]));
+    let mut reactor = reactor().entropy(SeededEntropy::new([7; 32]));
     Log::new()
         .app(server.url())
         .on_open(|app, _| (0..FRAMES).try_for_each(|_| app.send_text("hé€😀")))
@@ -178,7 +181,7 @@ fn b057_mask_keys_come_from_mask_key_and_again_in_the_next_run() {
         });
     // Four keys a run: the close frame is masked, too.
     for first in [1, 5] {
-        app.run_forever(&RunOptions::new()).unwrap();
+        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
         let keys: Vec<_> =
             receiver.recv().unwrap().iter().map(|frame| u32::from_be_bytes(frame.mask.unwrap())).collect();
         assert_eq!(keys, [first, first + 1, first + 2]);
@@ -194,7 +197,7 @@ fn b057_the_source_of_entropy_can_be_replaced_for_a_whole_reactor() {
         }
     }
     let (server, receiver) = reading(1);
-    let mut reactor = Reactor::new().unwrap().entropy(Fixed);
+    let mut reactor = reactor().entropy(Fixed);
     Log::new()
         .app(server.url())
         .on_open(|app, _| app.send_text("x"))
@@ -304,7 +307,7 @@ fn b060_lengths_take_the_shortest_form() {
                 app.send_bytes(&payload)
             })
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert!(!outcome.is_error());
 }
@@ -345,7 +348,7 @@ fn b062_twenty_megabytes_arrive_whole() {
     let outcome = Log::new()
         .app(server.url())
         .on_open(|app, _| app.send_bytes(&large(20_000_000)))
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert!(!outcome.is_error());
 }
@@ -370,7 +373,7 @@ fn b063_a_server_that_does_not_read_holds_up_neither_the_loop_nor_the_callback()
             });
             app.send_bytes(&large(20_000_000))
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(log.lines(), ["drain", "close 1000, by server, clean"]);
 }
@@ -476,7 +479,7 @@ fn b064_threads_share_a_handle_that_queues_and_the_loop_alone_writes() {
                 last.close();
             });
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert!(!outcome.is_error());
 }
@@ -573,8 +576,11 @@ fn b067_what_the_system_says_about_a_broken_connection_is_handed_on_as_it_is() {
     })
     .unwrap();
     let log = Log::new();
-    let outcome =
-        log.app(server.url()).on_open(|app, _| app.send_text("x")).run_forever(&RunOptions::new()).unwrap();
+    let outcome = log
+        .app(server.url())
+        .on_open(|app, _| app.send_text("x"))
+        .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap();
     assert!(
         matches!(outcome, Outcome::Lost(Error::Io(ref error)) if error.kind() == io::ErrorKind::ConnectionReset),
         "{outcome:?}"

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_app::{PanicPolicy, RunOptions};
 use websocket_testkit::frame;
-use websocket_tests::{Log, URL, World};
+use websocket_tests::{Log, URL, World, dispatcher};
 
 /// Which signals are caught and ignored, and which this thread blocks, as the kernel says.
 #[cfg(target_os = "linux")]
@@ -31,7 +31,7 @@ fn b015_b213_signals_are_left_as_the_user_has_set_them() {
             assert_eq!(signals(), before);
             app.close();
         })
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
 }

@@ -9,7 +9,7 @@ use websocket_app::{Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{SimDispatcher, SimListener, SimPeer};
-use websocket_tests::{Log, SERVER, URL, World, outcome_line, run_forever};
+use websocket_tests::{Log, SERVER, URL, World, outcome_line, reactor, run_forever};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -331,7 +331,7 @@ fn a_run_that_is_drained_returns_the_close_and_does_not_connect_again() {
 #[test]
 fn a_drained_reactor_on_real_sockets_ends_by_itself() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     for index in 0..20 {
         let app = log.app(echo.url()).on_open(move |app, _| {

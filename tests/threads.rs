@@ -9,10 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use websocket_app::{
-    CloseCode, Message, OwnedMessage, Reactor, ReactorHandle, RunOptions, SendError, Sender, WebSocketApp,
+    CloseCode, Message, OwnedMessage, ReactorHandle, RunOptions, SendError, Sender, WebSocketApp,
 };
 use websocket_testkit::server::{EchoServer, ScriptedServer};
-use websocket_tests::{Log, URL, World, run, run_forever, until};
+use websocket_tests::{HostReactor, Log, URL, World, reactor, run, run_forever, until};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -21,11 +21,11 @@ fn options() -> RunOptions {
 }
 
 /// An open app on `reactor`, and its sender.
-fn open(reactor: &mut Reactor, app: WebSocketApp) -> Sender {
+fn open(reactor: &mut HostReactor, app: WebSocketApp) -> Sender {
     open_with(reactor, app, &options())
 }
 
-fn open_with(reactor: &mut Reactor, mut app: WebSocketApp, options: &RunOptions) -> Sender {
+fn open_with(reactor: &mut HostReactor, mut app: WebSocketApp, options: &RunOptions) -> Sender {
     let sender = app.sender();
     app.run_on(reactor, options).unwrap();
     until(reactor, |_| sender.is_open());
@@ -61,7 +61,7 @@ fn b064_many_threads_send_and_nothing_is_lost_or_out_of_order() {
     const THREADS: usize = 8;
     const MESSAGES: usize = 2000;
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let received: Rc<RefCell<Vec<Vec<usize>>>> = Rc::new(RefCell::new(vec![Vec::new(); THREADS]));
     let lines = received.clone();
     let app = Log::new().app(echo.url()).on_message(move |_, message| {
@@ -94,7 +94,7 @@ fn b064_many_threads_send_and_nothing_is_lost_or_out_of_order() {
 fn b064_every_wake_is_seen_although_each_waits_for_the_last() {
     const ROUNDS: usize = 3000;
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let (answers, next) = mpsc::channel();
     let app = Log::new().app(echo.url()).on_message(move |_, message| {
         // The thread has gone when the test is over.
@@ -116,7 +116,7 @@ fn b064_every_wake_is_seen_although_each_waits_for_the_last() {
 #[test]
 fn no_wake_is_lost_when_two_threads_ask_at_the_same_time() {
     const ROUNDS: usize = 10_000;
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let done = Arc::new(AtomicUsize::new(0));
     let threads: Vec<_> = (0..2)
         .map(|_| {
@@ -151,7 +151,7 @@ fn no_wake_is_lost_when_two_threads_ask_at_the_same_time() {
 #[test]
 fn a_sender_does_what_it_is_asked_for_in_that_order() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let log = Log::new();
     let messages = log.clone();
     let app = log.app(echo.url()).on_message(move |_, message| messages.message(message));
@@ -184,7 +184,7 @@ fn a_sender_does_what_it_is_asked_for_in_that_order() {
 #[test]
 fn work_runs_on_the_thread_of_the_loop_with_everything_at_hand() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let sender = open(&mut reactor, Log::new().app(echo.url()));
     let loop_thread = thread::current().id();
     let (told, answer) = mpsc::channel();
@@ -210,7 +210,7 @@ fn work_runs_on_the_thread_of_the_loop_with_everything_at_hand() {
 #[test]
 fn apps_are_added_from_another_thread_and_a_refusal_is_told() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let sender = open(&mut reactor, Log::new().app(echo.url()));
     let (url, handle) = (echo.url(), reactor.handle());
     let (told, refusals) = mpsc::channel();
@@ -278,7 +278,7 @@ fn b053_before_the_start_a_sender_refuses_messages_and_keeps_the_rest() {
 #[test]
 fn b054_a_sender_that_outlives_its_reactor_refuses() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let sender = open(&mut reactor, Log::new().app(echo.url()));
     let handle = reactor.handle();
     let alive = Arc::new(());
@@ -323,7 +323,7 @@ fn a_sender_works_through_several_runs_of_its_app() {
 fn whatever_threads_send_while_the_connection_closes_is_written_or_handed_back() {
     for round in 0..20 {
         let echo = EchoServer::start().unwrap();
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = reactor();
         let seen = Rc::new(RefCell::new(Vec::new()));
         let (echoed, handed) = (seen.clone(), seen.clone());
         let log = Log::new();
@@ -366,7 +366,7 @@ fn whatever_threads_send_while_the_connection_closes_is_written_or_handed_back()
 #[test]
 fn a_handle_adds_the_first_app_to_a_reactor_that_waits() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let (handle, url) = (reactor.handle(), echo.url());
     let closed = Arc::new(AtomicBool::new(false));
     let flag = closed.clone();
@@ -413,7 +413,7 @@ fn the_server_sees_what_a_thread_sends_without_anything_else_happening() {
         peer.read_to_end();
     })
     .unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let sender = open(&mut reactor, Log::new().app(server.url()));
     let handle = reactor.handle();
     let thread = thread::spawn(move || {
@@ -431,7 +431,7 @@ fn the_server_sees_what_a_thread_sends_without_anything_else_happening() {
 #[test]
 fn what_a_handle_asked_for_before_the_run_is_done_even_if_there_is_no_app_yet() {
     let echo = EchoServer::start().unwrap();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let (url, (told, closed)) = (echo.url(), mpsc::channel());
     let make = move || {
         WebSocketApp::new(url)
@@ -469,7 +469,7 @@ fn work_that_nobody_does_may_use_its_sender_when_it_is_dropped() {
     let parting = Parting(sender.clone(), told.clone());
     sender.run(move |_| drop(parting));
     drop(app);
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let sender = open(&mut reactor, Log::new().app(echo.url()));
     let parting = Parting(sender.clone(), told);
     sender.run(move |_| drop(parting));

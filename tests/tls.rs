@@ -12,11 +12,12 @@ use std::time::Duration;
 use websocket_app::dispatcher::Io;
 use websocket_app::tls::rustls::{ClientConfig, ProtocolVersion};
 use websocket_app::tls::{TlsOptions, TlsVersion};
-use websocket_app::{CookieJar, Kind, Message, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{CookieJar, Kind, Message, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_tests::{
-    Authority, Log, Scratch, SecurePeer, Trust, run, run_forever, secure_echo, secure_server, serve_identity,
+    Authority, Log, Scratch, SecurePeer, Trust, reactor, run, run_forever, secure_echo, secure_server,
+    serve_identity,
 };
 
 const VERSIONS: [TlsVersion; 2] = [TlsVersion::Tls12, TlsVersion::Tls13];
@@ -314,7 +315,7 @@ fn b208_sessions_are_resumed_across_reconnects() {
         let server = counting_server(&trust, &counts);
         let opened = Rc::new(Cell::new(0));
         let seen = opened.clone();
-        let mut reactor = Reactor::new().unwrap();
+        let mut reactor = reactor();
         let options = trust.options_for(version).reconnect(Duration::from_millis(1));
         WebSocketApp::new(url(&server))
             .on_open(move |_, _| seen.set(seen.get() + 1))
@@ -337,7 +338,7 @@ fn b208_sessions_are_resumed_across_apps_that_share_options_and_by_no_others() {
     let (trust, counts) = (Trust::new(), Arc::default());
     let server = counting_server(&trust, &counts);
     let shared = trust.options();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     for options in
         [shared.clone(), shared, trust.options(), RunOptions::new().tls(trust.tls().resumption(false))]
     {
@@ -381,7 +382,7 @@ fn b018_tls_is_spoken_over_streams_that_are_made_for_each_attempt() {
     let started = servers.clone();
     let log = Log::new();
     let heard = log.clone();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     log.app("wss://localhost/")
         .socket_with(move || {
             let (ours, theirs) = UnixStream::pair()?;

@@ -7,13 +7,13 @@ use std::time::Duration;
 use websocket_app::tls::rustls::ServerConfig;
 use websocket_app::tls::rustls::version::TLS12;
 use websocket_app::tls::{TlsConfigError, TlsOptions, TlsVersion};
-use websocket_app::{Error, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{Error, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::SimPeer;
 use websocket_tests::{
-    Authority, Identity, Log, SECURE_URL, SERVER, SecureSimPeer, SecureWorld, Trust, URL, neighbour, run,
-    run_forever, secure_server, serve_identity, serve_versions,
+    Authority, Identity, Log, SECURE_URL, SERVER, SecureSimPeer, SecureWorld, Trust, URL, dispatcher,
+    neighbour, reactor, run, run_forever, secure_server, serve_identity, serve_versions,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -266,7 +266,7 @@ fn b201_options_that_cannot_work_are_refused_before_any_io() {
     let options = RunOptions::new().tls(TlsOptions::new().roots_from_file("no/such/file"));
     let refused = WebSocketApp::new(SECURE_URL).run_on(&mut secure.world.reactor, &options).unwrap_err();
     assert!(matches!(refused, Error::TlsOptions(TlsConfigError::Unreadable { .. })), "{refused:?}");
-    let refused = WebSocketApp::new(SECURE_URL).run_forever(&options).unwrap_err();
+    let refused = WebSocketApp::new(SECURE_URL).run_forever_on(dispatcher(), &options).unwrap_err();
     assert!(matches!(refused, Error::TlsOptions(_)));
     secure.world.settle();
     assert!(listener.accept().is_none());
@@ -308,7 +308,7 @@ fn a_failed_handshake_is_tried_again_if_that_may_help_and_else_is_not() {
     })
     .unwrap();
     let log = Log::new();
-    let mut reactor = Reactor::new().unwrap();
+    let mut reactor = reactor();
     let app = log.app(format!("wss://{}/", server.addr()));
     app.run_on(&mut reactor, &trust.options().reconnect(MS)).unwrap();
     run(&mut reactor);

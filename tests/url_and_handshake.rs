@@ -15,7 +15,7 @@ use websocket_app::{
 use websocket_testkit::frame;
 use websocket_testkit::handshake::{self, Request};
 use websocket_testkit::server::ScriptedServer;
-use websocket_tests::{Log, SERVER, URL, World};
+use websocket_tests::{Log, SERVER, URL, World, dispatcher};
 
 /// A server that accepts every connection, closes it and hands its request out.
 fn accepting() -> (ScriptedServer, mpsc::Receiver<Request>) {
@@ -37,7 +37,8 @@ fn request_for(
 ) -> (SocketAddr, Request) {
     let (server, requests) = accepting();
     let log = Log::new();
-    let outcome = make(log.app(format!("ws://{}{path}", server.addr()))).run_forever(options).unwrap();
+    let outcome =
+        make(log.app(format!("ws://{}{path}", server.addr()))).run_forever_on(dispatcher(), options).unwrap();
     assert!(!outcome.is_error(), "{:?}", log.lines());
     (server.addr(), requests.recv().unwrap())
 }
@@ -106,7 +107,7 @@ fn response(
     })
     .unwrap();
     let log = Log::new();
-    let outcome = make(log.app(server.url())).run_forever(options).unwrap();
+    let outcome = make(log.app(server.url())).run_forever_on(dispatcher(), options).unwrap();
     (outcome, log.take())
 }
 
@@ -156,7 +157,7 @@ fn opened(extra: &'static [&'static str], make: impl FnOnce(WebSocketApp) -> Web
     let keep = seen.clone();
     let app = make(Log::new().app(server.url()));
     app.on_open(move |_, open| *keep.borrow_mut() = Some(open.response.clone()))
-        .run_forever(&RunOptions::new())
+        .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     seen.take().expect("the connection has opened")
 }
@@ -193,7 +194,7 @@ fn b136_b146_an_ipv6_literal_is_connected_to_and_keeps_its_brackets() {
         Ok(server) => server,
         Err(error) => return eprintln!("skipped: this machine has no IPv6 loopback ({error})"),
     };
-    let outcome = WebSocketApp::new(server.url()).run_forever(&RunOptions::new()).unwrap();
+    let outcome = WebSocketApp::new(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
     assert!(!outcome.is_error(), "{outcome:?}");
     let request = requests.1.recv().unwrap();
     let authority = format!("[::1]:{}", server.addr().port());
@@ -250,7 +251,10 @@ fn b141_userinfo_becomes_basic_authorization_and_a_given_header_wins() {
     assert_eq!(request.header("Host"), Some("192.0.2.1"));
     let (server, requests) = accepting();
     let url = server.url().replace("ws://", "ws://user:pass@");
-    WebSocketApp::new(url).header([("authorization", "Bearer t")]).run_forever(&RunOptions::new()).unwrap();
+    WebSocketApp::new(url)
+        .header([("authorization", "Bearer t")])
+        .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap();
     assert_eq!(values(&requests.recv().unwrap(), "Authorization"), ["Bearer t"]);
 }
 
@@ -411,7 +415,7 @@ fn b016_b151_a_function_is_asked_for_headers_before_every_attempt() {
             [("X-N", attempts.to_string())]
         });
     for attempt in ["1", "2", "3"] {
-        app.run_forever(&RunOptions::new()).unwrap();
+        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
         let request = requests.recv().unwrap();
         assert_eq!((values(&request, "X-N"), values(&request, "X-Kept")), (vec![attempt], vec!["always"]));
     }
@@ -555,7 +559,7 @@ fn b158_upgrade_and_connection_are_compared_without_case_and_in_lists() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever(&RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
     assert_eq!(log.lines(), ["open", "close 1000, by server, clean"]);
 }
 
@@ -622,7 +626,7 @@ fn b160_a_response_that_ends_early_fails() {
             peer.expect_eof();
         })
         .unwrap();
-        let outcome = Log::new().app(server.url()).run_forever(&RunOptions::new()).unwrap();
+        let outcome = Log::new().app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
         assert!(matches!(outcome, Outcome::Lost(Error::Upgrade(UpgradeError::EndOfStream))), "{outcome:?}");
     }
 }
@@ -710,7 +714,7 @@ fn b162_a_body_that_breaks_off_is_kept_as_far_as_it_came() {
         peer.expect_eof();
     })
     .unwrap();
-    let outcome = Log::new().app(server.url()).run_forever(&RunOptions::new()).unwrap();
+    let outcome = Log::new().app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
     let Outcome::Lost(Error::Upgrade(UpgradeError::Status { body, .. })) = outcome else {
         panic!("{outcome:?}")
     };

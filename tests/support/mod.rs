@@ -2,6 +2,7 @@
 
 mod certificates;
 mod counting;
+mod host;
 mod log;
 mod neighbour;
 #[cfg(target_os = "linux")]
@@ -14,6 +15,7 @@ mod world;
 
 pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
+pub use self::host::{HostReactor, dispatcher, reactor};
 pub use self::log::{Log, close_line, error_line, outcome_line};
 pub use self::neighbour::neighbour;
 pub use self::proxy::{Asked, SimProxy};

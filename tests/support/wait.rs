@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use websocket_app::dispatcher::Wait;
 use websocket_app::{Apps, Error, Outcome, Reactor, RunOptions, WebSocketApp};
 
+use super::dispatcher;
+
 /// A safety net: it turns a test that would hang into one that fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -37,7 +39,7 @@ pub fn until<D: Wait>(reactor: &mut Reactor<D>, mut done: impl FnMut(&mut Apps) 
     unreachable!("turns are counted without end")
 }
 
-/// [`WebSocketApp::run_forever`], but not for ever.
+/// [`WebSocketApp::run_forever`] on the host under test, but not for ever.
 ///
 /// # Errors
 /// Those of the run.
@@ -55,7 +57,7 @@ pub fn run_forever(app: &mut WebSocketApp, options: &RunOptions) -> Result<Outco
         }
         late
     });
-    let outcome = app.run_forever(options);
+    let outcome = app.run_forever_on(dispatcher(), options);
     drop(ended);
     assert!(!watchdog.join().expect("the watchdog lives"), "the run does not end");
     outcome
