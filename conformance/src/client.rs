@@ -1,59 +1,70 @@
-//! The client under test. The rest of the runner knows it by the [`Client`] trait alone.
+//! The client under test, on any of the project's hosts.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
 
-use websocket_app::{Message, Outcome, RunOptions, WebSocketApp};
-
-/// The dispatchers that [`new`] knows, the default first.
-pub(crate) const DISPATCHERS: [&str; 1] = ["mio"];
+use websocket_app::{Message, RunOptions, WebSocketApp};
+use websocket_hosts::Host;
 
 /// What the suite asks of a client.
-pub(crate) trait Client {
+pub(crate) struct Client {
+    host: &'static Host,
+    options: RunOptions,
+}
+
+/// How a connection went.
+#[derive(Default)]
+struct Seen {
+    opened: bool,
+    first: Option<String>,
+    /// Why it never opened, or how it ended.
+    end: String,
+}
+
+impl Client {
+    pub(crate) const fn new(host: &'static Host, options: RunOptions) -> Self {
+        Self { host, options }
+    }
+
     /// Connects, and returns the first text message.
-    fn fetch(&mut self, url: &str) -> Result<String, Box<dyn Error>>;
+    pub(crate) fn fetch(&self, url: &str) -> Result<String, Box<dyn Error>> {
+        let seen = self.connect(url, false)?;
+        seen.first.ok_or_else(|| format!("no message before the end: {}", seen.end).into())
+    }
 
     /// Connects, sends every text and binary message back, and returns once the connection is closed. How it
     /// closed is for the suite to judge: only a connection that never opened is an error.
-    fn echo(&mut self, url: &str) -> Result<(), Box<dyn Error>>;
-}
-
-/// The client on the dispatcher of that name, which is one of [`DISPATCHERS`], with these options.
-pub(crate) fn new(_dispatcher: &str, options: RunOptions) -> Box<dyn Client> {
-    Box::new(App(options))
-}
-
-struct App(RunOptions);
-
-impl Client for App {
-    fn fetch(&mut self, url: &str) -> Result<String, Box<dyn Error>> {
-        let first = Rc::new(RefCell::new(None));
-        let store = first.clone();
-        let outcome = WebSocketApp::new(url)
-            .on_message(move |_, message| {
-                store
-                    .borrow_mut()
-                    .get_or_insert_with(|| String::from_utf8_lossy(message.as_bytes()).into_owned());
-            })
-            .run_forever(&self.0)?;
-        first.take().ok_or_else(|| format!("no message before the end: {outcome:?}").into())
+    pub(crate) fn echo(&self, url: &str) -> Result<(), Box<dyn Error>> {
+        let seen = self.connect(url, true)?;
+        if seen.opened { Ok(()) } else { Err(seen.end.into()) }
     }
 
-    fn echo(&mut self, url: &str) -> Result<(), Box<dyn Error>> {
-        let opened = Rc::new(Cell::new(false));
-        let open = opened.clone();
-        let outcome = WebSocketApp::new(url)
-            .on_open(move |_, _| open.set(true))
-            .on_message(|app, message| match message {
-                Message::Text(text) => app.send_text(text),
-                Message::Binary(bytes) | Message::UncheckedText(bytes) => app.send_bytes(bytes),
-            })
-            .on_error(|_, _| {})
-            .run_forever(&self.0)?;
-        match outcome {
-            Outcome::Lost(error) if !opened.get() => Err(error.into()),
-            _ => Ok(()),
-        }
+    fn connect(&self, url: &str, echo: bool) -> Result<Seen, Box<dyn Error>> {
+        let seen = Rc::new(RefCell::new(Seen::default()));
+        self.host.run(|apps| {
+            let (open, message, close) = (seen.clone(), seen.clone(), seen.clone());
+            let app = WebSocketApp::new(url)
+                .on_open(move |_, _| open.borrow_mut().opened = true)
+                .on_message(move |app, received| match received {
+                    Message::Text(text) if echo => app.send_text(text),
+                    Message::Binary(bytes) | Message::UncheckedText(bytes) if echo => app.send_bytes(bytes),
+                    other => {
+                        let first = &mut message.borrow_mut().first;
+                        first.get_or_insert_with(|| String::from_utf8_lossy(other.as_bytes()).into_owned());
+                        Ok(())
+                    }
+                })
+                .on_error(|_, _| {})
+                .on_close(move |_, closed| {
+                    close.borrow_mut().end = match closed.error {
+                        Some(error) => error.to_string(),
+                        None => format!("closed with {:?}", closed.code),
+                    };
+                });
+            apps.add(app, &self.options)?;
+            Ok(())
+        })?;
+        Ok(seen.take())
     }
 }

@@ -72,8 +72,8 @@ fn run(options: &Options) -> Result<Verdict, Failure> {
             server.put_behind_tls().map_err(Failure::while_doing("putting TLS in front of the server"))?;
         run = run.tls(trust);
     }
-    let agent = format!("websocket-app-{}", options.dispatcher);
-    let errors = drive(&mut server, &Worker::start(options.dispatcher, run), &agent, &cases)?;
+    let agent = format!("websocket-app-{}", options.host.name);
+    let errors = drive(&mut server, &Worker::start(options.host, run), &agent, &cases)?;
     if let Some(directory) = &options.keep_report {
         report::copy(&server.report(), directory).map_err(Failure::while_doing("keeping the report"))?;
     }

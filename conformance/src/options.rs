@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use lexopt::ValueExt;
 use lexopt::prelude::{Long, Short};
+use websocket_hosts::{HOSTS, Host};
 
 use crate::cases::Pattern;
-use crate::client::DISPATCHERS;
 use crate::failure::Failure;
 
 /// What `--help` prints.
@@ -16,7 +16,7 @@ Runs Autobahn's fuzzing server against the client and compares its verdicts with
 Usage: conformance/run [OPTIONS]
 
   --cases PATTERNS     the cases to run, such as '1.* 2.* 7.1.1-6', or 'all'; default: sections 1 to 10
-  --dispatcher NAME    the dispatcher under the client; default: mio
+  --dispatcher NAME    the event loop under the client; default: mio
   --tls                run over TLS, with a certificate made for the run
   --keep-report DIR    copy the suite's report (index.html, index.json, a page for each case) into DIR
   --help               print this
@@ -33,7 +33,7 @@ Exit: 0 all as expected, 1 some cases differ, 2 wrong usage, 3 the suite cannot 
 pub(crate) struct Options {
     /// `None`: the core sections.
     pub(crate) cases: Option<Vec<Pattern>>,
-    pub(crate) dispatcher: &'static str,
+    pub(crate) host: &'static Host,
     pub(crate) tls: bool,
     pub(crate) keep_report: Option<PathBuf>,
 }
@@ -46,11 +46,11 @@ pub(crate) enum Request {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut options = Options { cases: None, dispatcher: DISPATCHERS[0], tls: false, keep_report: None };
+    let mut options = Options { cases: None, host: &HOSTS[0], tls: false, keep_report: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("cases") => options.cases = Some(patterns(&parser.value()?.string()?)?),
-            Long("dispatcher") => options.dispatcher = dispatcher(&parser.value()?.string()?)?,
+            Long("dispatcher") => options.host = host(&parser.value()?.string()?)?,
             Long("keep-report") => options.keep_report = Some(parser.value()?.into()),
             Long("tls") => options.tls = true,
             Long("help") | Short('h') => return Ok(Request::Help),
@@ -77,9 +77,10 @@ pub(crate) fn in_cases(why: String) -> Failure {
     Failure::Usage(format!("--cases: {why}"))
 }
 
-fn dispatcher(name: &str) -> Result<&'static str, Failure> {
-    DISPATCHERS.into_iter().find(|known| *known == name).ok_or_else(|| {
-        Failure::Usage(format!("--dispatcher: '{name}' is unknown; known: {}", DISPATCHERS.join(", ")))
+fn host(name: &str) -> Result<&'static Host, Failure> {
+    Host::by_name(name).ok_or_else(|| {
+        let known: Vec<_> = HOSTS.iter().map(|host| host.name).collect();
+        Failure::Usage(format!("--dispatcher: '{name}' is unknown; known: {}", known.join(", ")))
     })
 }
 
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_core_sections_on_the_first_dispatcher() {
-        assert_eq!(run(&[]), Options { cases: None, dispatcher: "mio", tls: false, keep_report: None });
+        assert_eq!(run(&[]), Options { cases: None, host: &HOSTS[0], tls: false, keep_report: None });
     }
 
     #[test]
@@ -137,7 +138,7 @@ mod tests {
             (&["--cases", "1.x"][..], "'1.x'"),
             (&["--cases", " "], "--cases: no pattern given"),
             (&["--cases"], "--cases"),
-            (&["--dispatcher", "tokio"], "'tokio' is unknown; known: mio"),
+            (&["--dispatcher", "rel"], "'rel' is unknown; known: mio"),
             (&["--tls=no"], "--tls"),
             (&["2.*"], "2.*"),
             (&["--verbose"], "--verbose"),

@@ -26,6 +26,13 @@ pub const HOSTS: &[Host] = &[Host {
     run: |setup| run(MioDispatcher::new()?, setup),
 }];
 
+/// Hosts are told apart by their names.
+impl PartialEq for Host {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
 impl Host {
     /// The host of that name.
     pub fn by_name(name: &str) -> Option<&'static Self> {
