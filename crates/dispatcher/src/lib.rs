@@ -23,6 +23,7 @@ mod interest;
 mod io;
 mod key;
 mod mio;
+mod polled;
 mod signals;
 
 pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
@@ -30,4 +31,5 @@ pub use crate::interest::{Interest, Ready};
 pub use crate::io::{Io, Stream};
 pub use crate::key::{Key, KeyTable};
 pub use crate::mio::MioDispatcher;
+pub use crate::polled::{PollReady, Polled};
 pub use crate::signals::Signals;
