@@ -1,0 +1,148 @@
+//! Streams, waking and time on tokio.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Instant;
+
+use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
+use tokio::time::Sleep;
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
+
+/// A [`Dispatcher`] on a tokio runtime. See the [crate's page](crate).
+#[derive(Debug)]
+pub struct TokioDispatcher {
+    runtime: Handle,
+    streams: Polled<Watched>,
+    sleep: Pin<Box<Sleep>>,
+    /// The runtime has had the opportunity to look for events since the deadline passed.
+    looked: bool,
+}
+
+impl TokioDispatcher {
+    /// A dispatcher on the runtime in whose context this is called.
+    ///
+    /// # Errors
+    /// Outside of a runtime.
+    ///
+    /// # Panics
+    /// On a runtime that was built without its timers. Registering a stream panics on one that was built without I/O.
+    pub fn new() -> io::Result<Self> {
+        let runtime = Handle::try_current().map_err(|error| {
+            io::Error::other(format!(
+                "{error}; make the dispatcher inside of a runtime, or after entering one by its handle"
+            ))
+        })?;
+        let sleep = Box::pin(tokio::time::sleep_until(tokio::time::Instant::now()));
+        Ok(Self { runtime, streams: Polled::new(), sleep, looked: false })
+    }
+
+    /// Ready when `deadline` has passed and the runtime has looked for events.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        if deadline <= self.now() {
+            if !std::mem::replace(&mut self.looked, true) {
+                // The task comes back behind the others and, on a thread that does both, behind a look at the sockets.
+                return pin!(tokio::task::yield_now()).poll(cx);
+            }
+            self.looked = false;
+            return Poll::Ready(());
+        }
+        loop {
+            // A later deadline waits until the timer has fired for an earlier one: most of them never come.
+            let armed = self.sleep.deadline().into_std();
+            if self.sleep.is_elapsed() || deadline < armed {
+                self.sleep.as_mut().reset(deadline.into());
+            }
+            ready!(self.sleep.as_mut().poll(cx));
+            if deadline <= self.sleep.deadline().into_std() {
+                return Poll::Ready(());
+            }
+        }
+    }
+}
+
+impl Dispatcher for TokioDispatcher {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.streams.vacant(key)?;
+        let Some(fd) = io.fd() else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this stream has no descriptor that tokio could watch; run it on a dispatcher that knows its type",
+            ));
+        };
+        let fd = fd.try_clone_to_owned()?;
+        let _entered = self.runtime.enter();
+        // Deprecated for what does not own its descriptor; the new way is `unsafe`, and younger than the oldest tokio that will do.
+        #[allow(deprecated)]
+        let watched = AsyncFd::try_new(fd)?;
+        self.streams.insert(key, Watched(watched), interest)
+    }
+
+    fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
+        self.streams.change(key, interest)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        drop(self.streams.remove(key));
+        drop(io);
+    }
+
+    fn waker(&self) -> Waker {
+        self.streams.waker()
+    }
+
+    /// tokio's clock, which stands still where it was paused.
+    fn now(&self) -> Instant {
+        let _entered = self.runtime.enter();
+        tokio::time::Instant::now().into_std()
+    }
+
+    // What arrives after readiness was cleared is an edge, and so is told.
+    fn short_read_drains(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+    }
+}
+
+impl PollWait for TokioDispatcher {
+    fn poll_wait(
+        &mut self,
+        cx: &mut Context<'_>,
+        deadline: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> Poll<io::Result<()>> {
+        // Used up, tokio's budget would make ready streams look as if they were not. The reactor gives way after each turn.
+        let wait = tokio::task::unconstrained(std::future::poll_fn(|cx| {
+            if let Poll::Ready(outcome) = self.streams.poll(cx, ready) {
+                self.looked = false;
+                return Poll::Ready(outcome);
+            }
+            match deadline {
+                Some(deadline) => self.poll_deadline(cx, deadline).map(Ok),
+                None => Poll::Pending,
+            }
+        }));
+        pin!(wait).poll(cx)
+    }
+}
+
+/// A stream that tokio watches in both directions, by a descriptor of our own: it must stay open for as long as tokio knows it.
+#[derive(Debug)]
+struct Watched(AsyncFd<OwnedFd>);
+
+impl PollReady for Watched {
+    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut guard = ready!(self.0.poll_read_ready(cx))?;
+        let closed = guard.ready().is_read_closed();
+        guard.clear_ready();
+        Poll::Ready(Ok(closed))
+    }
+
+    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let mut guard = ready!(self.0.poll_write_ready(cx))?;
+        let closed = guard.ready().is_write_closed();
+        guard.clear_ready();
+        Poll::Ready(Ok(closed))
+    }
+}
