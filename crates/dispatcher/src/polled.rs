@@ -119,17 +119,19 @@ impl<S: PollReady> Entry<S> {
             return Ok(seen);
         }
         let mut cx = Context::from_waker(&self.waker);
-        if self.interest.is_read() && !self.read_closed {
-            if let Poll::Ready(closed) = self.stream.poll_readable(&mut cx) {
-                self.read_closed = closed?;
-                (seen.readable, seen.read_closed) = (true, self.read_closed);
-            }
+        if self.interest.is_read()
+            && !self.read_closed
+            && let Poll::Ready(closed) = self.stream.poll_readable(&mut cx)
+        {
+            self.read_closed = closed?;
+            (seen.readable, seen.read_closed) = (true, self.read_closed);
         }
-        if self.interest.is_write() && !self.write_closed {
-            if let Poll::Ready(closed) = self.stream.poll_writable(&mut cx) {
-                self.write_closed = closed?;
-                seen.writable = true;
-            }
+        if self.interest.is_write()
+            && !self.write_closed
+            && let Poll::Ready(closed) = self.stream.poll_writable(&mut cx)
+        {
+            self.write_closed = closed?;
+            seen.writable = true;
         }
         Ok(seen)
     }

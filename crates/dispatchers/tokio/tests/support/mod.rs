@@ -34,14 +34,14 @@ impl Blocking {
         if !has_workers {
             let waiting = waiting.clone();
             builder.on_thread_unpark(move || {
-                if let Some(waker) = waiting.lock().unwrap().take() {
+                if let Some(waker) = waiting.lock().expect("no panic in here").take() {
                     waker.wake();
                 }
             });
         }
-        let runtime = builder.enable_all().build().unwrap();
+        let runtime = builder.enable_all().build().expect("a runtime");
         let entered = runtime.enter();
-        let dispatcher = TokioDispatcher::new().unwrap();
+        let dispatcher = TokioDispatcher::new().expect("a runtime is entered");
         drop(entered);
         Self { runtime, dispatcher, has_workers, waiting }
     }
@@ -78,14 +78,14 @@ impl Wait for Blocking {
         let Self { runtime, dispatcher, has_workers, waiting } = self;
         if *has_workers && deadline.is_some_and(|deadline| deadline <= dispatcher.now()) {
             // A worker that runs a task has looked for events before.
-            runtime.block_on(runtime.spawn(async {})).unwrap();
+            runtime.block_on(runtime.spawn(async {})).expect("a task that does nothing");
         }
         let mut waited = false;
         runtime.block_on(poll_fn(|cx| {
             if let Poll::Ready(outcome) = dispatcher.poll_wait(cx, deadline, ready) {
                 return Poll::Ready(outcome);
             }
-            let mut waiting = waiting.lock().unwrap();
+            let mut waiting = waiting.lock().expect("no panic in here");
             if waited && waiting.is_none() && !*has_workers {
                 return Poll::Ready(Ok(()));
             }
