@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use calloop::ping::make_ping;
 use calloop::timer::{TimeoutAction, Timer};
@@ -56,9 +56,14 @@ fn hello(url: String) -> WebSocketApp {
     WebSocketApp::new(url).on_open(|app, _| app.send_text("hello")).on_message(|app, _| app.close())
 }
 
-/// One round that may sleep for longer than any test takes, so that it is noticed when it does.
+/// How long the loop may sleep before a test fails.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// One round that has something to do.
 fn round(event_loop: &mut Loop, state: &mut State) {
-    event_loop.dispatch(Duration::from_secs(10), state).unwrap();
+    let start = Instant::now();
+    event_loop.dispatch(PATIENCE, state).unwrap();
+    assert!(start.elapsed() < PATIENCE, "the loop slept over it");
 }
 
 /// Rounds until nothing is left to do at once.
