@@ -1,2 +1,199 @@
-//! WebSocket apps on a loop of your own that watches descriptors and calls back.
+//! WebSocket apps on a loop of your own that calls back: in C or another language, of a GUI, of a game.
+//!
+//! The loop gives three functions, which are the trait [`Host`], and a fourth that wakes it from any thread. In return it gets a
+//! [`Driver`], which its callbacks call:
+//!
+//! | when | the loop calls |
+//! |---|---|
+//! | a watched descriptor may be ready, or is broken | [`Driver::ready`], with the key that it was given |
+//! | the deadline has passed | [`Driver::deadline_passed`] |
+//! | the other callbacks of a round have run, or it was woken | [`Driver::turn`], which does nothing if nothing happened |
+//!
+//! A game that draws frames needs no poll at all: that a stream may be ready is never wrong, it only costs a look.
+//!
+//! ```
+//! use std::cell::RefCell;
+//! use std::collections::BTreeMap;
+//! use std::io;
+//! use std::rc::Rc;
+//! use std::time::{Duration, Instant};
+//!
+//! use websocket_app::dispatcher::Interest;
+//! use websocket_app::{Reactor, RunOptions, WebSocketApp};
+//! use websocket_dispatcher_callback::{CallbackDispatcher, Descriptor, Host};
+//! # let server = websocket_testkit::server::EchoServer::start()?;
+//! # let url = server.url();
+//!
+//! #[derive(Clone, Default)]
+//! struct Frames(Rc<RefCell<BTreeMap<u64, Interest>>>);
+//!
+//! impl Host for Frames {
+//!     fn watch(&self, key: u64, _: Descriptor<'_>, interest: Interest) -> io::Result<()> {
+//!         self.0.borrow_mut().insert(key, interest);
+//!         Ok(())
+//!     }
+//!
+//!     fn unwatch(&self, key: u64) {
+//!         self.0.borrow_mut().remove(&key);
+//!     }
+//!
+//!     // The next frame comes anyway.
+//!     fn set_deadline(&self, _: Option<Instant>) {}
+//! }
+//!
+//! let frames = Frames::default();
+//! let (dispatcher, driver) = CallbackDispatcher::new(frames.clone(), || {});
+//! let mut reactor = Reactor::with_dispatcher(dispatcher)?;
+//! WebSocketApp::new(url)
+//!     .on_open(|app, _| app.send_text("hello"))
+//!     .on_message(|app, _| app.close())
+//!     .run_on(&mut reactor, &RunOptions::new())?;
+//!
+//! while !reactor.apps().is_empty() {
+//!     // ... draw a frame ...
+//!     for (key, interest) in frames.0.borrow().iter() {
+//!         driver.ready(*key, interest.is_read(), interest.is_write());
+//!     }
+//!     driver.deadline_passed();
+//!     driver.turn(|ready| reactor.turn(ready));
+//!     std::thread::sleep(Duration::from_millis(1));
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The example `callback` is a loop over poll(2) as a C program has one, with descriptors and timers of its own.
+//!
+//! # A shim for C
+//!
+//! All that crosses is a number: keys are `u64`, a [`Descriptor`] has its raw number (`as_raw_fd`, `as_raw_socket`), a deadline is
+//! the milliseconds that are left, rounded up. A `Host` is a struct of three function pointers and the `void *` that they are given; the
+//! wake is a fourth with its own. Driver and reactor live behind one pointer, which the loop's callbacks are given.
+//!
+//! # Turns
+//!
+//! A turn is never taken inside another, nor inside a function of the host: [`Driver::turn`] does nothing there, and the turn follows. So the
+//! host's functions may call the driver. A callback of an app that runs the host's loop in itself (a modal dialog) holds all apps up until
+//! it returns; a level-triggered loop reports what they leave unread again and again for so long.
+//!
+//! A panic of the turn passes. Then the host is woken, for the turn after it.
+//!
+//! # Costs
+//!
+//! None but the host's: no descriptor beside the stream's own, no allocation for an event or a turn, no system call. A burst of wakes
+//! calls the host once. Timers are as fine as the host's.
 #![forbid(unsafe_code)]
+
+mod driver;
+
+use std::io;
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Instant;
+
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable};
+
+use driver::Core;
+pub use driver::Driver;
+
+/// What is watched: a file descriptor, which has an `as_raw_fd` and can be duplicated.
+#[cfg(unix)]
+pub type Descriptor<'a> = std::os::fd::BorrowedFd<'a>;
+
+/// What is watched: a socket, which has an `as_raw_socket` and can be duplicated.
+#[cfg(windows)]
+pub type Descriptor<'a> = std::os::windows::io::BorrowedSocket<'a>;
+
+/// What a loop does for the reactor. All is called on the loop's thread.
+///
+/// Any of the functions may call the [`Driver`]. [`set_deadline`](Self::set_deadline) is called as soon as there is a dispatcher.
+pub trait Host {
+    /// Watches `descriptor` for `interest` and reports it under `key`, or watches a key that is watched already for another interest.
+    ///
+    /// The number stays good until [`unwatch`](Self::unwatch) has returned, although the borrow ends with this call.
+    ///
+    /// # Errors
+    /// Whatever the loop says. It fails that one stream only; a new key that could not be watched is not unwatched.
+    fn watch(&self, key: u64, descriptor: Descriptor<'_>, interest: Interest) -> io::Result<()>;
+
+    /// Forgets `key`. Its descriptor is closed as soon as this returns.
+    fn unwatch(&self, key: u64);
+
+    /// Calls [`Driver::deadline_passed`] at `deadline` or a little later, once, and no more at the deadline before. `None`: never.
+    ///
+    /// One that has passed means the next round, which must not sleep but should look after the loop's other work. So round what is left of
+    /// the time up to the host's unit, not the moment itself: nothing left is nothing to sleep.
+    fn set_deadline(&self, deadline: Option<Instant>);
+
+    /// Whether what stays ready is reported again in every round. It spares a system call for each event. Default: not.
+    fn is_level_triggered(&self) -> bool {
+        false
+    }
+}
+
+/// A [`Dispatcher`] on a loop that is a [`Host`]. The [crate's page](crate) shows its use.
+pub struct CallbackDispatcher {
+    core: Rc<Core>,
+    keys: KeyTable<()>,
+}
+
+impl CallbackDispatcher {
+    /// A dispatcher on `host`, and what the host calls.
+    ///
+    /// `wake` has the loop call [`Driver::turn`] soon, be it asleep. It is called on any thread, and at most once before that.
+    pub fn new(host: impl Host + 'static, wake: impl Fn() + Send + Sync + 'static) -> (Self, Driver) {
+        let core = Core::new(Box::new(host), Box::new(wake));
+        let driver = Driver::new(&core);
+        (Self { core, keys: KeyTable::new() }, driver)
+    }
+
+    fn watch(&self, key: Key, io: &Io, interest: Interest) -> io::Result<()> {
+        #[cfg(unix)]
+        let descriptor = io.fd();
+        #[cfg(windows)]
+        let descriptor = io.socket();
+        let Some(descriptor) = descriptor else {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "this stream has no descriptor that a loop could watch; run it on a dispatcher that knows its type",
+            ));
+        };
+        self.core.call(|host| host.watch(key.as_u64(), descriptor, interest))
+    }
+}
+
+impl Dispatcher for CallbackDispatcher {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.keys.vacant(key)?;
+        self.watch(key, io, interest)?;
+        self.keys.insert(key, ())
+    }
+
+    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.keys.get_mut(key)?;
+        self.watch(key, io, interest)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        if self.keys.remove(key).is_some() {
+            self.core.call(|host| host.unwatch(key.as_u64()));
+        }
+        drop(io);
+    }
+
+    fn waker(&self) -> Waker {
+        self.core.waker()
+    }
+
+    fn short_read_drains(&self) -> bool {
+        self.core.call(|host| host.is_level_triggered())
+    }
+}
+
+impl Drop for CallbackDispatcher {
+    fn drop(&mut self) {
+        for (key, ()) in self.keys.iter() {
+            self.core.call(|host| host.unwatch(key.as_u64()));
+        }
+        self.core.close();
+    }
+}

@@ -18,13 +18,13 @@ struct Seen {
 }
 
 /// Runs the loop until it takes a turn.
-pub struct Rounds {
+pub(crate) struct Rounds {
     dispatcher: CalloopDispatcher<'static, Seen>,
     event_loop: EventLoop<'static, Seen>,
 }
 
 impl Rounds {
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let event_loop = EventLoop::try_new()?;
         let dispatcher = CalloopDispatcher::new(event_loop.handle(), |seen: &mut Seen, ready| {
             seen.ready.extend(ready);
