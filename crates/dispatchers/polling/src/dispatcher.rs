@@ -1,0 +1,132 @@
+//! The dispatcher itself.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+use polling::{Event, Events, PollMode, Poller};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+
+use crate::sleep;
+use crate::watched::Watched;
+
+/// A [`Dispatcher`] on a [`Poller`]: see the [crate's page](crate).
+#[derive(Debug)]
+pub struct PollingDispatcher {
+    poller: Arc<Poller>,
+    events: Events,
+    watched: KeyTable<Watched>,
+    mode: PollMode,
+    /// Reported and not watched since, where the poller forgets what it has reported.
+    disarmed: Vec<Key>,
+    waker: Waker,
+}
+
+struct Bell(Arc<Poller>);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Err(error) = self.0.notify() {
+            log::error!(target: "websocket::dispatcher", "a wake was lost: {error}");
+        }
+    }
+}
+
+impl PollingDispatcher {
+    /// The first key for sources of your own; `usize::MAX` belongs to the poller.
+    pub const OWN_KEYS: usize = 1 << (usize::BITS - 1);
+
+    /// Opens a poller.
+    ///
+    /// # Errors
+    /// When the system has no descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let poller = Arc::new(Poller::new()?);
+        // Levels need no second read to learn that a stream has run dry. Where there are none, one-shot and watched anew is the same.
+        let mode = if poller.supports_level() { PollMode::Level } else { PollMode::Oneshot };
+        let waker = Waker::from(Arc::new(Bell(poller.clone())));
+        Ok(Self {
+            poller,
+            events: Events::new(),
+            watched: KeyTable::new(),
+            mode,
+            disarmed: Vec::new(),
+            waker,
+        })
+    }
+
+    /// The poller, to watch sources of your own with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on.
+    pub const fn poller(&self) -> &Arc<Poller> {
+        &self.poller
+    }
+
+    /// What the last wait saw of sources of your own.
+    pub fn own_events(&self) -> impl Iterator<Item = Event> + '_ {
+        self.events.iter().filter(|event| event.key >= Self::OWN_KEYS)
+    }
+}
+
+fn event(key: Key, interest: Interest) -> Event {
+    Event::new(key.slot(), interest.is_read(), interest.is_write())
+}
+
+impl Dispatcher for PollingDispatcher {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.watched.vacant(key)?;
+        if key.slot() >= Self::OWN_KEYS {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("{key:?} is among the keys of the host"),
+            ));
+        }
+        let watched = Watched::new(&self.poller, io, event(key, interest), self.mode)?;
+        self.watched.insert(key, watched)
+    }
+
+    fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
+        self.watched.get_mut(key)?.modify(event(key, interest), self.mode)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        self.watched.remove(key);
+        drop(io);
+    }
+
+    fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    // What is left of a stream is reported by each wait until it is read.
+    fn short_read_drains(&self) -> bool {
+        true
+    }
+}
+
+impl Wait for PollingDispatcher {
+    fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        for key in self.disarmed.drain(..) {
+            if let Ok(watched) = self.watched.get_mut(key) {
+                watched.rearm(self.mode)?;
+            }
+        }
+        self.events.clear();
+        sleep::wait(&self.poller, &mut self.events, deadline)?;
+        for event in self.events.iter() {
+            // An event for a slot that is used again is at worst spurious; one for an empty slot, or of a source of the host, names no key.
+            let Some(key) = self.watched.key_in(event.key) else { continue };
+            let broken = event.is_interrupt() || event.is_err() == Some(true);
+            ready.push(
+                Ready::new(key, event.readable || broken, event.writable || broken).with_read_closed(broken),
+            );
+            if self.mode == PollMode::Oneshot {
+                self.disarmed.push(key);
+            }
+        }
+        Ok(())
+    }
+}

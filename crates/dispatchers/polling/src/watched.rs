@@ -1,0 +1,56 @@
+//! What keeps the promise that the poller asks for: a source is deleted before it is closed.
+
+use std::io;
+#[cfg(unix)]
+use std::os::fd::OwnedFd as Source;
+#[cfg(windows)]
+use std::os::windows::io::OwnedSocket as Source;
+use std::sync::Arc;
+
+use polling::{Event, PollMode, Poller};
+use websocket_dispatcher::Io;
+
+/// One stream in the poller, under a descriptor of its own: that of the stream may be closed at any time.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    poller: Arc<Poller>,
+    source: Source,
+    event: Event,
+}
+
+impl Watched {
+    pub(crate) fn new(poller: &Arc<Poller>, io: &Io, event: Event, mode: PollMode) -> io::Result<Self> {
+        #[cfg(unix)]
+        let source = io.fd();
+        #[cfg(windows)]
+        let source = io.socket();
+        let source = source.ok_or_else(unwatchable)?.try_clone_to_owned()?;
+        // SAFETY: the source is owned here and cannot be taken out; `drop` deletes it from the same poller before it is closed.
+        unsafe { poller.add_with_mode(&source, event, mode)? };
+        Ok(Self { poller: poller.clone(), source, event })
+    }
+
+    pub(crate) fn modify(&mut self, event: Event, mode: PollMode) -> io::Result<()> {
+        self.event = event;
+        self.rearm(mode)
+    }
+
+    pub(crate) fn rearm(&self, mode: PollMode) -> io::Result<()> {
+        self.poller.modify_with_mode(&self.source, self.event, mode)
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Err(error) = self.poller.delete(&self.source) {
+            log::debug!(target: "websocket::dispatcher", "a stream left the poller with an error: {error}");
+        }
+    }
+}
+
+fn unwatchable() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this stream has no descriptor or socket that a poller could watch; run it on a dispatcher that knows its type",
+    )
+}
