@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use libuv::{HandleTrait as _, Loop, RunMode, TimerHandle};
 use websocket_app::dispatcher::{Dispatcher as _, Interest, Io, Key};
-use websocket_app::{PanicPolicy, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{Next, PanicPolicy, Reactor, RunOptions, WebSocketApp};
 use websocket_dispatcher_libuv::{LibuvDispatcher, Turns};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
@@ -106,6 +106,34 @@ fn the_hosts_timers_go_on_while_apps_are_busy() {
     timer.start(1, 1, tick).unwrap();
     world.run_to_the_end();
     assert!(messages.get() > 0);
+}
+
+#[test]
+fn rounds_follow_without_sleep_while_there_is_more_to_do_and_leave_room_for_timers() {
+    let mut uv = Loop::new().unwrap();
+    let (_dispatcher, turns) = LibuvDispatcher::new(&uv).unwrap();
+    let (timer, ticked) = (uv.timer().unwrap(), Rc::new(Cell::new(false)));
+    let mut rounds = 0;
+    turns.start({
+        let (mut timer, ticked, mut uv) = (timer, ticked.clone(), uv.clone());
+        move |_| {
+            rounds += 1;
+            // Nothing else could end a sleep.
+            if rounds == 1000 {
+                let ticked = ticked.clone();
+                timer.start(1, 0, move |_: TimerHandle| ticked.set(true)).unwrap();
+            }
+            if ticked.get() {
+                timer.close(());
+                uv.stop();
+            }
+            Next::new(None, !ticked.get())
+        }
+    });
+    uv.run(RunMode::Default).unwrap();
+    assert!(ticked.get());
+    drop(turns);
+    let_go(uv);
 }
 
 #[test]
