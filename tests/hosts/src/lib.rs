@@ -1,6 +1,26 @@
 //! Every event loop that the project has a dispatcher for, behind one interface.
 #![forbid(unsafe_code)]
 
+#[cfg(unix)]
+mod guests;
+
+// A host that owns the thread is blocked in as it is in the tests of its own crate.
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/async-io/tests/support/mod.rs"]
+mod async_io_blocking;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/callback/tests/rounds/mod.rs"]
+mod callback_rounds;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/calloop/tests/rounds/mod.rs"]
+mod calloop_rounds;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/callback/examples/callback/mini_loop.rs"]
+mod mini_loop;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/tokio/tests/support/mod.rs"]
+mod tokio_blocking;
+
 use std::error::Error;
 use std::io;
 
@@ -19,12 +39,39 @@ pub struct Host {
 /// What puts the apps on a host's reactor.
 pub type Setup<'a> = &'a mut dyn FnMut(&mut Apps) -> Result<(), Box<dyn Error>>;
 
+/// A host that may be blocked in anyway.
+macro_rules! blocking {
+    ($name:literal, $new:expr) => {
+        Host { name: $name, dispatcher: || Ok(Box::new($new)), run: |setup| run($new, setup) }
+    };
+}
+
+/// A host that owns the thread: how its tests block in it, and how its users run it.
+#[cfg(unix)]
+macro_rules! guest {
+    ($name:literal, $blocking:expr, $run:expr) => {
+        Host { name: $name, dispatcher: || Ok(Box::new($blocking)), run: $run }
+    };
+}
+
 /// The hosts of this build, mio first.
-pub const HOSTS: &[Host] = &[Host {
-    name: "mio",
-    dispatcher: || Ok(Box::new(MioDispatcher::new()?)),
-    run: |setup| run(MioDispatcher::new()?, setup),
-}];
+pub const HOSTS: &[Host] = &[
+    blocking!("mio", MioDispatcher::new()?),
+    #[cfg(unix)]
+    guest!("tokio", tokio_blocking::Blocking::on_one_thread(), |setup| {
+        guests::tokio(tokio::runtime::Builder::new_current_thread(), setup)
+    }),
+    #[cfg(unix)]
+    guest!("tokio-threads", tokio_blocking::Blocking::on_two_threads(), |setup| {
+        guests::tokio(tokio::runtime::Builder::new_multi_thread(), setup)
+    }),
+    #[cfg(unix)]
+    guest!("async-io", async_io_blocking::Blocking::default(), guests::async_io),
+    #[cfg(unix)]
+    guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
+    #[cfg(unix)]
+    guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
+];
 
 /// Hosts are told apart by their names.
 impl PartialEq for Host {
