@@ -126,11 +126,11 @@ impl Core {
     }
 
     fn finish(&self, next: Next) {
-        // What the host noted during the turn may never come again, and the bell may have rung in a round inside it.
-        let again = next.again || self.is_due();
-        self.arm(if again { Some(Instant::now()) } else { next.deadline });
-        if !again && self.is_due() {
-            self.arm(Some(Instant::now()));
+        let now = || Some(Instant::now());
+        self.arm(if next.again { now() } else { next.deadline });
+        // What the host has noted meanwhile may never come again, and a round inside the turn may have answered the bell.
+        if !next.again && self.is_due() {
+            self.arm(now());
         }
     }
 

@@ -1,5 +1,6 @@
 //! Apps in a loop over poll(2) that calls back.
 #![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 #[path = "../examples/callback/mini_loop.rs"]
 mod mini_loop;

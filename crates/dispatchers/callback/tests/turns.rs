@@ -1,4 +1,5 @@
 //! When turns are taken, told by a host that only writes down what it is asked for.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
 use std::io;

@@ -1,4 +1,5 @@
 //! Apps in a calloop loop, and what is special to it.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
