@@ -66,16 +66,16 @@ mod linux {
                 if next.again { Instant::now() } else { next.deadline.map_or(due, |next| next.min(due)) };
             reactor.dispatcher().wait(Some(deadline), &mut ready)?;
         }
-        println!("the loop beat {beats} times");
+        println!("the loop has run to its end");
         Ok(())
     }
 
     fn beat(reactor: &mut Reactor<IoUringDispatcher>, apps: &[AppId], number: usize) -> Result<(), BoxError> {
-        println!("beat {number}");
         if number > BEATS {
             reactor.apps().stop_within(Duration::from_secs(1));
             return Ok(());
         }
+        println!("beat {number}");
         let text = format!("beat {number}");
         for id in apps {
             let sent = reactor.apps().with(*id, |app| app.is_open().then(|| app.send_text(&text)));

@@ -37,8 +37,8 @@ struct Watched {
 struct Taken {
     /// A stream was seen, or a wake.
     news: bool,
-    /// Nothing but the ends of requests.
-    chores: bool,
+    /// The end of a request, if nothing else.
+    anything: bool,
 }
 
 impl IoUringDispatcher {
@@ -98,7 +98,7 @@ impl IoUringDispatcher {
                 self.bell_is_asked = report.more;
                 continue;
             }
-            taken.chores = true;
+            taken.anything = true;
             // A report for a request that is not its stream's any more comes late.
             let Some(key) = self.watched.key_in(request::slot(report.data)) else { continue };
             let Ok(watched) = self.watched.get_mut(key) else { continue };
@@ -127,6 +127,9 @@ impl IoUringDispatcher {
 
     /// Has the kernel end what is obsolete, so that it lets go of the sockets.
     fn let_go(&mut self) -> io::Result<()> {
+        if self.obsolete.is_empty() {
+            return Ok(());
+        }
         self.ask()?;
         self.ring.submit()
     }
@@ -157,11 +160,9 @@ impl Dispatcher for IoUringDispatcher {
     fn deregister(&mut self, key: Key, io: Io) {
         if let Some(Watched { fd, request, .. }) = self.watched.remove(key) {
             drop(fd);
-            if let Some(request) = request {
-                self.obsolete.push(request);
-                if let Err(error) = self.let_go() {
-                    log::debug!(target: "websocket::dispatcher", "{key:?} left the ring with an error: {error}");
-                }
+            self.obsolete.extend(request);
+            if let Err(error) = self.let_go() {
+                log::debug!(target: "websocket::dispatcher", "{key:?} left the ring with an error: {error}");
             }
         }
         drop(io);
@@ -182,14 +183,20 @@ impl Wait for IoUringDispatcher {
         loop {
             self.ask()?;
             // What came while the reactor was at work costs no system call.
-            if self.ring.is_settled() && self.take(ready).news {
-                return Ok(());
+            if self.ring.is_settled() {
+                let taken = self.take(ready);
+                if taken.news {
+                    return Ok(());
+                }
+                if taken.anything {
+                    continue;
+                }
             }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             self.ring.enter(left)?;
             let taken = self.take(ready);
             // With nothing taken it was the deadline or a signal.
-            if taken.news || !taken.chores || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            if taken.news || !taken.anything || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return Ok(());
             }
         }

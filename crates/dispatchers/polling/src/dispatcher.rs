@@ -60,7 +60,8 @@ impl PollingDispatcher {
         })
     }
 
-    /// The poller, to watch sources of your own with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on.
+    /// The poller, to watch sources of your own with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on. Leave the waiting to the dispatcher:
+    /// whoever else waits on it takes away what the streams are waiting for.
     pub const fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }
