@@ -58,6 +58,12 @@ macro_rules! guest {
 pub const HOSTS: &[Host] = &[
     blocking!("mio", MioDispatcher::new()?),
     #[cfg(unix)]
+    blocking!("polling", websocket_dispatcher_polling::PollingDispatcher::new()?),
+    #[cfg(unix)]
+    blocking!("busy-poll", websocket_dispatcher_busy_poll::BusyPoll::new()?),
+    #[cfg(target_os = "linux")]
+    blocking!("io-uring", websocket_dispatcher_io_uring::IoUringDispatcher::new()?),
+    #[cfg(unix)]
     guest!("tokio", tokio_blocking::Blocking::on_one_thread(), |setup| {
         guests::tokio(tokio::runtime::Builder::new_current_thread(), setup)
     }),
