@@ -45,8 +45,8 @@ use tokio::task::{JoinError, JoinHandle};
 /// There the runtime's context is entered, so tokio's types work; the runtime's own threads look after sockets and timers. On a
 /// `current_thread` runtime that is the thread in `Runtime::block_on`: while nobody is in there, nothing happens here.
 ///
-/// A runtime that is dropped waits for the thread. So keep the [`Running`] where it is dropped by then, in a task or in the future
-/// that the program blocks on; what is told by [`std::mem::forget`] that it lives for ever, does.
+/// A runtime that is dropped waits for the thread. So keep the [`Running`] where it is dropped by then: in a task, or in the future
+/// that the program blocks on.
 ///
 /// # Panics
 /// Outside of a runtime. A panic of `make` or of its future ends that future only, and is the [`JoinError`] of the [`Running`].
