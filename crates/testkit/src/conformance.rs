@@ -28,6 +28,7 @@
     reason = "to panic is what a point does with a dispatcher that misses it"
 )]
 
+mod apps;
 mod changes;
 mod host;
 mod identity;
@@ -48,6 +49,7 @@ pub use self::host::{Far, Host, Sockets};
 /// The points, each a function that panics when a dispatcher misses it.
 /// [`conformance!`](crate::conformance) makes tests of them.
 pub mod points {
+    pub use super::apps::*;
     pub use super::changes::*;
     pub use super::identity::*;
     pub use super::readiness::*;
@@ -93,11 +95,12 @@ macro_rules! conformance {
     (host: $host:expr) => {
         $crate::__conformance_points! { streams: [$crate::__conformance_tests] $host }
     };
+    (sockets: $host:expr) => {
+        $crate::conformance!(host: $host);
+        $crate::__conformance_points! { sockets: [$crate::__conformance_tests] $host }
+    };
     ($dispatcher:expr) => {
-        $crate::conformance!(host: $crate::conformance::Sockets::new(|| $dispatcher));
-        $crate::__conformance_points! {
-            sockets: [$crate::__conformance_tests] $crate::conformance::Sockets::new(|| $dispatcher)
-        }
+        $crate::conformance!(sockets: $crate::conformance::Sockets::new(|| $dispatcher));
     };
 }
 
@@ -138,12 +141,20 @@ macro_rules! __conformance_points {
             a_fine_deadline_is_rounded_up
             a_distant_deadline_is_no_trouble
             the_clock_does_not_go_backwards
+            whole_apps_see_the_same_events_as_on_mio
+            an_idle_reactor_sleeps
+            changes_outside_of_turns_take_effect
+            dropping_the_reactor_leaves_nothing
+            stopping_leaves_nothing
+            a_panic_in_a_callback_leaves_nothing
+            removing_apps_in_mid_turn_leaves_nothing
         }
     };
     (sockets: [$($each:tt)*] $host:expr) => {
         $($each)*! { $host;
             a_wake_from_another_thread_ends_a_wait
             a_storm_of_wakes_loses_none
+            other_threads_reach_the_apps
             #[cfg(unix)] an_interrupted_wait_is_no_error
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key

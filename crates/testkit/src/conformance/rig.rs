@@ -9,7 +9,7 @@ use super::{Far, Host};
 
 /// How often an idle wait may return before its deadline. Once would do; a loop that rounds down or watches too much returns
 /// thousands of times.
-const MAX_IDLE_WAITS: usize = 20;
+pub(super) const MAX_IDLE_WAITS: usize = 20;
 
 /// One dispatcher under test.
 pub(super) struct Rig<'h, H: Host> {
@@ -27,6 +27,10 @@ pub(super) struct Line<F> {
 impl<'h, H: Host> Rig<'h, H> {
     pub(super) fn new(host: &'h mut H) -> Self {
         let dispatcher = host.dispatcher();
+        Self::on(host, dispatcher)
+    }
+
+    pub(super) fn on(host: &'h mut H, dispatcher: H::Dispatcher) -> Self {
         Self { host, dispatcher }
     }
 

@@ -27,19 +27,20 @@ impl Host for SimNet {
             self.advance(Self::PATIENCE / 1000);
         }
     }
+
+    fn registrations(&mut self, dispatcher: &SimDispatcher) -> Option<usize> {
+        Some(dispatcher.registrations())
+    }
 }
 
 impl Far for SimPeer {
-    fn write(&mut self, bytes: &[u8]) {
+    fn send(&mut self, bytes: &[u8]) -> usize {
         SimPeer::write(self, bytes);
+        bytes.len()
     }
 
-    fn drain(&mut self) {
-        self.read_available();
-    }
-
-    fn has_ended(&mut self) -> bool {
-        self.read_available();
+    fn receive(&mut self, bytes: &mut Vec<u8>) -> bool {
+        bytes.extend(self.read_available());
         self.ended().is_some()
     }
 

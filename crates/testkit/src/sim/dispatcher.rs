@@ -81,6 +81,11 @@ impl SimDispatcher {
         Self { net, keys: KeyTable::new(), woken: Arc::default(), instant: (Duration::ZERO, 0) }
     }
 
+    /// How many streams are registered.
+    pub fn registrations(&self) -> usize {
+        self.keys.iter().count()
+    }
+
     fn watched(&self, io: &mut Io, interest: Interest) -> io::Result<Watched> {
         let Some(stream) = io.downcast_mut::<SimStream>() else {
             return Err(io::Error::new(

@@ -1,0 +1,135 @@
+//! An app that writes down what happens to it.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use websocket_app::{CallbackResult, Closed, Context, Error, Handler, Message, Open};
+
+/// The events of all apps of a stage, in their order.
+#[derive(Clone, Default)]
+pub(super) struct Log(Rc<RefCell<Vec<(&'static str, String)>>>);
+
+impl Log {
+    pub(super) fn note(&self, app: &'static str, event: impl Into<String>) {
+        self.0.borrow_mut().push((app, event.into()));
+    }
+
+    /// The events of one app.
+    pub(super) fn of(&self, app: &str) -> Vec<String> {
+        self.0.borrow().iter().filter(|(of, _)| *of == app).map(|(_, event)| event.clone()).collect()
+    }
+
+    pub(super) fn has(&self, app: &str, event: &str) -> bool {
+        self.count(app, event) > 0
+    }
+
+    /// How many events of one app begin like that.
+    pub(super) fn count(&self, app: &str, event: &str) -> usize {
+        self.0.borrow().iter().filter(|(of, what)| *of == app && what.starts_with(event)).count()
+    }
+
+    /// Whether the one event came before the last event of the other app.
+    pub(super) fn is_before_the_end_of(&self, app: &str, event: &str, other: &str) -> bool {
+        let log = self.0.borrow();
+        let at = log.iter().position(|(of, what)| *of == app && what == event);
+        at.is_some() && at < log.iter().rposition(|(of, _)| *of == other)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.0.borrow().iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+/// What an app does about an event, after it was written down.
+pub(super) type React = Box<dyn FnMut(&mut Context<'_>, &str)>;
+
+pub(super) struct Actor {
+    pub(super) name: &'static str,
+    pub(super) log: Log,
+    pub(super) react: React,
+}
+
+impl Actor {
+    fn event(&mut self, app: &mut Context<'_>, event: &str) -> CallbackResult {
+        self.log.note(self.name, event);
+        // What every server can ask of every app.
+        if event == "text bye" {
+            app.close();
+        }
+        (self.react)(app, event);
+        Ok(())
+    }
+}
+
+impl Handler for Actor {
+    fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
+        let event = format!("open {}", open.attempts.started);
+        self.event(app, &event)
+    }
+
+    fn on_reconnect(&mut self, app: &mut Context<'_>, _: &Open<'_>) -> CallbackResult {
+        self.event(app, "reconnect")
+    }
+
+    fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+        let event = match message.as_text() {
+            Some(text) => format!("text {text}"),
+            None => format!("binary {} {:08x}", message.len(), checksum(message.as_bytes())),
+        };
+        self.event(app, &event)
+    }
+
+    fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
+        let event = format!("ping {}", payload.escape_ascii());
+        self.event(app, &event)
+    }
+
+    fn on_pong(&mut self, app: &mut Context<'_>, _: &[u8], rtt: Option<Duration>) -> CallbackResult {
+        let event = if rtt.is_some() { "pong" } else { "pong unasked" };
+        self.event(app, event)
+    }
+
+    fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        self.event(app, "drained")
+    }
+
+    fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
+        let event = match error {
+            // Systems have several words for it.
+            Error::Io(error) if is_reset(error) => "error reset".to_owned(),
+            error => format!("error {error}"),
+        };
+        self.event(app, &event)
+    }
+
+    fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
+        let Closed { code, by, clean, retry_in, .. } = closed;
+        let event = format!(
+            "closed {:?} by {by:?}, clean: {clean}, again: {}",
+            code.map(u16::from),
+            retry_in.is_some()
+        );
+        self.event(app, &event)
+    }
+}
+
+fn is_reset(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe
+    )
+}
+
+/// Tells payloads apart, and their order.
+fn checksum(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(1, |sum: u32, byte| sum.rotate_left(5) ^ u32::from(*byte).wrapping_add(sum))
+}
