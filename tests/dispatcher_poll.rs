@@ -1,4 +1,4 @@
-//! A dispatcher that knows nothing but the public seam keeps the contract: a plain poll(2) loop.
+//! The dispatcher of the guide, a plain poll(2) loop that knows nothing but the public seam, keeps the contract.
 #![cfg(unix)]
 
 use std::io::{self, Read as _, Write as _};
@@ -13,15 +13,10 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
 
 struct PollDispatcher {
-    watched: KeyTable<Watched>,
+    /// The stream's own descriptor is lent for one call only: this is another for the same socket.
+    watched: KeyTable<(OwnedFd, PollFlags)>,
     bell: UnixStream,
-    waker: Arc<Bell>,
-}
-
-struct Watched {
-    /// A descriptor of its own for the same socket: that of the stream is lent for one call only.
-    fd: OwnedFd,
-    interest: Interest,
+    waker: Waker,
 }
 
 struct Bell(UnixStream);
@@ -38,15 +33,14 @@ impl PollDispatcher {
         let (bell, ringer) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ringer.set_nonblocking(true)?;
-        Ok(Self { watched: KeyTable::new(), bell, waker: Arc::new(Bell(ringer)) })
+        Ok(Self { watched: KeyTable::new(), bell, waker: Arc::new(Bell(ringer)).into() })
     }
 }
 
 fn flags(interest: Interest) -> PollFlags {
-    let mut flags = PollFlags::empty();
-    flags.set(PollFlags::POLLIN, interest.is_read());
-    flags.set(PollFlags::POLLOUT, interest.is_write());
-    flags
+    let read = if interest.is_read() { PollFlags::POLLIN } else { PollFlags::empty() };
+    let write = if interest.is_write() { PollFlags::POLLOUT } else { PollFlags::empty() };
+    read | write
 }
 
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
@@ -59,14 +53,12 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
 impl Dispatcher for PollDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.watched.vacant(key)?;
-        let Some(fd) = io.fd() else {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "poll(2) watches descriptors only"));
-        };
-        self.watched.insert(key, Watched { fd: fd.try_clone_to_owned()?, interest })
+        let fd = io.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
+        self.watched.insert(key, (fd, flags(interest)))
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
-        self.watched.get_mut(key)?.interest = interest;
+        self.watched.get_mut(key)?.1 = flags(interest);
         Ok(())
     }
 
@@ -76,37 +68,37 @@ impl Dispatcher for PollDispatcher {
     }
 
     fn waker(&self) -> Waker {
-        self.waker.clone().into()
-    }
-
-    fn short_read_drains(&self) -> bool {
-        true
+        self.waker.clone()
     }
 }
 
 impl Wait for PollDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let watched = self.watched.iter().map(|(_, it)| PollFd::new(it.fd.as_fd(), flags(it.interest)));
         let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
-        let mut fds: Vec<_> = watched.chain([bell]).collect();
-        match poll(&mut fds, timeout(deadline)) {
-            Ok(_) => {}
-            Err(Errno::EINTR) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        }
-        let seen: Vec<PollFlags> = fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
-        for ((key, _), seen) in self.watched.iter().zip(&seen) {
-            let broken = seen.intersects(PollFlags::POLLERR | PollFlags::POLLHUP);
-            let (readable, writable) = (seen.contains(PollFlags::POLLIN), seen.contains(PollFlags::POLLOUT));
-            if readable || writable || broken {
-                ready.push(Ready::new(key, readable || broken, writable || broken).with_read_closed(broken));
+        let watched = self.watched.iter().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
+        let mut fds: Vec<_> = [bell].into_iter().chain(watched).collect();
+        let polled = poll(&mut fds, timeout(deadline));
+        polled.or_else(|error| if error == Errno::EINTR { Ok(0) } else { Err(error) })?;
+        for ((key, _), fd) in self.watched.iter().zip(&fds[1..]) {
+            let seen = fd.revents().unwrap_or(PollFlags::empty());
+            if !seen.is_empty() {
+                let broken = PollFlags::POLLERR | PollFlags::POLLHUP;
+                let (readable, writable) = (PollFlags::POLLIN | broken, PollFlags::POLLOUT | broken);
+                ready.push(Ready::new(key, seen.intersects(readable), seen.intersects(writable)));
             }
         }
-        if seen.last().is_some_and(|bell| !bell.is_empty()) {
-            while self.bell.read(&mut [0; 64]).is_ok_and(|read| read == 64) {}
-        }
+        while (&self.bell).read(&mut [0; 64]).is_ok_and(|read| read == 64) {}
         Ok(())
     }
 }
 
 websocket_testkit::conformance!(PollDispatcher::new().unwrap());
+
+#[test]
+fn the_guide_shows_this_dispatcher() {
+    let guide = include_str!("../docs/src/event-loops.md");
+    let (_, code) = include_str!("dispatcher_poll.rs").split_once("#![cfg(unix)]\n\n").unwrap();
+    let (code, _) = code.split_once("\nwebsocket_testkit::").unwrap();
+    assert!(guide.contains(code));
+    assert!(code.lines().filter(|line| !line.is_empty()).count() < 80);
+}

@@ -90,6 +90,12 @@ impl<D: Wait, F: Fn() -> D> Sockets<D, F> {
     }
 
     /// Has the suite see, by `count`, that no registration is left behind: see [`Host::registrations`].
+    ///
+    /// ```
+    /// use websocket_testkit::conformance::Sockets;
+    ///
+    /// websocket_testkit::conformance!(sockets: Sockets::new(MyDispatcher::new).counting(MyDispatcher::registrations));
+    /// ```
     #[must_use]
     pub fn counting(mut self, count: fn(&D) -> usize) -> Self {
         self.count = Some(count);
