@@ -63,7 +63,7 @@ pub fn dropping_the_reactor_leaves_nothing<H: Host>(host: &mut H) {
     let mut stage = Stage::new(host);
     crowd(&mut stage);
     hear_all(&mut stage);
-    stage.is_dropped();
+    stage.drop_with_its_dispatcher();
 }
 
 /// A stop ends all apps in one turn, a stop with a deadline at that at the latest; then the same reactor serves others.

@@ -232,7 +232,7 @@ impl<'h, H: Host> Stage<'h, H> {
     }
 
     /// The reactor is dropped together with its dispatcher: all streams must end by that alone.
-    pub(super) fn is_dropped(mut self) {
+    pub(super) fn drop_with_its_dispatcher(mut self) {
         self.reactor = None;
         let Self { host, dispatcher, mut servers, .. } = self;
         drop(dispatcher);

@@ -212,11 +212,12 @@ impl Dispatcher for Broken {
             && self.interests.get_mut(key).is_ok_and(|interest| interest.is_write());
         let is_stale = self.interests.remove(key).is_none();
         self.entries -= usize::from(!is_stale && self.fault != Fault::KeepsEntriesOfTheDead);
-        if is_stale && self.fault == Fault::DeregistersWhoeverHasTheSlot {
-            if let Some(live) = self.interests.key_in(key.slot()) {
-                self.interests.remove(live);
-                self.forget(live);
-            }
+        if is_stale
+            && self.fault == Fault::DeregistersWhoeverHasTheSlot
+            && let Some(live) = self.interests.key_in(key.slot())
+        {
+            self.interests.remove(live);
+            self.forget(live);
         }
         match self.fault {
             Fault::NeverCloses => self.leaked.push(io),
@@ -263,7 +264,7 @@ impl Wait for Broken {
         }
         self.late.clear();
         self.looks = if deadline.is_some_and(|at| at <= Instant::now()) { self.looks + 1 } else { 0 };
-        if self.fault == Fault::StarvesWhileBusy && self.looks % 64 != 0 {
+        if self.fault == Fault::StarvesWhileBusy && !self.looks.is_multiple_of(64) {
             return Ok(());
         }
         self.bell.watching.store(self.entries > 0, Ordering::Release);
