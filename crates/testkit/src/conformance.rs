@@ -58,7 +58,7 @@ use std::thread;
 pub use self::host::{Far, Host, Sockets};
 
 /// The points, each a function that panics when a dispatcher misses it.
-/// [`conformance!`](crate::conformance) makes tests of them.
+/// [`conformance!`](crate::conformance!) makes tests of them.
 pub mod points {
     pub use super::apps::*;
     pub use super::changes::*;

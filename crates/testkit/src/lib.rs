@@ -4,7 +4,7 @@
 //!   [`ScriptedServer`](server::ScriptedServer) does to each client exactly what the test says, legal or not;
 //!   [`echo_on`](server::echo_on) serves any stream.
 //! - [`sim`]: a simulated network in virtual time, where everything that goes wrong is decided by a seed.
-//! - [`conformance`]: the contract of dispatchers as tests; one line in a test file runs it on another loop.
+//! - [`mod@conformance`]: the contract of dispatchers as tests; one line in a test file runs it on another loop.
 //! - [`frame`] and [`handshake`]: the server's side of the protocol as bytes, free to break any rule.
 #![forbid(unsafe_code)]
 
