@@ -116,7 +116,7 @@ impl<'h, H: Host> Stage<'h, H> {
         self.reactor().apps().add(app, options).expect("an app that can be run")
     }
 
-    /// Adds an app with one connection that does nothing of its own, and lets it open. Returns its name and the number of its server.
+    /// Adds an app with one connection that does nothing of its own, and lets it open. Returns the app and the number of its server.
     pub(super) fn open(&mut self, name: &'static str) -> (AppId, usize) {
         self.open_with(name, |_, _| ())
     }
