@@ -29,3 +29,8 @@ fn unix_streams_are_watched() {
 fn a_reused_descriptor_reports_under_its_own_key() {
     check(|| Sockets::new(Blocking::default), points::a_reused_descriptor_reports_under_its_own_key);
 }
+
+#[test]
+fn other_threads_reach_the_apps() {
+    check(|| Sockets::new(Blocking::default), points::other_threads_reach_the_apps);
+}

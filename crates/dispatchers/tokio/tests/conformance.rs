@@ -37,4 +37,9 @@ mod multi_thread {
             points::a_reused_descriptor_reports_under_its_own_key,
         );
     }
+
+    #[test]
+    fn other_threads_reach_the_apps() {
+        check(|| Sockets::new(Blocking::on_two_threads), points::other_threads_reach_the_apps);
+    }
 }
