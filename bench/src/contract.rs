@@ -236,6 +236,27 @@ pub fn unknown(kind: &str, name: &str, known: &[&str]) -> String {
     format!("unknown {kind} '{name}'; known are: {}", known.join(", "))
 }
 
+/// The error for the first of `names` that is on no list.
+///
+/// # Errors
+/// There is one.
+pub fn refuse_unknown(kind: &str, names: &[String], known: &[&str]) -> Result<()> {
+    match names.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(unknown(kind, name, known).into()),
+        None => Ok(()),
+    }
+}
+
+/// The names in a value of the form `A,B`.
+///
+/// # Errors
+/// It is no text.
+pub fn list(value: OsString) -> Result<Vec<String>> {
+    use lexopt::ValueExt as _;
+
+    Ok(value.string()?.split(',').map(|name| name.trim().to_owned()).collect())
+}
+
 fn names() -> Vec<&'static str> {
     Workload::ALL.map(Workload::name).to_vec()
 }

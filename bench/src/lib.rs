@@ -9,8 +9,14 @@
 pub mod contract;
 pub mod frame;
 pub mod histogram;
+pub mod launch;
 pub mod measure;
+pub mod neighbours;
+pub mod progress;
+pub mod sizing;
+pub mod stats;
 pub mod system;
+pub mod table;
 pub mod tls;
 pub mod upgrade;
 

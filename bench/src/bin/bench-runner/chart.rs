@@ -3,10 +3,10 @@
 use std::fmt::Write;
 
 use websocket_bench::contract::Workload;
+use websocket_bench::table::figure;
 
 use crate::clients::Role;
 use crate::results::Row;
-use crate::table::figure;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 230.0;

@@ -1,119 +1,28 @@
-//! Starts the load server and the clients, each run with a server of its own.
+//! Runs the clients, each run with a server of its own.
 
-use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
-use std::{env, fs, thread};
 
 use websocket_bench::Result;
 use websocket_bench::contract::{Report, Task, Workload};
-use websocket_bench::system::Cores;
+use websocket_bench::launch::Programs;
 
 use crate::cells::Cell;
 use crate::clients::Client;
 
-/// No run comes near this; a client that hangs must not hang the benchmark.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// In `idle`: connections opened before the measured ones, so that they bear what is paid only once.
 const IDLE_WARM_UP: u64 = 64;
 
-pub(crate) struct Launcher {
-    cores: Option<Cores>,
-    /// Where the programs of this package are.
-    directory: PathBuf,
-}
-
-impl Launcher {
-    pub(crate) fn new(cores: Option<Cores>) -> Result<Self> {
-        let runner = std::env::current_exe()?;
-        let directory = runner.parent().unwrap_or(Path::new(".")).to_owned();
-        Ok(Self { cores, directory })
-    }
-
-    /// One run of one client.
-    pub(crate) fn run(&self, client: &Client, cell: &Cell, messages: u64) -> Result<Report> {
-        let server = self.start_server(cell.workload.is_tls())?;
-        let task = Task { root: server.root.clone(), ..task(cell, server.addr, messages) };
-        let report = self.run_client(client, &task).and_then(|report| {
+/// One run of one client.
+pub(crate) fn run(programs: &Programs, client: &Client, cell: &Cell, messages: u64) -> Result<Report> {
+    let server = programs.start_server(cell.workload.is_tls())?;
+    let task = Task { root: server.root.clone(), ..task(cell, server.addr, messages) };
+    let report =
+        programs.run_client(programs.command(&client.program()).args(task.arguments())).and_then(|report| {
             check(&task, &report)?;
             Ok(report)
         });
-        report.map_err(|error| {
-            format!("{} in {} {}: {error}", client.name, cell.workload.name(), cell.name).into()
-        })
-    }
-
-    fn start_server(&self, tls: bool) -> Result<Server> {
-        let mut command = self.command("bench-server");
-        let root = tls.then(|| env::temp_dir().join(format!("websocket-bench-{}.pem", process::id())));
-        if let Some(root) = &root {
-            command.arg("--root").arg(root);
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = match &self.cores {
-            Some(cores) => cores.on_server(|| command.spawn())??,
-            None => command.spawn()?,
-        };
-        let stdout = child.stdout.take().ok_or("the server has no output")?;
-        let mut server = Server { child, root, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        server.addr.set_port(line.trim().parse().map_err(|_| "the server did not tell its port")?);
-        Ok(server)
-    }
-
-    fn run_client(&self, client: &Client, task: &Task) -> Result<Report> {
-        let mut command = self.command(&client.program());
-        command.args(task.arguments()).stdin(Stdio::null()).stdout(Stdio::piped());
-        let spawned = match &self.cores {
-            Some(cores) => cores.on_client(|| command.spawn())?,
-            None => command.spawn(),
-        };
-        let mut child = spawned.map_err(|error| format!("cannot start {}: {error}", client.program()))?;
-        let stdout = child.stdout.take().ok_or("the client has no output")?;
-        let (sender, receiver) = mpsc::channel();
-        thread::spawn(move || sender.send(io::read_to_string(stdout)));
-        let Ok(output) = receiver.recv_timeout(PATIENCE) else {
-            child.kill()?;
-            child.wait()?;
-            return Err(format!("no end after {} s", PATIENCE.as_secs()).into());
-        };
-        let status = child.wait()?;
-        if !status.success() {
-            return Err(status.to_string().into());
-        }
-        let output = output?;
-        serde_json::from_str(output.trim())
-            .map_err(|error| format!("'{}' is no report: {error}", output.trim()).into())
-    }
-
-    /// A program of this package, or else one on the search path.
-    fn command(&self, program: &str) -> Command {
-        let ours = self.directory.join(program);
-        Command::new(if ours.is_file() { ours } else { program.into() })
-    }
-}
-
-/// A server ends when its standard input does.
-struct Server {
-    child: Child,
-    /// The file with its certificate.
-    root: Option<PathBuf>,
-    addr: SocketAddr,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _status = self.child.wait();
-        if let Some(root) = &self.root {
-            let _left_behind = fs::remove_file(root);
-        }
-    }
+    report
+        .map_err(|error| format!("{} in {} {}: {error}", client.name, cell.workload.name(), cell.name).into())
 }
 
 fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {

@@ -6,12 +6,8 @@ mod cells;
 mod chart;
 mod clients;
 mod launch;
-mod neighbours;
 mod options;
-mod progress;
 mod results;
-mod sizing;
-mod stats;
 mod table;
 
 use std::fs;
@@ -20,18 +16,16 @@ use std::process::ExitCode;
 
 use websocket_bench::Result;
 use websocket_bench::contract::{Report, Workload};
+use websocket_bench::launch::Programs;
+use websocket_bench::neighbours::{Neighbours, TOLERATED_SHARE};
+use websocket_bench::progress::Progress;
+use websocket_bench::sizing;
 use websocket_bench::system::Cores;
 
 use crate::cells::Cell;
 use crate::clients::Client;
-use crate::launch::Launcher;
-use crate::neighbours::Neighbours;
 use crate::options::{Options, Request};
-use crate::progress::Progress;
 use crate::results::{Results, Series, rows};
-
-/// Beyond this share of the machine's time for other processes, figures are doubtful.
-const TOLERATED_SHARE: f64 = 0.03;
 
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args_os().skip(1)) {
@@ -57,12 +51,12 @@ fn run(options: &Options) -> Result<()> {
         println!("note: server and client are not pinned to a core each; the figures are worth less");
     }
     let neighbours = Neighbours::watch()?;
-    let launcher = Launcher::new(cores)?;
+    let programs = Programs::new(cores)?;
     let mut results = Results::new(options, cores.is_some());
     for &workload in &options.workloads {
         let mut rows = Vec::new();
         for cell in options.cells(workload) {
-            rows.extend(run_cell(options, &launcher, cell)?);
+            rows.extend(run_cell(options, &programs, cell)?);
         }
         print!("{}", table::render(workload, &rows));
         results.rows.extend(rows);
@@ -78,20 +72,25 @@ fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs every client on one cell: first each alone to find out how many messages fill a run, then round by round.
-fn run_cell(options: &Options, launcher: &Launcher, cell: &Cell) -> Result<Vec<results::Row>> {
+fn run_cell(options: &Options, programs: &Programs, cell: &Cell) -> Result<Vec<results::Row>> {
     let clients: Vec<&Client> =
         options.clients.iter().copied().filter(|client| client.runs(cell.workload)).collect();
-    let mut progress = Progress::new(cell);
+    let mut progress = Progress::new(format!("{} {}", cell.workload.name(), cell.name));
     let mut sizes = Vec::with_capacity(clients.len());
     for client in &clients {
         progress.show(client.name, "sizing");
-        sizes.push(sizing::messages(cell, options.scale(), |messages| launcher.run(client, cell, messages))?);
+        sizes.push(match cell.workload.is_idle() {
+            true => 0,
+            false => sizing::messages(cell.connections, options.scale(), |messages| {
+                launch::run(programs, client, cell, messages)
+            })?,
+        });
     }
     let mut reports: Vec<Vec<Report>> = vec![Vec::new(); clients.len()];
     for round in 1..=options.rounds {
         for (index, client) in clients.iter().enumerate() {
             progress.show(client.name, &format!("round {round} of {}", options.rounds));
-            reports[index].push(launcher.run(client, cell, sizes[index])?);
+            reports[index].push(launch::run(programs, client, cell, sizes[index])?);
         }
     }
     progress.clear();

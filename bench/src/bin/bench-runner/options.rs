@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use websocket_bench::Result;
-use websocket_bench::contract::{Workload, unknown};
+use websocket_bench::contract::{Workload, list, refuse_unknown, unknown};
+use websocket_bench::sizing::Scale;
 
 use crate::cells::{Cell, cells};
 use crate::clients::{CLIENTS, Client};
-use crate::sizing::Scale;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -141,17 +141,6 @@ fn clients(names: Option<Vec<String>>) -> Result<Vec<&'static Client>> {
 
 fn cell_names_of(workloads: &[Workload], quick: bool) -> Vec<&'static str> {
     workloads.iter().flat_map(|&workload| cells(workload, quick)).map(|cell| cell.name).collect()
-}
-
-fn refuse_unknown(kind: &str, names: &[String], known: &[&str]) -> Result<()> {
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(name) => Err(unknown(kind, name, known).into()),
-        None => Ok(()),
-    }
-}
-
-fn list(value: OsString) -> Result<Vec<String>> {
-    Ok(value.string()?.split(',').map(|name| name.trim().to_owned()).collect())
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use websocket_bench::contract::Report;
+use websocket_bench::stats::{median, ratio, spread};
 
 use crate::cells::Cell;
 use crate::clients::{Client, FLOOR, RAW, Role};
 use crate::options::Options;
-use crate::stats::{median, ratio, spread};
 
 /// The contents of the JSON file.
 #[derive(Debug, Serialize)]

@@ -1,6 +1,7 @@
 //! The results on the screen.
 
 use websocket_bench::contract::Workload;
+use websocket_bench::table::{aligned, factor, figure};
 
 use crate::results::Row;
 
@@ -62,40 +63,7 @@ fn grid(cell: &'static str, columns: &[Column], rows: &[Row]) -> String {
         let fields = columns.iter().map(|(_, field)| field(row).unwrap_or_else(|| "-".to_owned()));
         lines.push(std::iter::once(label.to_owned()).chain(fields).collect());
     }
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..=columns.len()).map(width).collect();
-    let text = |line: &Vec<String>| {
-        let fields = line.iter().zip(&widths).enumerate().map(|(column, (field, &width))| match column {
-            0 | 1 => format!("{field:<width$}"),
-            _ => format!("{field:>width$}"),
-        });
-        fields.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    };
-    lines.iter().map(text).collect::<Vec<_>>().join("\n")
-}
-
-/// A figure with three significant digits or more.
-pub(crate) fn figure(value: f64) -> String {
-    match value {
-        small if small < 9.95 => format!("{small:.2}"),
-        middling if middling < 99.5 => format!("{middling:.1}"),
-        large => grouped(large.round() as u64),
-    }
-}
-
-/// A factor; two digits after the point are all that rounds can tell.
-fn factor(value: f64) -> String {
-    if value < 99.5 { format!("{value:.2}") } else { grouped(value.round() as u64) }
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = {
-        let (head, tail) = digits.split_at((digits.len() - 1) % 3 + 1);
-        let tail = tail.as_bytes().chunks(3).filter_map(|group| std::str::from_utf8(group).ok());
-        std::iter::once(head).chain(tail).collect()
-    };
-    groups.join(" ")
+    aligned(&lines, 2)
 }
 
 #[cfg(test)]
@@ -144,11 +112,5 @@ payload  client  CPU ns/msg  spread  x floor  x raw    cheapest peer
         let counted = Row { allocations: Some(0.0), ..plain.clone() };
         assert!(!render(Workload::Receive, &[plain]).contains("allocs"));
         assert!(render(Workload::Receive, &[counted]).contains("allocs/msg"));
-    }
-
-    #[test]
-    fn figures_are_readable_at_every_size() {
-        let shown = [0.0, 4.4, 9.96, 99.4, 99.6, 1000.0, 132_427.0, 1_234_567.0].map(figure);
-        assert_eq!(shown, ["0.00", "4.40", "10.0", "99.4", "100", "1 000", "132 427", "1 234 567"]);
     }
 }

@@ -2,20 +2,21 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-use crate::cells::Cell;
-
-pub(crate) struct Progress {
+/// What one part of a benchmark is at.
+#[derive(Debug)]
+pub struct Progress {
     prefix: String,
     terminal: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(cell: &Cell) -> Self {
-        let prefix = format!("{} {}", cell.workload.name(), cell.name);
-        Self { prefix, terminal: stderr().is_terminal() }
+    /// The prefix begins each line.
+    pub fn new(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), terminal: stderr().is_terminal() }
     }
 
-    pub(crate) fn show(&mut self, client: &str, stage: &str) {
+    /// Tells who is at which stage.
+    pub fn show(&mut self, client: &str, stage: &str) {
         match self.terminal {
             true => eprint!("\r\x1b[K{}: {stage}, {client}", self.prefix),
             false => eprintln!("{}: {stage}, {client}", self.prefix),
@@ -23,7 +24,8 @@ impl Progress {
         let _ignored = stderr().flush();
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Takes the line away.
+    pub fn clear(&mut self) {
         if self.terminal {
             eprint!("\r\x1b[K");
         }

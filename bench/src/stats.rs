@@ -1,7 +1,7 @@
 //! Medians, and ratios within a round.
 
 /// The median; `None` of nothing.
-pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
+pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
@@ -14,7 +14,7 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
 
 /// The median over the rounds of what `costs` are to `base` in the same round: noise that lasts longer than a round
 /// falls on both. `None` where a base is zero or there is no round.
-pub(crate) fn ratio(costs: &[f64], base: &[f64]) -> Option<f64> {
+pub fn ratio(costs: &[f64], base: &[f64]) -> Option<f64> {
     if base.contains(&0.0) {
         return None;
     }
@@ -22,7 +22,7 @@ pub(crate) fn ratio(costs: &[f64], base: &[f64]) -> Option<f64> {
 }
 
 /// The distance from the least to the greatest, relative to the median.
-pub(crate) fn spread(values: &[f64]) -> Option<f64> {
+pub fn spread(values: &[f64]) -> Option<f64> {
     let middle = median(values.iter().copied()).filter(|&middle| middle > 0.0)?;
     let least = values.iter().copied().min_by(f64::total_cmp)?;
     let greatest = values.iter().copied().max_by(f64::total_cmp)?;

@@ -3,23 +3,34 @@
 use std::fs;
 use std::time::Instant;
 
-use websocket_bench::Result;
-use websocket_bench::system::{children_cpu_ns, own_cpu_ns};
+use crate::Result;
+use crate::system::{children_cpu_ns, own_cpu_ns};
+
+/// Beyond this share of the machine's time for other processes, figures are doubtful.
+pub const TOLERATED_SHARE: f64 = 0.03;
 
 /// Measures from its start.
-pub(crate) struct Neighbours {
+#[derive(Debug)]
+pub struct Neighbours {
     wall: Instant,
     ours_ns: u64,
     machine: Machine,
 }
 
 impl Neighbours {
-    pub(crate) fn watch() -> Result<Self> {
+    /// Starts to watch.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn watch() -> Result<Self> {
         Ok(Self { wall: Instant::now(), ours_ns: ours_ns()?, machine: Machine::now()? })
     }
 
     /// The share of all cores' time since the start that others had, from 0 to 1.
-    pub(crate) fn share(&self) -> Result<f64> {
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn share(&self) -> Result<f64> {
         let now = Machine::now()?;
         let wall_ns = self.wall.elapsed().as_nanos() as f64 * now.cores as f64;
         let ours = (ours_ns()? - self.ours_ns) as f64 / wall_ns;

@@ -1,0 +1,121 @@
+//! Starts the load server and the programs that are measured.
+
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{env, fs, thread};
+
+use serde::de::DeserializeOwned;
+
+use crate::Result;
+use crate::system::Cores;
+
+/// No run comes near this; a program that hangs must not hang the benchmark.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The programs of this package, on the cores that are theirs.
+#[derive(Debug)]
+pub struct Programs {
+    cores: Option<Cores>,
+    directory: PathBuf,
+}
+
+impl Programs {
+    /// Those beside the program that runs; without `cores`, on whatever core they get.
+    ///
+    /// # Errors
+    /// The system does not tell where the program is.
+    pub fn new(cores: Option<Cores>) -> Result<Self> {
+        let runner = env::current_exe()?;
+        let directory = runner.parent().unwrap_or(Path::new(".")).to_owned();
+        Ok(Self { cores, directory })
+    }
+
+    /// A program of this package, or else one on the search path.
+    pub fn command(&self, program: &str) -> Command {
+        let ours = self.directory.join(program);
+        Command::new(if ours.is_file() { ours } else { program.into() })
+    }
+
+    /// Starts the load server; with TLS, behind a certificate of its own.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_server(&self, tls: bool) -> Result<Server> {
+        let mut command = self.command("bench-server");
+        let root = tls.then(|| env::temp_dir().join(format!("websocket-bench-{}.pem", process::id())));
+        if let Some(root) = &root {
+            command.arg("--root").arg(root);
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = match &self.cores {
+            Some(cores) => cores.on_server(|| command.spawn())??,
+            None => command.spawn()?,
+        };
+        let stdout = child.stdout.take().ok_or("the server has no output")?;
+        let mut server = Server { child, root, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        server.addr.set_port(line.trim().parse().map_err(|_| "the server did not tell its port")?);
+        Ok(server)
+    }
+
+    /// Starts a program on the client's core.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_client(&self, command: &mut Command) -> Result<Child> {
+        let spawned = match &self.cores {
+            Some(cores) => cores.on_client(|| command.spawn())?,
+            None => command.spawn(),
+        };
+        let program = command.get_program().to_string_lossy().into_owned();
+        spawned.map_err(|error| format!("cannot start {program}: {error}").into())
+    }
+
+    /// Runs a program on the client's core to its end, and reads the report that it prints.
+    ///
+    /// # Errors
+    /// It fails, hangs, or prints something else.
+    pub fn run_client<R: DeserializeOwned>(&self, command: &mut Command) -> Result<R> {
+        let mut child = self.start_client(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+        let stdout = child.stdout.take().ok_or("the client has no output")?;
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(io::read_to_string(stdout)));
+        let Ok(output) = receiver.recv_timeout(PATIENCE) else {
+            child.kill()?;
+            child.wait()?;
+            return Err(format!("no end after {} s", PATIENCE.as_secs()).into());
+        };
+        let status = child.wait()?;
+        if !status.success() {
+            return Err(status.to_string().into());
+        }
+        let output = output?;
+        serde_json::from_str(output.trim())
+            .map_err(|error| format!("'{}' is no report: {error}", output.trim()).into())
+    }
+}
+
+/// A load server, which ends when its standard input does.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// The file with its certificate.
+    pub root: Option<PathBuf>,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _status = self.child.wait();
+        if let Some(root) = &self.root {
+            let _left_behind = fs::remove_file(root);
+        }
+    }
+}
