@@ -65,6 +65,8 @@
 //! - **Panics** cannot cross libuv's frames. With `PanicPolicy::Catch`, the default, none tries to. Otherwise it ends the loop as `stop`
 //!   does, and [`Turns::resume_panic`] goes on with it.
 //! - **One handle for each descriptor**: libuv refuses to watch one twice in one loop.
+//! - **Making loops.** `Loop::new` of the crate `libuv` 2.15 sets a loop up twice and leaves five descriptors open each time (on Linux).
+//!   Make one and keep it, or take `Loop::default`.
 //!
 //! Unix only: elsewhere this crate is empty.
 #![cfg(unix)]
