@@ -28,6 +28,7 @@
 //!   sleep once and makes no system call until something happens. One that is woken a thousand times a second spins for 5 % of the time at most.
 //! - **System calls**: one look of the dispatcher inside for each round of the spin. A wake that comes while the loop spins costs none.
 //! - **A core.** Where the peer, or whoever wakes, needs the core that the loop spins on, spinning makes it slower.
+//! - **Signals**: one that comes while the loop spins interrupts no sleep, so the wait goes on.
 //!
 //! Streams are registered with the dispatcher inside: descriptors, resolution of timers, and whether a short read drains are its own.
 //! Deadlines that fall into the spin are met to the microsecond.

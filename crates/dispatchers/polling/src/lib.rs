@@ -27,8 +27,8 @@
 //!   a program with thousands of apps has to allow twice as many descriptors. The connection of a stream that is dropped without being
 //!   deregistered stays open until the dispatcher goes.
 //! - **System calls.** Where mio's wait is one call, the poller's is five on Linux: it sets a timer, arms it, looks, clears its bell and arms
-//!   that. If there is nothing to see yet, one more sleeps. Measured with one app that sends an echo at a time, this is a fifth more
-//!   processor time than mio takes; with a hundred apps, less than a tenth.
+//!   that. One more sleeps. Measured with one app that sends an echo at a time, this is a fifth to a third more
+//!   processor time than mio takes; with a hundred apps, which share a wait, less than a tenth.
 //! - **Timers.** Deadlines are rounded up to a millisecond where poll(2) sleeps, which is on Linux, Android, Apple's systems and the BSDs, and
 //!   to the resolution of the poller elsewhere.
 //!
