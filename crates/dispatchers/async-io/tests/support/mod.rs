@@ -2,48 +2,59 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use async_io::Timer;
+use async_io::Async;
 use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
 use websocket_dispatcher_async_io::AsyncIoDispatcher;
 
-#[derive(Default)]
-pub(crate) struct Blocking(AsyncIoDispatcher);
+pub(crate) struct Blocking {
+    dispatcher: AsyncIoDispatcher,
+    always_ready: Async<UdpSocket>,
+}
+
+impl Blocking {
+    pub(crate) fn new() -> Self {
+        let always_ready = Async::<UdpSocket>::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket on loopback");
+        Self { dispatcher: AsyncIoDispatcher::new(), always_ready }
+    }
+}
 
 impl Dispatcher for Blocking {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.register(key, io, interest)
+        self.dispatcher.register(key, io, interest)
     }
 
     fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.reregister(key, io, interest)
+        self.dispatcher.reregister(key, io, interest)
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        self.0.deregister(key, io);
+        self.dispatcher.deregister(key, io);
     }
 
     fn waker(&self) -> Waker {
-        self.0.waker()
+        self.dispatcher.waker()
     }
 
     fn now(&self) -> Instant {
-        self.0.now()
+        self.dispatcher.now()
     }
 
     fn short_read_drains(&self) -> bool {
-        self.0.short_read_drains()
+        self.dispatcher.short_read_drains()
     }
 }
 
 impl Wait for Blocking {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        if deadline.is_some_and(|deadline| deadline <= self.0.now()) {
-            // All tests share one reactor, which may be looked after by any of their threads. A timer goes through it, whoever that is.
-            async_io::block_on(Timer::after(Duration::from_micros(1)));
+        if deadline.is_some_and(|deadline| deadline <= self.dispatcher.now()) {
+            // All tests share one reactor, which may be looked after by any of their threads. Whoever that is, it has had a look at all
+            // sockets when one that is always ready was reported.
+            async_io::block_on(self.always_ready.writable())?;
         }
-        async_io::block_on(poll_fn(|cx| self.0.poll_wait(cx, deadline, ready)))
+        async_io::block_on(poll_fn(|cx| self.dispatcher.poll_wait(cx, deadline, ready)))
     }
 }
