@@ -72,7 +72,7 @@ pub const HOSTS: &[Host] = &[
         guests::tokio(tokio::runtime::Builder::new_multi_thread(), setup)
     }),
     #[cfg(unix)]
-    guest!("async-io", async_io_blocking::Blocking::default(), guests::async_io),
+    guest!("async-io", async_io_blocking::Blocking::new(), guests::async_io),
     #[cfg(unix)]
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
     #[cfg(unix)]
