@@ -30,7 +30,8 @@
 //!
 //! # Costs
 //!
-//! - **System calls.** None for registering and changing interests, one at most for a wait, one to let go of a closed connection at once.
+//! - **System calls.** None for registering and changing interests; none for a wait if something has come meanwhile, otherwise one, or two
+//!   after a change of interest; one to let go of a closed connection at once.
 //! - **One more descriptor for each stream**, a duplicate: a request names its descriptor, and the stream's own may be closed before the
 //!   request is made or has to be made again. Besides, three descriptors for the ring and the wakes.
 //! - **Timers** are those of the kernel, to the nanosecond, with its slack of some 50 microseconds.
