@@ -183,5 +183,6 @@ pub fn a_short_read_that_drains_is_followed_by_news<H: Host>(host: &mut H) {
             ready.iter().filter(is_mine).any(|ready| read_once(io) == Some(0) || ready.read_closed)
         });
         assert!(drain(io).expect("an orderly end").1, "an end was flagged that is none");
+        rig.dispatcher.deregister(key, line.io);
     }
 }

@@ -30,11 +30,8 @@ impl Log {
         self.0.borrow().iter().filter(|(of, what)| *of == app && what.starts_with(event)).count()
     }
 
-    /// Whether the one event came before the last event of the other app.
-    pub(super) fn is_before_the_end_of(&self, app: &str, event: &str, other: &str) -> bool {
-        let log = self.0.borrow();
-        let at = log.iter().position(|(of, what)| *of == app && what == event);
-        at.is_some() && at < log.iter().rposition(|(of, _)| *of == other)
+    pub(super) fn forget(&self, app: &str) {
+        self.0.borrow_mut().retain(|(of, _)| *of != app);
     }
 
     pub(super) fn len(&self) -> usize {

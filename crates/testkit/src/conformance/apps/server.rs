@@ -76,6 +76,13 @@ impl<F: Far> Server<F> {
         self.outgoing.extend_from_slice(bytes);
     }
 
+    /// Sends these bytes again and again, until so many wait to be sent.
+    pub(super) fn keep_ahead(&mut self, bytes: &[u8], ahead: usize) {
+        while self.outgoing.len() < ahead {
+            self.send(bytes);
+        }
+    }
+
     pub(super) fn text(&mut self, text: &str) {
         self.send(&frame::text(text));
     }
