@@ -78,3 +78,34 @@ pub(crate) fn glib(setup: Setup<'_>) -> Ran {
     let dispatcher = websocket_dispatcher_glib::GlibDispatcher::new(&context);
     context.block_on(run_async(dispatcher, setup))
 }
+
+#[cfg(feature = "system")]
+pub(crate) fn libuv(setup: Setup<'_>) -> Ran {
+    use std::cell::RefCell;
+
+    use libuv::{Loop, RunMode};
+    use websocket_dispatcher_libuv::LibuvDispatcher;
+
+    let mut uv = Loop::new()?;
+    let (dispatcher, turns) = LibuvDispatcher::new(&uv)?;
+    let reactor = Rc::new(RefCell::new(Reactor::with_dispatcher(dispatcher)?));
+    let ready = setup(reactor.borrow_mut().apps());
+    if ready.is_ok() {
+        turns.start({
+            let (reactor, mut uv) = (reactor.clone(), uv.clone());
+            move |ready| {
+                let mut reactor = reactor.borrow_mut();
+                let next = reactor.turn(ready);
+                if reactor.apps().is_empty() {
+                    uv.stop();
+                }
+                next
+            }
+        });
+        uv.run(RunMode::Default)?;
+    }
+    // The loop has to run to let go of its handles.
+    drop(turns);
+    uv.run(RunMode::Default)?;
+    ready
+}

@@ -14,6 +14,12 @@ mod callback_rounds;
 #[cfg(unix)]
 #[path = "../../../crates/dispatchers/calloop/tests/rounds/mod.rs"]
 mod calloop_rounds;
+#[cfg(all(unix, feature = "system"))]
+#[path = "../../../crates/dispatchers/glib/tests/support/mod.rs"]
+mod glib_blocking;
+#[cfg(all(unix, feature = "system"))]
+#[path = "../../../crates/dispatchers/libuv/tests/support/mod.rs"]
+mod libuv_blocking;
 #[cfg(unix)]
 #[path = "../../../crates/dispatchers/callback/examples/callback/mini_loop.rs"]
 mod mini_loop;
@@ -77,6 +83,10 @@ pub const HOSTS: &[Host] = &[
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
     #[cfg(unix)]
     guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
+    #[cfg(all(unix, feature = "system"))]
+    guest!("glib", glib_blocking::Iterating::new(), guests::glib),
+    #[cfg(all(unix, feature = "system"))]
+    guest!("libuv", libuv_blocking::Looping::new(), guests::libuv),
 ];
 
 /// Hosts are told apart by their names.
