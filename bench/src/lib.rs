@@ -9,6 +9,7 @@
 pub mod contract;
 pub mod frame;
 pub mod histogram;
+pub mod hosts;
 pub mod launch;
 pub mod measure;
 pub mod neighbours;
