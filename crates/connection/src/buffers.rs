@@ -8,6 +8,10 @@ use crate::{Env, Input};
 /// Bytes of a large payload read at a time.
 const DIRECT_READ: usize = 256 << 10;
 
+/// Least room for a payload whose length is not known.
+#[cfg(feature = "deflate")]
+const ROOM: usize = 4 << 10;
+
 /// Where a payload lies.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -101,7 +105,24 @@ impl Buffers {
         &mut self.assembly[self.filled..self.filled + more]
     }
 
-    /// At most `len` bytes were read into [`spare`](Self::spare). Returns where they lie.
+    /// Room in the assembly for a payload whose length nobody knows: at least a byte, and all in all one more than `limit` allows.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn room(&mut self, limit: u64, env: &mut Env) -> &mut [u8] {
+        if self.assembly.capacity() == 0 {
+            self.assembly = env.assembly.take();
+        }
+        let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let len = self.assembly.len();
+        if self.filled == len {
+            let longer = len.saturating_mul(2).max(ROOM).min(most);
+            self.assembly.reserve_exact(longer - len);
+            self.assembly.resize(longer, 0);
+        }
+        let end = self.assembly.len().min(most);
+        &mut self.assembly[self.filled..end]
+    }
+
+    /// At most `len` bytes were put into [`spare`](Self::spare) or [`room`](Self::room). Returns where they lie.
     pub(crate) fn filled(&mut self, len: usize) -> Range<usize> {
         let new = self.filled..self.filled + len.min(self.assembly.len() - self.filled);
         self.filled = new.end;

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use crate::Deflate;
+
 /// What counts as a sign of life while a ping waits for its pong.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "these are the two answers to one question")]
@@ -61,6 +64,9 @@ pub struct Config {
     pub ping_payload: Option<Box<[u8]>>,
     /// What answers a keep-alive ping. Default [`Liveness::AnyData`].
     pub liveness: Liveness,
+    /// Offer compression with permessage-deflate (RFC 7692). Default `None`.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<Deflate>,
 }
 
 impl Default for Config {
@@ -84,6 +90,8 @@ impl Default for Config {
             ping_timeout: None,
             ping_payload: None,
             liveness: Liveness::AnyData,
+            #[cfg(feature = "deflate")]
+            deflate: None,
         }
     }
 }
@@ -108,12 +116,16 @@ impl Config {
                 });
             }
         }
-        match &self.ping_payload {
-            Some(payload) if payload.len() > crate::MAX_CONTROL_PAYLOAD => {
-                Err(ConfigError::PingPayloadTooLong { len: payload.len() })
-            }
-            _ => Ok(()),
+        if let Some(payload) = &self.ping_payload
+            && payload.len() > crate::MAX_CONTROL_PAYLOAD
+        {
+            return Err(ConfigError::PingPayloadTooLong { len: payload.len() });
         }
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = &self.deflate {
+            deflate.check()?;
+        }
+        Ok(())
     }
 }
 
@@ -137,6 +149,23 @@ pub enum ConfigError {
         /// Its length in bytes.
         len: usize,
     },
+    /// A level of compression above 9.
+    #[cfg(feature = "deflate")]
+    CompressionLevel {
+        /// The level that was given.
+        level: u8,
+    },
+    /// Compression without an offer would never happen.
+    #[cfg(feature = "deflate")]
+    NoCompressionOffer,
+    /// Window bits other than 8 to 15.
+    #[cfg(feature = "deflate")]
+    WindowBits {
+        /// The parameter of permessage-deflate.
+        parameter: &'static str,
+        /// The bits that were given.
+        bits: u8,
+    },
 }
 
 impl std::fmt::Display for ConfigError {
@@ -152,6 +181,12 @@ impl std::fmt::Display for ConfigError {
             Self::PingPayloadTooLong { len } => {
                 write!(f, "ping_payload is {len} bytes long; a control frame carries at most 125")
             }
+            #[cfg(feature = "deflate")]
+            Self::CompressionLevel { level } => write!(f, "compression level {level}; allowed are 0 to 9"),
+            #[cfg(feature = "deflate")]
+            Self::NoCompressionOffer => f.write_str("compression needs at least one offer"),
+            #[cfg(feature = "deflate")]
+            Self::WindowBits { parameter, bits } => write!(f, "{parameter} is {bits}; allowed are 8 to 15"),
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::receive::{Rx, Step};
 use crate::upgrade::Upgrade;
 use crate::{
     CloseFrame, Config, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, ProtocolError, Request,
-    RequestError, Rtt, Side, State, Timeout, Tx, close, utf8,
+    RequestError, Rtt, Side, State, Timeout, Tx, close, deflate, utf8,
 };
 
 /// The client's end of one WebSocket connection, without socket, clock or thread.
@@ -53,7 +53,7 @@ impl Connection {
     /// # Errors
     /// A request that cannot be sent.
     pub fn new(config: Arc<Config>, request: &Request, env: &mut Env) -> Result<Self, RequestError> {
-        let (upgrade, bytes) = Upgrade::start(request, env)?;
+        let (upgrade, bytes) = Upgrade::start(request, &config, env)?;
         let (rx, tx) = (Rx::new(&config), Tx::new(bytes, &config));
         Ok(Self { config, upgrade: Some(Box::new(upgrade)), rx, tx, close_frame: None, error: None })
     }
@@ -361,6 +361,7 @@ impl Connection {
                 input.skip(used);
                 Ok(response.map(|response| {
                     self.upgrade = None;
+                    deflate::start(&response, &self.config, &mut self.rx.inbound, &mut self.tx.outbound);
                     self.tx.state = State::Open;
                     self.tx.pings.start(&self.config, env.now);
                     Received::Event(Event::Open(response))

@@ -6,6 +6,8 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::deflate::Contexts;
+
 /// A source of numbers for masks and handshake keys.
 ///
 /// The peer must not be able to predict them from those that it has seen (RFC 6455 section 10.3).
@@ -75,12 +77,21 @@ pub struct Env {
     pub(crate) output: Pool,
     /// Buffers of reassembled messages; their whole length has been initialised.
     pub(crate) assembly: Pool,
+    /// What compresses and inflates.
+    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
+    pub(crate) contexts: Contexts,
 }
 
 impl Env {
     /// Surroundings that start at `now`.
     pub fn new(now: Instant, entropy: impl Entropy + 'static) -> Self {
-        Self { now, entropy: Box::new(entropy), output: Pool::default(), assembly: Pool::default() }
+        Self {
+            now,
+            entropy: Box::new(entropy),
+            output: Pool::default(),
+            assembly: Pool::default(),
+            contexts: Contexts::default(),
+        }
     }
 
     /// The next number from the source of entropy.

@@ -82,7 +82,7 @@ impl fmt::Display for Timeout {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// Reserved bits are set without an extension that defines them (section 5.2).
+    /// Reserved bits are set without an extension that defines them for this frame (section 5.2).
     ReservedBits(u8),
     /// An opcode that RFC 6455 does not define (section 5.2).
     UnknownOpcode(u8),
@@ -127,13 +127,20 @@ pub enum ProtocolError {
         /// What is allowed.
         limit: u32,
     },
+    /// A compressed message that cannot be inflated (RFC 7692 section 7.2.2).
+    InvalidDeflate,
+    /// A compressed message whose data breaks off (RFC 7692 section 7.2.1).
+    UnfinishedDeflate,
 }
 
 impl ProtocolError {
     /// The code that the close frame carries (RFC 6455 section 7.4.1).
     pub const fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::CloseReasonNotUtf8(_) => CloseCode::Invalid,
+            Self::InvalidUtf8
+            | Self::CloseReasonNotUtf8(_)
+            | Self::InvalidDeflate
+            | Self::UnfinishedDeflate => CloseCode::Invalid,
             Self::FrameTooBig { .. } | Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => {
                 CloseCode::Size
             }
@@ -145,7 +152,7 @@ impl ProtocolError {
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ReservedBits(bits) => write!(f, "reserved bits {bits:03b} without an extension"),
+            Self::ReservedBits(bits) => write!(f, "reserved bits {bits:03b} that no extension defines here"),
             Self::UnknownOpcode(opcode) => write!(f, "unknown opcode {opcode}"),
             Self::FragmentedControl(opcode) => write!(f, "fragmented {opcode:?} frame"),
             Self::ControlTooLong(opcode) => write!(f, "{opcode:?} frame above 125 bytes"),
@@ -163,6 +170,8 @@ impl fmt::Display for ProtocolError {
                 write!(f, "message of {len} bytes or more, {limit} are allowed")
             }
             Self::TooManyFragments { limit } => write!(f, "message of more than {limit} fragments"),
+            Self::InvalidDeflate => f.write_str("compressed message that cannot be inflated"),
+            Self::UnfinishedDeflate => f.write_str("compressed message that breaks off"),
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) const MAX_HEADER: usize = 14;
 
 const FIN: u8 = 0x80;
 const RSV: u8 = 0x70;
+const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 pub(crate) const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
@@ -71,6 +72,8 @@ impl TryFrom<u8> for Opcode {
 pub(crate) struct Header {
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
+    /// RSV1: a compressed message begins here (RFC 7692 section 6).
+    pub(crate) compressed: bool,
     pub(crate) mask: Option<[u8; 4]>,
     /// Bytes of payload.
     pub(crate) len: u64,
@@ -79,15 +82,24 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Parses the header at the front of `bytes`; `None` while it is incomplete.
+    /// Parses the header at the front of `bytes`; `None` while it is incomplete. With `compression` a message may begin with RSV1.
     ///
     /// Whatever is wrong is reported as soon as the byte that makes it so is there.
-    pub(crate) fn parse(bytes: &[u8], config: &Config) -> Result<Option<Self>, ProtocolError> {
+    pub(crate) fn parse(
+        bytes: &[u8],
+        compression: bool,
+        config: &Config,
+    ) -> Result<Option<Self>, ProtocolError> {
         let Some(&first) = bytes.first() else { return Ok(None) };
-        if first & RSV != 0 {
-            return Err(ProtocolError::ReservedBits((first & RSV) >> 4));
+        let reserved = first & RSV;
+        let compressed = compression && reserved == RSV1;
+        if reserved != 0 && !compressed {
+            return Err(ProtocolError::ReservedBits(reserved >> 4));
         }
         let opcode = Opcode::try_from(first & 0x0f)?;
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(ProtocolError::ReservedBits(reserved >> 4));
+        }
         let fin = first & FIN != 0;
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControl(opcode));
@@ -138,14 +150,36 @@ impl Header {
         } else {
             None
         };
-        Ok(Some(Self { fin, opcode, mask, len, size }))
+        Ok(Some(Self { fin, opcode, compressed, mask, len, size }))
+    }
+}
+
+/// What the first byte of a frame says.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct First {
+    pub(crate) fin: bool,
+    /// RSV1: a compressed message begins here (RFC 7692 section 6).
+    pub(crate) compressed: bool,
+    pub(crate) opcode: Opcode,
+}
+
+impl First {
+    /// Of a frame that is not compressed and no fragment.
+    pub(crate) const fn whole(opcode: Opcode) -> Self {
+        Self { fin: true, compressed: false, opcode }
+    }
+
+    const fn byte(self) -> u8 {
+        let fin = if self.fin { FIN } else { 0 };
+        let rsv1 = if self.compressed { RSV1 } else { 0 };
+        fin | rsv1 | self.opcode as u8
     }
 }
 
 /// Appends the header of a client's frame, which is always masked (RFC 6455 section 5.3).
-pub(crate) fn append_header(out: &mut Vec<u8>, fin: bool, opcode: Opcode, len: usize, mask: [u8; 4]) {
+pub(crate) fn append_header(out: &mut Vec<u8>, first: First, len: usize, mask: [u8; 4]) {
     let mut header = [0; MAX_HEADER];
-    header[0] = if fin { FIN } else { 0 } | opcode as u8;
+    header[0] = first.byte();
     let size = if len < LEN_16 as usize {
         header[1] = MASKED | len as u8;
         2
@@ -167,24 +201,24 @@ mod tests {
     use super::*;
 
     fn parse(bytes: &[u8]) -> Result<Option<Header>, ProtocolError> {
-        Header::parse(bytes, &Config::default())
+        Header::parse(bytes, false, &Config::default())
     }
 
     #[test]
     fn b060_lengths_use_the_shortest_form_at_exactly_126_and_65536() {
         for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (1 << 33, 10)] {
             let mut out = Vec::new();
-            append_header(&mut out, true, Opcode::Binary, len, [1, 2, 3, 4]);
+            append_header(&mut out, First::whole(Opcode::Binary), len, [1, 2, 3, 4]);
             assert_eq!(out.len(), size + 4, "{len}");
             assert_eq!(out[size..], [1, 2, 3, 4]);
 
             let mut config = Config::default();
             config.accept_masked_frames = true;
             config.max_frame_size = u64::MAX;
-            let header = Header::parse(&out, &config).unwrap().unwrap();
+            let header = Header::parse(&out, false, &config).unwrap().unwrap();
             assert_eq!((header.len, header.size, header.mask), (len as u64, size + 4, Some([1, 2, 3, 4])));
             for cut in 0..out.len() {
-                assert_eq!(Header::parse(&out[..cut], &config), Ok(None), "cut at {cut}");
+                assert_eq!(Header::parse(&out[..cut], false, &config), Ok(None), "cut at {cut}");
             }
         }
     }
@@ -201,6 +235,21 @@ mod tests {
         for (first, bits) in [(0xc1, 4), (0xa1, 2), (0x91, 1), (0xf1, 7)] {
             assert_eq!(parse(&[first]), Err(ProtocolError::ReservedBits(bits)));
         }
+    }
+
+    #[test]
+    fn rsv1_is_for_the_first_frame_of_a_message_alone() {
+        let parse = |first| Header::parse(&[first, 0], true, &Config::default());
+        for first in [0x41, 0x42, 0xc1, 0xc2] {
+            assert!(parse(first).unwrap().unwrap().compressed);
+        }
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca] {
+            assert_eq!(parse(first), Err(ProtocolError::ReservedBits(4)));
+        }
+        for (first, bits) in [(0xa1, 2), (0x91, 1), (0xe1, 6), (0xd2, 5)] {
+            assert_eq!(parse(first), Err(ProtocolError::ReservedBits(bits)));
+        }
+        assert!(!parse(0x81).unwrap().unwrap().compressed);
     }
 
     #[test]
@@ -230,7 +279,7 @@ mod tests {
         assert_eq!(parse(&[0x81, 0x80]), Err(ProtocolError::MaskedFrame));
         let mut config = Config::default();
         config.accept_masked_frames = true;
-        let header = Header::parse(&[0x81, 0x81, 9, 8, 7, 6], &config).unwrap().unwrap();
+        let header = Header::parse(&[0x81, 0x81, 9, 8, 7, 6], false, &config).unwrap().unwrap();
         assert_eq!((header.mask, header.size), (Some([9, 8, 7, 6]), 6));
     }
 
@@ -243,8 +292,8 @@ mod tests {
         assert_eq!(parse(&long), Err(ProtocolError::NonMinimalLength(65_535)));
         let mut config = Config::default();
         config.accept_non_minimal_lengths = true;
-        assert_eq!(Header::parse(&short, &config).unwrap().unwrap().len, 125);
-        assert_eq!(Header::parse(&long, &config).unwrap().unwrap().len, 65_535);
+        assert_eq!(Header::parse(&short, false, &config).unwrap().unwrap().len, 125);
+        assert_eq!(Header::parse(&long, false, &config).unwrap().unwrap().len, 65_535);
     }
 
     #[test]

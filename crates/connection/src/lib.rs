@@ -10,6 +10,8 @@ mod buffers;
 mod close;
 mod config;
 mod connection;
+#[cfg_attr(not(feature = "deflate"), path = "no_deflate.rs")]
+mod deflate;
 mod env;
 mod error;
 mod event;
@@ -31,6 +33,8 @@ mod utf8;
 pub use crate::close::{Close, CloseFrame};
 pub use crate::config::{Config, ConfigError, Liveness};
 pub use crate::connection::Connection;
+#[cfg(feature = "deflate")]
+pub use crate::deflate::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};
 pub use crate::env::{Entropy, Env, SeededEntropy};
 pub use crate::error::{Error, ProtocolError, SendError, Timeout};
 pub use crate::event::{Event, Fragment, Kind, Message};

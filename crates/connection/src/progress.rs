@@ -11,6 +11,8 @@ pub(crate) struct Progress {
     fragments: u32,
     len: u64,
     utf8: Incremental,
+    /// The payloads are compressed (RFC 7692 section 6).
+    pub(crate) compressed: bool,
 }
 
 impl Progress {
@@ -23,7 +25,13 @@ impl Progress {
         single: bool,
         config: &Config,
     ) -> Result<Self, ProtocolError> {
-        let start = |kind| Self { kind, fragments: 0, len: 0, utf8: Incremental::default() };
+        let start = |kind| Self {
+            kind,
+            fragments: 0,
+            len: 0,
+            utf8: Incremental::default(),
+            compressed: header.compressed,
+        };
         let mut progress = match (header.opcode, message) {
             (Opcode::Continuation, Some(message)) => message,
             (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
@@ -34,6 +42,10 @@ impl Progress {
         progress.fragments += 1;
         if progress.fragments > config.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: config.max_fragments });
+        }
+        if progress.compressed {
+            // What counts is the length that it is inflated to.
+            return Ok(progress);
         }
         progress.len = progress.len.saturating_add(header.len);
         let held = if single { header.len } else { progress.len };

@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use crate::buffers::{Buffers, Place};
+use crate::deflate::Inbound;
 use crate::env::Env;
 use crate::frame::{Header, LEN_16};
 use crate::progress::Progress;
@@ -12,6 +13,9 @@ use crate::{Config, Input, Kind, Opcode, ProtocolError, mask};
 
 /// From this many missing bytes on, a payload is read straight into its assembly.
 const DIRECT: u64 = 16 << 10;
+
+/// Bytes of a masked frame that are unmasked at a time before they are inflated. A multiple of four keeps the key in step.
+const UNMASKED: usize = 1 << 10;
 
 /// A complete frame or message.
 #[derive(Clone, Debug)]
@@ -48,6 +52,7 @@ pub(crate) struct Rx {
     partial: Partial,
     message: Option<Progress>,
     buffers: Buffers,
+    pub(crate) inbound: Inbound,
 }
 
 impl Rx {
@@ -57,6 +62,7 @@ impl Rx {
             partial: Partial::None,
             message: None,
             buffers: Buffers::new(),
+            inbound: Inbound::new(),
         }
     }
 
@@ -137,7 +143,7 @@ impl Rx {
         if input.rest().is_empty() {
             return Ok(());
         }
-        match Header::parse(input.rest(), config)? {
+        match Header::parse(input.rest(), self.inbound.is_on(), config)? {
             Some(header) if !header.opcode.is_control() => {
                 self.message = Some(Progress::after(self.message, &header, self.deliver_fragments, config)?);
                 input.skip(header.size);
@@ -154,7 +160,7 @@ impl Rx {
     /// Room for the rest of a large payload, so that it can be read without a copy; `None` when there is no such payload.
     pub(crate) fn spare(&mut self, env: &mut Env) -> Option<&mut [u8]> {
         let Partial::Payload { missing, .. } = self.partial else { return None };
-        if missing < DIRECT {
+        if missing < DIRECT || self.is_compressed() {
             return None;
         }
         Some(self.buffers.spare(missing, env))
@@ -175,7 +181,9 @@ impl Rx {
         config: &Config,
         env: &mut Env,
     ) -> Result<Flow, ProtocolError> {
-        let Some(header) = Header::parse(input.rest(), config)? else { return Ok(Flow::More) };
+        let Some(header) = Header::parse(input.rest(), self.inbound.is_on(), config)? else {
+            return Ok(Flow::More);
+        };
         let whole = header.len <= (input.rest().len() - header.size) as u64;
         if header.opcode.is_control() {
             return Ok(if whole { Flow::Step(self.control(header, input, env)) } else { Flow::More });
@@ -184,7 +192,7 @@ impl Rx {
         if !whole {
             return Ok(Flow::More);
         }
-        if header.mask.is_some() {
+        if header.mask.is_some() || progress.compressed {
             self.message = Some(progress);
             input.skip(header.size);
             return self.resume_payload(header, header.len, input, config, env);
@@ -237,7 +245,7 @@ impl Rx {
         env: &mut Env,
     ) -> Result<Flow, ProtocolError> {
         loop {
-            if let Some(header) = Header::parse(&self.buffers.carry, config)? {
+            if let Some(header) = Header::parse(&self.buffers.carry, self.inbound.is_on(), config)? {
                 if !header.opcode.is_control() {
                     self.message =
                         Some(Progress::after(self.message, &header, self.deliver_fragments, config)?);
@@ -266,8 +274,12 @@ impl Rx {
         env: &mut Env,
     ) -> Result<Flow, ProtocolError> {
         let piece = input.take(missing);
-        let new = self.buffers.append(piece, missing - piece.len() as u64, env);
-        self.added(header, missing, new, config)?;
+        if self.is_compressed() {
+            self.inflate(header, missing, piece, config, env)?;
+        } else {
+            let new = self.buffers.append(piece, missing - piece.len() as u64, env);
+            self.added(header, missing, new, config)?;
+        }
         match self.partial {
             Partial::Payload { missing: 0, .. } => {
                 self.partial = Partial::None;
@@ -292,6 +304,38 @@ impl Rx {
         }
         self.partial = Partial::Payload { header, missing: rest };
         self.message.as_mut().map_or(Ok(()), |message| message.check(bytes, config))
+    }
+
+    /// Inflates `piece`, out of `missing` bytes of this frame, into the assembly.
+    fn inflate(
+        &mut self,
+        header: Header,
+        missing: u64,
+        piece: &[u8],
+        config: &Config,
+        env: &mut Env,
+    ) -> Result<(), ProtocolError> {
+        let rest = missing - piece.len() as u64;
+        self.partial = Partial::Payload { header, missing: rest };
+        let Some(message) = &mut self.message else { return Ok(()) };
+        match header.mask {
+            None => self.inbound.inflate(piece, &mut self.buffers, message, config, env)?,
+            Some(key) => {
+                let key = mask::rotate(key, header.len - missing);
+                for block in piece.chunks(UNMASKED) {
+                    let mut bytes = [0; UNMASKED];
+                    let bytes = &mut bytes[..block.len()];
+                    bytes.copy_from_slice(block);
+                    mask::apply(bytes, key);
+                    self.inbound.inflate(bytes, &mut self.buffers, message, config, env)?;
+                }
+            }
+        }
+        if rest == 0 && header.fin { self.inbound.finish(env) } else { Ok(()) }
+    }
+
+    fn is_compressed(&self) -> bool {
+        self.message.as_ref().is_some_and(|message| message.compressed)
     }
 
     fn start_carry(&mut self, env: &mut Env) {
@@ -320,13 +364,14 @@ impl Rx {
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const fn held_bytes(&self) -> usize {
-        self.buffers.held_bytes()
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.buffers.held_bytes() + self.inbound.held_bytes()
     }
 
     /// Gives all memory back; the connection receives nothing more.
     pub(crate) fn clear(&mut self, env: &mut Env) {
         self.buffers.clear(env);
+        self.inbound.clear(env);
         self.message = None;
         self.partial = Partial::None;
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::frame::{MAX_HEADER, append_header};
+use crate::deflate::Outbound;
+use crate::frame::{First, MAX_HEADER, append_header};
 use crate::ping::Pings;
 use crate::{Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, close, mask};
 
@@ -84,6 +85,7 @@ pub struct Tx {
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
     mask_key: Option<MaskKey>,
+    pub(crate) outbound: Outbound,
 }
 
 impl Tx {
@@ -100,6 +102,7 @@ impl Tx {
             owed_pong: None,
             pings: Pings::new(config),
             mask_key: None,
+            outbound: Outbound::new(),
         }
     }
 
@@ -181,10 +184,27 @@ impl Tx {
             (Some(Kind::Binary), false) => Opcode::Binary,
             (None, true) => Opcode::Continuation,
         };
-        self.admit(payload.len())?;
-        self.frame(fin, opcode, payload, env);
+        let first = kind.is_some();
+        if first && fin {
+            return self.message(opcode, payload, env);
+        }
+        self.admit(self.outbound.fragment_len(first, payload.len()))?;
+        match self.outbound.fragment(payload, first, fin, env) {
+            Some(compressed) => {
+                self.frame(First { fin, compressed: first, opcode }, &compressed, env);
+                env.output.give(compressed);
+            }
+            None => self.frame(First { fin, compressed: false, opcode }, payload, env),
+        }
         self.fragmented = !fin;
         Ok(())
+    }
+
+    /// Whether messages that begin from now on are compressed, where that was agreed: off for messages that must stay secret together
+    /// with others that somebody else chooses, or that do not become shorter. Without agreement it does nothing.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, compress: bool) {
+        self.outbound.set_wanted(compress);
     }
 
     /// Sends a ping with `payload`, at most 125 bytes.
@@ -203,7 +223,7 @@ impl Tx {
     /// [`SendError`]; nothing was queued.
     pub fn pong(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.admit_control(payload)?;
-        self.frame(true, Opcode::Pong, payload, env);
+        self.frame(First::whole(Opcode::Pong), payload, env);
         Ok(())
     }
 
@@ -231,7 +251,7 @@ impl Tx {
 
     /// Sends the only close frame of this connection; `by` is the side that began, `timeout` takes the place of the configured one.
     pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], timeout: Option<Duration>, env: &mut Env) {
-        self.frame(true, Opcode::Close, payload, env);
+        self.frame(First::whole(Opcode::Close), payload, env);
         self.state = State::Closing;
         let end = self.written + self.queued_bytes() as u64;
         self.closing = Some(Box::new(Closing { by, since: env.now, end, timeout, hurried: None }));
@@ -250,7 +270,7 @@ impl Tx {
             return;
         }
         if self.admit(payload.len()).is_ok() {
-            self.frame(true, Opcode::Pong, payload, env);
+            self.frame(First::whole(Opcode::Pong), payload, env);
             self.owed_pong = None;
         } else {
             self.owed_pong = Some(payload.into());
@@ -258,7 +278,7 @@ impl Tx {
     }
 
     pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, keep_alive: bool, env: &mut Env) {
-        self.frame(true, Opcode::Ping, &payload, env);
+        self.frame(First::whole(Opcode::Ping), &payload, env);
         let end = self.written + self.queued_bytes() as u64;
         self.pings.queued(payload, end, keep_alive);
     }
@@ -289,6 +309,7 @@ impl Tx {
         env.output.give(std::mem::take(&mut self.out));
         self.start = 0;
         self.owed_pong = None;
+        self.outbound.clear(env);
     }
 
     #[cfg(any(test, feature = "fuzzing"))]
@@ -308,7 +329,15 @@ impl Tx {
             return Err(SendError::InsideFragmented);
         }
         self.admit(payload.len())?;
-        self.frame(true, opcode, payload, env);
+        if self.outbound.takes(payload.len()) {
+            let most = self.limit - self.queued_bytes() - MAX_HEADER;
+            if let Some(compressed) = self.outbound.message(payload, most, env) {
+                self.frame(First { compressed: true, ..First::whole(opcode) }, &compressed, env);
+                env.output.give(compressed);
+                return Ok(());
+            }
+        }
+        self.frame(First::whole(opcode), payload, env);
         Ok(())
     }
 
@@ -334,7 +363,7 @@ impl Tx {
         self.admit(payload.len())
     }
 
-    fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8], env: &mut Env) {
+    fn frame(&mut self, first: First, payload: &[u8], env: &mut Env) {
         if self.out.capacity() == 0 {
             self.out = env.output.take();
             self.out.clear();
@@ -346,7 +375,7 @@ impl Tx {
             Some(mask_key) => mask_key(),
             None => env.next_u32().to_ne_bytes(),
         };
-        append_header(&mut self.out, fin, opcode, payload.len(), key);
+        append_header(&mut self.out, first, payload.len(), key);
         mask::append(&mut self.out, payload, key);
     }
 }

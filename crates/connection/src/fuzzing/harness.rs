@@ -88,6 +88,17 @@ impl Client {
         Self { env, conn, seen: Vec::new(), buffer: Vec::new() }
     }
 
+    /// An open connection whose server has answered with `extensions`.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn extended(config: Config, extensions: &str) -> Result<Self, Error> {
+        let mut client = Self::connecting(config);
+        let head = RESPONSE.strip_suffix(b"\r\n").unwrap_or_default();
+        let lines = format!("Sec-WebSocket-Extensions: {extensions}\r\n\r\n");
+        client.feed(&[head, lines.as_bytes()].concat(), Leave::Absorb)?;
+        assert_eq!(client.take(), [Seen::Open]);
+        Ok(client)
+    }
+
     /// An open connection that has seen nothing yet.
     pub(crate) fn open(config: Config) -> Self {
         let mut client = Self::connecting(config);
@@ -173,7 +184,12 @@ pub(crate) fn start() -> Instant {
 
 /// A frame from the server.
 pub(crate) fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
-    let mut frame = vec![u8::from(fin) << 7 | opcode as u8];
+    raw_frame(u8::from(fin) << 7 | opcode as u8, payload)
+}
+
+/// A frame from the server with this first byte.
+pub(crate) fn raw_frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
     match payload.len() {
         len @ 0..126 => frame.push(len as u8),
         len @ 126..65_536 => {
@@ -198,6 +214,8 @@ pub(crate) fn close_frame(code: u16, reason: &str) -> Vec<u8> {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Sent {
     pub(crate) fin: bool,
+    /// RSV1.
+    pub(crate) compressed: bool,
     pub(crate) opcode: u8,
     pub(crate) mask: [u8; 4],
     pub(crate) payload: Vec<u8>,
@@ -228,8 +246,9 @@ pub(crate) fn parse_sent(bytes: &[u8]) -> (Vec<Sent>, &[u8]) {
 
 fn parse_one(bytes: &[u8]) -> Option<(Sent, &[u8])> {
     let ([first, second], rest) = bytes.split_first_chunk()?;
-    let (fin, opcode) = (first & 0x80 != 0, first & 0x0f);
-    assert_eq!(first & 0x70, 0, "reserved bits");
+    let (fin, compressed, opcode) = (first & 0x80 != 0, first & 0x40 != 0, first & 0x0f);
+    assert_eq!(first & 0x30, 0, "reserved bits");
+    assert!(!compressed || matches!(opcode, 1 | 2), "RSV1 in a frame of opcode {opcode}");
     assert!(matches!(opcode, 0..=2 | 8..=10), "opcode {opcode}");
     assert_eq!(second & 0x80, 0x80, "a client masks");
     let (len, rest) = match second & 0x7f {
@@ -253,5 +272,5 @@ fn parse_one(bytes: &[u8]) -> Option<(Sent, &[u8])> {
     let (mask, rest) = rest.split_first_chunk()?;
     let (payload, rest) = rest.split_at_checked(usize::try_from(len).ok()?)?;
     let payload = payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
-    Some((Sent { fin, opcode, mask: *mask, payload }, rest))
+    Some((Sent { fin, compressed, opcode, mask: *mask, payload }, rest))
 }

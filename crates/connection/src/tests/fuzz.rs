@@ -57,6 +57,12 @@ fn frames_of_any_kind() {
     run("server_frames", server_frames);
 }
 
+#[cfg(feature = "deflate")]
+#[test]
+fn compressed_frames_of_any_kind() {
+    run("compressed_frames", crate::fuzzing::compressed_frames);
+}
+
 #[test]
 fn commands_in_any_order() {
     run("commands", commands);

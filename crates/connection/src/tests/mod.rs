@@ -2,6 +2,8 @@
 
 mod breaches;
 mod closing;
+#[cfg(feature = "deflate")]
+mod compression;
 mod fuzz;
 mod keep_alive;
 mod limits;

@@ -5,6 +5,7 @@ mod request;
 mod response;
 
 pub use request::{Request, RequestError};
+pub(crate) use response::elements;
 pub use response::{Response, UpgradeError};
 
 use std::time::Instant;
@@ -13,7 +14,7 @@ use body::Body;
 use http::StatusCode;
 use response::Expected;
 
-use crate::{Config, Env};
+use crate::{Config, Env, deflate};
 
 /// What every response starts with.
 const HTTP: &[u8] = b"HTTP/1.";
@@ -29,10 +30,14 @@ pub(crate) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Encodes `request`; returns the handshake and the bytes to send.
-    pub(crate) fn start(request: &Request, env: &mut Env) -> Result<(Self, Vec<u8>), RequestError> {
+    /// Encodes `request` with the extensions of `config`; returns the handshake and the bytes to send.
+    pub(crate) fn start(
+        request: &Request,
+        config: &Config,
+        env: &mut Env,
+    ) -> Result<(Self, Vec<u8>), RequestError> {
         request.check()?;
-        let (bytes, key) = request.encode(env);
+        let (bytes, key) = request.encode(deflate::extensions(config).as_deref(), env);
         let expected = Expected {
             accept: tungstenite::handshake::derive_accept_key(&key),
             subprotocols: request.offered(),
@@ -69,7 +74,7 @@ impl Upgrade {
         let taken = end - known;
         let mut response = response::parse(&self.head[..end], config)?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            response::check(&mut response, &self.expected)?;
+            response::check(&mut response, &self.expected, config)?;
             return Ok((taken, Some(Box::new(response))));
         }
         let body = Body::new(&response.headers, config.max_error_body)?;
@@ -111,7 +116,8 @@ mod tests {
         step: usize,
     ) -> Result<(Option<Box<Response>>, Vec<u8>), UpgradeError> {
         let config = Config::default();
-        let (mut upgrade, _) = Upgrade::start(request, &mut env(CountingEntropy::default())).unwrap();
+        let (mut upgrade, _) =
+            Upgrade::start(request, &config, &mut env(CountingEntropy::default())).unwrap();
         let bytes = respond(&upgrade.expected.accept).into_bytes();
         let mut at = 0;
         while at < bytes.len() {
@@ -215,7 +221,8 @@ mod tests {
             assert!(matches!(fails(|_| text.into()), UpgradeError::Malformed(_)), "{text:?}");
         }
         let (mut upgrade, _) =
-            Upgrade::start(&Request::new("/"), &mut env(CountingEntropy::default())).unwrap();
+            Upgrade::start(&Request::new("/"), &Config::default(), &mut env(CountingEntropy::default()))
+                .unwrap();
         let latin1 = b"HTTP/1.1 101 OK\r\nX: caf\xe9\r\n\r\n";
         assert_eq!(
             upgrade.receive(latin1, &Config::default()).unwrap_err(),

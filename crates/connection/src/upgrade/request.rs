@@ -84,8 +84,8 @@ impl Request {
         }
     }
 
-    /// The bytes of the request, and the key in them.
-    pub(super) fn encode(&self, env: &mut Env) -> (Vec<u8>, Vec<u8>) {
+    /// The bytes of the request with these extensions, and the key in them.
+    pub(super) fn encode(&self, extensions: Option<&str>, env: &mut Env) -> (Vec<u8>, Vec<u8>) {
         let key = match self.headers.get(header::SEC_WEBSOCKET_KEY) {
             Some(key) => key.as_bytes().to_vec(),
             None => nonce(env).into_bytes(),
@@ -97,7 +97,7 @@ impl Request {
         for part in ["GET ", &self.path, " HTTP/1.1\r\n"] {
             out.extend_from_slice(part.as_bytes());
         }
-        let built_in: [(&str, HeaderName, Option<&[u8]>); 8] = [
+        let built_in: [(&str, HeaderName, Option<&[u8]>); 9] = [
             ("Upgrade", header::UPGRADE, Some(b"websocket")),
             ("Host", header::HOST, self.host.as_ref().map(HeaderValue::as_bytes)),
             ("Origin", header::ORIGIN, self.origin.as_ref().map(HeaderValue::as_bytes)),
@@ -105,6 +105,7 @@ impl Request {
             ("Sec-WebSocket-Version", header::SEC_WEBSOCKET_VERSION, Some(b"13")),
             ("Connection", header::CONNECTION, Some(b"Upgrade")),
             ("Sec-WebSocket-Protocol", header::SEC_WEBSOCKET_PROTOCOL, offered.as_deref().map(str::as_bytes)),
+            ("Sec-WebSocket-Extensions", header::SEC_WEBSOCKET_EXTENSIONS, extensions.map(str::as_bytes)),
             ("Cookie", header::COOKIE, self.cookie.as_ref().map(HeaderValue::as_bytes)),
         ];
         for (title, name, value) in &built_in {
@@ -195,7 +196,7 @@ mod tests {
     use crate::tests::{CountingEntropy, env};
 
     fn lines(request: &Request) -> Vec<String> {
-        let (bytes, _) = request.encode(&mut env(CountingEntropy::default()));
+        let (bytes, _) = request.encode(None, &mut env(CountingEntropy::default()));
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.ends_with("\r\n\r\n"));
         text.trim_end().split("\r\n").map(str::to_owned).collect()
@@ -230,7 +231,7 @@ mod tests {
     #[test]
     fn b149_the_key_is_16_bytes_in_base64_and_new_every_time() {
         let mut env = env(CountingEntropy::default());
-        let keys: Vec<_> = (0..2).map(|_| Request::new("/").encode(&mut env).1).collect();
+        let keys: Vec<_> = (0..2).map(|_| Request::new("/").encode(None, &mut env).1).collect();
         assert_ne!(keys[0], keys[1]);
         for key in keys {
             assert_eq!(data_encoding::BASE64.decode(&key).unwrap().len(), 16);

@@ -5,7 +5,9 @@ use std::fmt;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use crate::Config;
+use crate::{Config, deflate};
+#[cfg(feature = "deflate")]
+use crate::{DeflateAgreed, DeflateError};
 
 /// The response of a server, with whatever it says.
 #[derive(Clone, PartialEq, Debug)]
@@ -19,6 +21,9 @@ pub struct Response {
     pub headers: HeaderMap,
     /// The subprotocol that the server selected.
     pub subprotocol: Option<String>,
+    /// How messages are compressed, if the server has accepted that.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateAgreed>,
 }
 
 /// Why the opening handshake failed.
@@ -54,6 +59,9 @@ pub enum UpgradeError {
     AcceptHeader,
     /// An extension that was not offered.
     UnrequestedExtension(String),
+    /// permessage-deflate in a way that was not offered, or that RFC 7692 does not know.
+    #[cfg(feature = "deflate")]
+    Deflate(DeflateError),
     /// A subprotocol that was not offered, or more than one.
     UnrequestedSubprotocol(String),
     /// None of the offered subprotocols was selected.
@@ -84,6 +92,8 @@ impl fmt::Display for UpgradeError {
             Self::UnrequestedExtension(name) => {
                 write!(f, "the server selected extension {name:?}, which was not offered")
             }
+            #[cfg(feature = "deflate")]
+            Self::Deflate(error) => write!(f, "the server's permessage-deflate: {error}"),
             Self::UnrequestedSubprotocol(name) => {
                 write!(f, "the server selected subprotocol {name:?}, which was not offered")
             }
@@ -100,7 +110,22 @@ impl fmt::Debug for UpgradeError {
     }
 }
 
-impl std::error::Error for UpgradeError {}
+impl std::error::Error for UpgradeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            #[cfg(feature = "deflate")]
+            Self::Deflate(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(feature = "deflate")]
+impl From<DeflateError> for UpgradeError {
+    fn from(error: DeflateError) -> Self {
+        Self::Deflate(error)
+    }
+}
 
 /// What was asked, as far as the response is checked against it.
 #[derive(Debug)]
@@ -140,6 +165,8 @@ pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeErr
         status_message: parsed.reason.unwrap_or_default().to_owned(),
         headers: HeaderMap::new(),
         subprotocol: None,
+        #[cfg(feature = "deflate")]
+        deflate: None,
     };
     for header in parsed.headers.iter() {
         let name = HeaderName::from_bytes(header.name.as_bytes());
@@ -160,7 +187,7 @@ pub(super) fn parse(head: &[u8], config: &Config) -> Result<Response, UpgradeErr
 }
 
 /// The comma-separated elements of all headers called `name`.
-pub(super) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+pub(crate) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers
         .get_all(name)
         .iter()
@@ -171,7 +198,11 @@ pub(super) fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl It
 }
 
 /// The checks of RFC 6455 section 4.1 on a response with status 101, in its order.
-pub(super) fn check(response: &mut Response, expected: &Expected) -> Result<(), UpgradeError> {
+pub(super) fn check(
+    response: &mut Response,
+    expected: &Expected,
+    config: &Config,
+) -> Result<(), UpgradeError> {
     let headers = &response.headers;
     if !elements(headers, &header::UPGRADE).any(|element| element.eq_ignore_ascii_case("websocket")) {
         return Err(UpgradeError::UpgradeHeader);
@@ -184,10 +215,8 @@ pub(super) fn check(response: &mut Response, expected: &Expected) -> Result<(), 
         (Some(accept), None) if accept.as_bytes() == expected.accept.as_bytes() => {}
         _ => return Err(UpgradeError::AcceptHeader),
     }
-    if let Some(extension) = elements(headers, &header::SEC_WEBSOCKET_EXTENSIONS).next() {
-        return Err(UpgradeError::UnrequestedExtension(extension.to_owned()));
-    }
-    let mut selected = elements(headers, &header::SEC_WEBSOCKET_PROTOCOL);
+    deflate::negotiate(response, config)?;
+    let mut selected = elements(&response.headers, &header::SEC_WEBSOCKET_PROTOCOL);
     match (selected.next(), selected.next()) {
         (None, _) if expected.require_subprotocol && !expected.subprotocols.is_empty() => {
             return Err(UpgradeError::NoSubprotocol);

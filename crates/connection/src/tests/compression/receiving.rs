@@ -1,0 +1,194 @@
+use super::*;
+use crate::fuzzing::harness::{Client, Leave, Seen, frame, raw_frame};
+use crate::{Kind, Opcode, ProtocolError};
+
+/// Payloads of "Hello" in the examples of RFC 7692 section 7.2.3.
+const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+const STORED: &[u8] = &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+const FINAL: &[u8] = &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00];
+const TWO_BLOCKS: &[u8] = &[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00];
+/// "Hello" once more, as a reference to the message before.
+const AGAIN: &[u8] = &[0xf2, 0x00, 0x11, 0x00, 0x00];
+
+fn hello() -> Seen {
+    Seen::Text("Hello".to_owned())
+}
+
+/// All messages of section 7.2.3, and the fragmented ones with control frames between.
+fn examples() -> (Vec<u8>, Vec<Seen>) {
+    let ping = frame(true, Opcode::Ping, b"ping");
+    let bytes = [
+        raw_frame(0xc1, HELLO),
+        raw_frame(0xc1, AGAIN),
+        raw_frame(0x41, &HELLO[..3]),
+        ping.clone(),
+        raw_frame(0x80, &HELLO[3..]),
+        raw_frame(0xc1, STORED),
+        raw_frame(0x81, b"plain"),
+        raw_frame(0xc1, FINAL),
+        raw_frame(0xc2, TWO_BLOCKS),
+        raw_frame(0x41, b""),
+        raw_frame(0x00, b""),
+        ping,
+        raw_frame(0x80, &[0]),
+        raw_frame(0xc1, &[0]),
+        raw_frame(0xc1, HELLO),
+    ]
+    .concat();
+    let ping = Seen::Ping(b"ping".to_vec());
+    let empty = Seen::Text(String::new());
+    let seen = vec![
+        hello(),
+        hello(),
+        ping.clone(),
+        hello(),
+        hello(),
+        Seen::Text("plain".to_owned()),
+        hello(),
+        Seen::Binary(b"Hello".to_vec()),
+        ping,
+        empty.clone(),
+        empty,
+        hello(),
+    ];
+    (bytes, seen)
+}
+
+#[test]
+fn the_examples_of_the_rfc_are_received_at_every_split() {
+    let (bytes, expected) = examples();
+    for leave in [Leave::InBuffer, Leave::Absorb, Leave::Spare] {
+        for first in 0..=bytes.len() {
+            let mut client = open(anything(), "");
+            client.feed(&bytes[..first], leave).unwrap();
+            client.feed(&bytes[first..], Leave::Absorb).unwrap();
+            assert_eq!(client.take(), expected, "cut at {first}");
+        }
+        let mut client = open(anything(), "");
+        for byte in &bytes {
+            client.feed(&[*byte], leave).unwrap();
+        }
+        assert_eq!(client.take(), expected);
+    }
+}
+
+#[test]
+fn masked_frames_are_unmasked_before_they_are_inflated() {
+    let payload = text(50_000, 1);
+    let compressed = Compressor::new(1, 15, true).message(payload.as_bytes());
+    let key = [0xa1, 0x02, 0x33, 0xf4];
+    let mut bytes = raw_frame(0xc1, &compressed);
+    bytes[1] |= 0x80;
+    let start = bytes.len() - compressed.len();
+    for (index, byte) in bytes[start..].iter_mut().enumerate() {
+        *byte ^= key[index % 4];
+    }
+    bytes.splice(start..start, key);
+    for step in [1, 7, 1000, 100_000] {
+        let mut config = Config::default();
+        config.accept_masked_frames = true;
+        let mut client = open_with(config, anything(), "");
+        for piece in bytes.chunks(step) {
+            client.feed(piece, Leave::Spare).unwrap();
+        }
+        assert_eq!(client.take(), [Seen::Text(payload.clone())], "step {step}");
+    }
+}
+
+#[test]
+fn fragments_are_delivered_inflated() {
+    let mut config = Config::default();
+    config.deliver_fragments = true;
+    let mut client = open_with(config, anything(), "");
+    let bytes = [
+        raw_frame(0x41, &TWO_BLOCKS[..8]),
+        frame(true, Opcode::Ping, b""),
+        raw_frame(0x80, &TWO_BLOCKS[8..]),
+        raw_frame(0xc1, AGAIN),
+    ]
+    .concat();
+    client.came(&bytes).unwrap();
+    let fragment = |payload: &[u8], first: bool| Seen::Fragment {
+        kind: Kind::Text,
+        payload: payload.to_vec(),
+        first,
+        last: !first,
+    };
+    let seen = [fragment(b"He", true), Seen::Ping(Vec::new()), fragment(b"llo", false), hello()];
+    assert_eq!(client.take(), seen);
+    // Nothing is held for them any more but the window.
+    client.came(&[]).unwrap();
+    client.sent();
+    assert!(client.conn.held_bytes() < 100);
+}
+
+#[test]
+fn a_final_block_does_not_end_the_context() {
+    // Section 7.2.3.4 and 7.2.3.5: blocks may follow it, in the same message and in later ones, and refer to what was before.
+    let mut client = open(anything(), "");
+    for _ in 0..3 {
+        client.came(&raw_frame(0xc1, FINAL)).unwrap();
+        client.came(&raw_frame(0xc1, AGAIN)).unwrap();
+        client.came(&raw_frame(0xc1, &[&FINAL[..7], AGAIN].concat())).unwrap();
+        let twice = Seen::Text("HelloHello".to_owned());
+        assert_eq!(client.take(), [hello(), hello(), twice]);
+    }
+    // Servers exist that leave the empty block out.
+    client.came(&raw_frame(0xc1, &FINAL[..7])).unwrap();
+    client.came(&raw_frame(0xc1, AGAIN)).unwrap();
+    assert_eq!(client.take(), [hello(), hello()]);
+}
+
+#[test]
+fn without_takeover_nothing_is_held_between_messages() {
+    let mut client = open(anything(), "; server_no_context_takeover");
+    let mut server = Compressor::new(6, 15, false);
+    for round in 0..5 {
+        let payload = text(100_000, round);
+        client.came(&raw_frame(0xc1, &server.message(payload.as_bytes()))).unwrap();
+        assert_eq!(client.take(), [Seen::Text(payload)]);
+        client.came(&[]).unwrap();
+        assert_eq!(client.conn.held_bytes(), 0);
+    }
+    // A reference to the message before is a breach.
+    client.came(&raw_frame(0xc1, HELLO)).unwrap();
+    assert_eq!(client.came(&raw_frame(0xc1, AGAIN)), Err(ProtocolError::InvalidDeflate.into()));
+}
+
+#[test]
+fn with_takeover_the_window_is_all_that_is_held() {
+    for (bits, most) in [(8, 576), (10, 1152), (15, 36_864)] {
+        let mut client = open(anything(), &format!("; server_max_window_bits={bits}"));
+        let mut server = Compressor::new(6, bits.max(9), true);
+        for round in 0..5 {
+            let payload = text(100_000, round);
+            client.came(&raw_frame(0xc1, &server.message(payload.as_bytes()))).unwrap();
+            assert_eq!(client.take(), [Seen::Text(payload)]);
+            client.came(&[]).unwrap();
+            assert!(client.conn.held_bytes() <= most, "{} bytes for {bits} bits", client.conn.held_bytes());
+        }
+    }
+}
+
+#[test]
+fn connections_take_turns_with_one_inflater() {
+    let first = open(anything(), "");
+    let mut clients: Vec<Client> = (0..4).map(|_| open(anything(), "")).collect();
+    // One `Env` for all of them.
+    let mut env = Some(first.env);
+    let mut servers: Vec<_> = (0..4).map(|_| Compressor::new(6, 15, true)).collect();
+    for round in 0..20 {
+        for (index, client) in clients.iter_mut().enumerate() {
+            let own = std::mem::replace(&mut client.env, env.take().unwrap());
+            let payload = text(500, round * 4 + index);
+            let bytes = raw_frame(0xc1, &servers[index].message(payload.as_bytes()));
+            // Every other round a message of each is under way while the others receive theirs.
+            let (start, rest) = bytes.split_at(if round % 2 == 0 { 0 } else { 20 });
+            client.came(rest.get(..0).unwrap()).unwrap();
+            client.came(start).unwrap();
+            client.came(rest).unwrap();
+            assert_eq!(client.take(), [Seen::Text(payload)]);
+            env = Some(std::mem::replace(&mut client.env, own));
+        }
+    }
+}
