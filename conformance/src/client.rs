@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
 
-use websocket_app::{Message, RunOptions, WebSocketApp};
+use websocket_app::{Deflate, Message, RunOptions, WebSocketApp};
 use websocket_hosts::Host;
 
 /// What the suite asks of a client.
@@ -29,18 +29,24 @@ impl Client {
 
     /// Connects, and returns the first text message.
     pub(crate) fn fetch(&self, url: &str) -> Result<String, Box<dyn Error>> {
-        let seen = self.connect(url, false)?;
+        let seen = self.connect(url, &self.options, false)?;
         seen.first.ok_or_else(|| format!("no message before the end: {}", seen.end).into())
     }
 
     /// Connects, sends every text and binary message back, and returns once the connection is closed. How it
-    /// closed is for the suite to judge: only a connection that never opened is an error.
-    pub(crate) fn echo(&self, url: &str) -> Result<(), Box<dyn Error>> {
-        let seen = self.connect(url, true)?;
+    /// closed is for the suite to judge: only a connection that never opened is an error. It offers compression if it is to be
+    /// `compressed`.
+    pub(crate) fn echo(&self, url: &str, compressed: bool) -> Result<(), Box<dyn Error>> {
+        let mut options = self.options.clone();
+        if compressed {
+            // Also the shortest.
+            options = options.compression(Deflate::new().threshold(0));
+        }
+        let seen = self.connect(url, &options, true)?;
         if seen.opened { Ok(()) } else { Err(seen.end.into()) }
     }
 
-    fn connect(&self, url: &str, echo: bool) -> Result<Seen, Box<dyn Error>> {
+    fn connect(&self, url: &str, options: &RunOptions, echo: bool) -> Result<Seen, Box<dyn Error>> {
         let seen = Rc::new(RefCell::new(Seen::default()));
         self.host.run(|apps| {
             let (open, message, close) = (seen.clone(), seen.clone(), seen.clone());
@@ -62,7 +68,7 @@ impl Client {
                         None => format!("closed with {:?}", closed.code),
                     };
                 });
-            apps.add(app, &self.options)?;
+            apps.add(app, options)?;
             Ok(())
         })?;
         Ok(seen.take())

@@ -14,6 +14,7 @@ const FILE: &str = include_str!("../expected.json");
 struct File {
     core: Vec<Pattern>,
     compression: Vec<Pattern>,
+    sample: Vec<Pattern>,
     exceptions: Vec<Exception>,
     must_fail: BTreeMap<u16, Vec<Pattern>>,
 }
@@ -28,6 +29,8 @@ struct Exception {
 /// The cases of the suite and their expected verdicts.
 pub(crate) struct Expected {
     core: Vec<CaseId>,
+    compression: Vec<CaseId>,
+    sample: Vec<Pattern>,
     all: Vec<CaseId>,
     exceptions: Vec<Exception>,
     must_fail: BTreeMap<CaseId, u16>,
@@ -42,17 +45,28 @@ impl Expected {
     pub(crate) fn parse(json: &str) -> Result<Self, String> {
         let file: File = serde_json::from_str(json).map_err(|error| error.to_string())?;
         let core = listed(&file.core)?;
-        let all = [&core[..], &listed(&file.compression)?].concat();
+        let compression = listed(&file.compression)?;
+        let all = [&core[..], &compression].concat();
         let mut must_fail = BTreeMap::new();
         for (code, patterns) in &file.must_fail {
             must_fail.extend(listed(patterns)?.into_iter().map(|case| (case, *code)));
         }
-        Ok(Self { core, all, exceptions: file.exceptions, must_fail })
+        Ok(Self { core, compression, sample: file.sample, all, exceptions: file.exceptions, must_fail })
     }
 
     /// Sections 1 to 10, in the suite's order.
     pub(crate) fn core(&self) -> &[CaseId] {
         &self.core
+    }
+
+    /// Whether the client is to offer compression in this case: sections 12 and 13.
+    pub(crate) fn is_compressed(&self, case: &CaseId) -> bool {
+        self.compression.contains(case)
+    }
+
+    /// Whether the case is one of the sample of sections 12 and 13, which takes less than two minutes.
+    pub(crate) fn is_sample(&self, case: &CaseId) -> bool {
+        self.sample.iter().any(|pattern| pattern.matches(case))
     }
 
     /// Every case of the suite, in its order.
@@ -107,12 +121,27 @@ mod tests {
         assert_eq!(behavior("7.1.5"), "OK");
         assert_eq!(behavior("7.1.6"), "INFORMATIONAL");
         assert_eq!(behavior("7.13.2"), "INFORMATIONAL");
-        assert_eq!(behavior("13.7.18"), "UNIMPLEMENTED");
+        assert_eq!(behavior("13.7.18"), "OK");
+    }
+
+    #[test]
+    fn the_sample_has_every_kind_of_compression() {
+        let expected = Expected::load().unwrap();
+        let sample: Vec<_> = expected.all().iter().filter(|case| expected.is_sample(case)).collect();
+        assert!(sample.iter().all(|case| expected.is_compressed(case)));
+        for kind in ["12.1.*", "12.2.*", "12.3.*", "12.4.*", "12.5.*"]
+            .into_iter()
+            .chain(["13.1.*", "13.2.*", "13.3.*", "13.4.*", "13.5.*", "13.6.*", "13.7.*"])
+        {
+            let kind: Pattern = kind.parse().unwrap();
+            assert!(sample.iter().any(|case| kind.matches(case)), "{kind}");
+        }
+        assert!(!expected.is_compressed(&case("1.1.1")));
     }
 
     #[test]
     fn a_star_in_the_list_of_cases_is_refused() {
-        let json = r#"{"core": ["1.*"], "compression": [], "exceptions": [], "must_fail": {}}"#;
+        let json = r#"{"core": ["1.*"], "compression": [], "sample": [], "exceptions": [], "must_fail": {}}"#;
         assert!(Expected::parse(json).is_err());
     }
 }

@@ -54,10 +54,12 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<Verdict, Failure> {
     let expected = Expected::load().map_err(Failure::Broken)?;
-    let cases = match &options.cases {
+    let chosen = match &options.cases {
         None => expected.core().to_vec(),
         Some(patterns) => cases::select(patterns, expected.all()).map_err(options::in_cases)?,
     };
+    let is_chosen = |case: &&CaseId| chosen.contains(case) || (options.sample && expected.is_sample(case));
+    let cases: Vec<_> = expected.all().iter().filter(is_chosen).cloned().collect();
     if let Some(directory) = &options.keep_report {
         let unusable = |error| Failure::Usage(format!("--keep-report: {}: {error}", directory.display()));
         fs::create_dir_all(directory).map_err(unusable)?;
@@ -73,7 +75,7 @@ fn run(options: &Options) -> Result<Verdict, Failure> {
         run = run.tls(trust);
     }
     let agent = format!("websocket-app-{}", options.host.name);
-    let errors = drive(&mut server, &Worker::start(options.host, run), &agent, &cases)?;
+    let errors = drive(&mut server, &Worker::start(options.host, run), &agent, &cases, &expected)?;
     if let Some(directory) = &options.keep_report {
         report::copy(&server.report(), directory).map_err(Failure::while_doing("keeping the report"))?;
     }
@@ -88,6 +90,7 @@ fn drive(
     worker: &Worker,
     agent: &str,
     cases: &[CaseId],
+    expected: &Expected,
 ) -> Result<ClientErrors, Failure> {
     let count = worker
         .fetch(server.url("/getCaseCount"))?
@@ -100,7 +103,7 @@ fn drive(
     for (index, case) in cases.iter().enumerate() {
         progress.begin(index + 1, case);
         let url = server.url(&format!("/runCase?casetuple={case}&agent={agent}"));
-        if let Err(error) = worker.echo(url)? {
+        if let Err(error) = worker.echo(url, expected.is_compressed(case))? {
             if server.has_ended() {
                 return Err(server.failure(&format!("case {case}"), &error));
             }
@@ -109,7 +112,7 @@ fn drive(
     }
     drop(progress);
     worker
-        .echo(server.url(&format!("/updateReports?agent={agent}")))?
+        .echo(server.url(&format!("/updateReports?agent={agent}")), false)?
         .map_err(|error| server.failure("having the report written", &error))?;
     Ok(errors)
 }

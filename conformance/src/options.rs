@@ -16,6 +16,7 @@ Runs Autobahn's fuzzing server against the client and compares its verdicts with
 Usage: conformance/run [OPTIONS]
 
   --cases PATTERNS     the cases to run, such as '1.* 2.* 7.1.1-6', or 'all'; default: sections 1 to 10
+  --sample             run a sample of sections 12 and 13 (compression) too
   --dispatcher NAME    the event loop under the client; default: mio
   --tls                run over TLS, with a certificate made for the run
   --keep-report DIR    copy the suite's report (index.html, index.json, a page for each case) into DIR
@@ -34,6 +35,8 @@ pub(crate) struct Options {
     /// `None`: the core sections.
     pub(crate) cases: Option<Vec<Pattern>>,
     pub(crate) host: &'static Host,
+    /// And a sample of sections 12 and 13.
+    pub(crate) sample: bool,
     pub(crate) tls: bool,
     pub(crate) keep_report: Option<PathBuf>,
 }
@@ -46,12 +49,14 @@ pub(crate) enum Request {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut options = Options { cases: None, host: &HOSTS[0], tls: false, keep_report: None };
+    let mut options =
+        Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("cases") => options.cases = Some(patterns(&parser.value()?.string()?)?),
             Long("dispatcher") => options.host = host(&parser.value()?.string()?)?,
             Long("keep-report") => options.keep_report = Some(parser.value()?.into()),
+            Long("sample") => options.sample = true,
             Long("tls") => options.tls = true,
             Long("help") | Short('h') => return Ok(Request::Help),
             other => return Err(other.unexpected().into()),
@@ -104,7 +109,9 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_core_sections_on_the_first_dispatcher() {
-        assert_eq!(run(&[]), Options { cases: None, host: &HOSTS[0], tls: false, keep_report: None });
+        let options =
+            Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
+        assert_eq!(run(&[]), options);
     }
 
     #[test]
@@ -119,6 +126,11 @@ mod tests {
     #[test]
     fn tls_is_asked_for() {
         assert!(run(&["--tls", "--cases", "1.*"]).tls);
+    }
+
+    #[test]
+    fn the_sample_is_asked_for() {
+        assert!(run(&["--sample"]).sample);
     }
 
     #[test]

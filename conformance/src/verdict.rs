@@ -125,6 +125,7 @@ mod tests {
     const EXPECTED: &str = r#"{
         "core": ["1.1.1-2", "6.4.1-2", "7.1.6"],
         "compression": ["12.1.1"],
+        "sample": [],
         "exceptions": [
             { "cases": ["7.1.6"], "behavior": "INFORMATIONAL", "behaviorClose": "INFORMATIONAL" },
             { "cases": ["12.*"], "behavior": "UNIMPLEMENTED", "behaviorClose": "OK" }

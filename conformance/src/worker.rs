@@ -15,7 +15,8 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 enum Job {
     Fetch(String),
-    Echo(String),
+    /// Compressed or not.
+    Echo(String, bool),
 }
 
 /// A client that takes one job after the other. The inner results of its methods are what the client said.
@@ -33,7 +34,7 @@ impl Worker {
             for job in to_do {
                 let answer = match job {
                     Job::Fetch(url) => client.fetch(&url),
-                    Job::Echo(url) => client.echo(&url).map(|()| String::new()),
+                    Job::Echo(url, compressed) => client.echo(&url, compressed).map(|()| String::new()),
                 };
                 if done.send(answer.map_err(|error| error.to_string())).is_err() {
                     return;
@@ -47,13 +48,13 @@ impl Worker {
         self.have_done(Job::Fetch(url))
     }
 
-    pub(crate) fn echo(&self, url: String) -> Result<Result<(), String>, Failure> {
-        Ok(self.have_done(Job::Echo(url))?.map(drop))
+    pub(crate) fn echo(&self, url: String, compressed: bool) -> Result<Result<(), String>, Failure> {
+        Ok(self.have_done(Job::Echo(url, compressed))?.map(drop))
     }
 
     fn have_done(&self, job: Job) -> Result<Result<String, String>, Failure> {
         let url = match &job {
-            Job::Fetch(url) | Job::Echo(url) => url.clone(),
+            Job::Fetch(url) | Job::Echo(url, _) => url.clone(),
         };
         // A worker that is gone also leaves no answer, which is told below.
         let _ = self.jobs.send(job);

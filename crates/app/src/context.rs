@@ -62,6 +62,16 @@ impl Context<'_> {
         self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, &mut apps.env))
     }
 
+    /// Whether messages of this connection that begin from now on are compressed, where that was agreed: off for those that must stay
+    /// secret together with others that somebody else chooses, or that do not become shorter. It concerns a [`Sender`]'s messages too,
+    /// when their turn comes.
+    #[cfg(feature = "deflate")]
+    pub fn set_compression(&mut self, compress: bool) {
+        if let Some(live) = &mut self.live {
+            live.tx.set_compression(compress);
+        }
+    }
+
     /// Sends a ping, at most 125 bytes; `on_pong` gets the round-trip time.
     ///
     /// # Errors

@@ -67,6 +67,8 @@ pub use websocket_connection::{
     Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
     RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
 };
+#[cfg(feature = "deflate")]
+pub use websocket_connection::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};
 pub use websocket_dispatcher as dispatcher;
 pub use websocket_dispatcher::Next;
 pub use websocket_link as link;

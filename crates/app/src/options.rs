@@ -4,6 +4,8 @@ use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+#[cfg(feature = "deflate")]
+use websocket_connection::Deflate;
 use websocket_connection::{Config, Liveness};
 use websocket_link::proxy::ProxyPolicy;
 use websocket_link::socket2::Socket;
@@ -246,6 +248,24 @@ impl RunOptions {
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.close_timeout = timeout)
+    }
+
+    /// Offers to compress messages with permessage-deflate (RFC 7692); [`Response::deflate`](crate::Response::deflate) tells what became of
+    /// it. Default: none.
+    ///
+    /// ```
+    /// use websocket_app::{Deflate, DeflateOffer, RunOptions};
+    ///
+    /// let options = RunOptions::new().compression(Deflate::new());
+    /// // For thousands of connections: nothing is kept between messages.
+    /// let frugal = DeflateOffer::new().client_no_context_takeover().server_no_context_takeover();
+    /// let options = options.compression(Deflate::from(frugal).threshold(500));
+    /// # let _ = options;
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn compression(self, deflate: impl Into<Deflate>) -> Self {
+        self.with(|config| config.deflate = Some(deflate.into()))
     }
 
     /// Largest payload of one received frame, in bytes. Default 64 MiB.

@@ -12,37 +12,45 @@ use websocket_connection::{
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(bytes: usize) {
     // A thread that ends has nobody left to ask.
     let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+    hold(bytes as isize);
 }
 
-/// The system's allocator, with what each thread asks of it counted.
+fn hold(bytes: isize) {
+    let _ = BYTES.try_with(|held| held.set(held.get() + bytes));
+}
+
+/// The system's allocator, with what each thread asks of it and holds counted.
 struct Counting;
 
 // SAFETY: every call is handed on to the system's allocator as it came.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: the caller's promises are those that the system's allocator wants.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as above.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
+        hold(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        hold(-(layout.size() as isize));
         // SAFETY: as above.
         unsafe { System.dealloc(block, layout) }
     }
@@ -62,15 +70,15 @@ struct Echo {
 
 impl Echo {
     #[allow(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn open(config: Config) -> Self {
+    fn open(config: &Arc<Config>, response: &[u8]) -> Self {
         let mut env = Env::new(std::time::Instant::now(), SeededEntropy::new([1; 32]));
         let mut request = Request::new("/");
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         request.headers.insert(header::SEC_WEBSOCKET_KEY, key);
-        let conn = Connection::new(Arc::new(config), &request, &mut env).unwrap();
+        let conn = Connection::new(config.clone(), &request, &mut env).unwrap();
         let mut echo = Self { env, conn, messages: 0 };
         echo.write();
-        echo.receive(RESPONSE);
+        echo.receive(response);
         assert_eq!(echo.conn.state(), State::Open);
         echo
     }
@@ -119,10 +127,21 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [frame.as_slice(), payload].concat()
 }
 
-/// Runs `round` for a while and then `rounds` times more; asserts that each brought `messages` and that the latter allocated nothing.
-fn steady(config: Config, rounds: usize, messages: usize, mut round: impl FnMut(&mut Echo)) {
-    let mut echo = Echo::open(config);
-    for _ in 0..4 {
+/// Runs `round` a few times and then `rounds` times more; asserts that each brought `messages` and that the latter allocated nothing.
+fn steady(config: Config, rounds: usize, messages: usize, round: impl FnMut(&mut Echo)) {
+    steady_with(RESPONSE, config, 4, rounds, messages, round);
+}
+
+fn steady_with(
+    response: &[u8],
+    config: Config,
+    warm_up: usize,
+    rounds: usize,
+    messages: usize,
+    mut round: impl FnMut(&mut Echo),
+) {
+    let mut echo = Echo::open(&Arc::new(config), response);
+    for _ in 0..warm_up {
         round(&mut echo);
     }
     let before = ALLOCATIONS.get();
@@ -192,5 +211,90 @@ fn large_messages_read_in_place_allocate_nothing() {
             }
             echo.came(&rest[at..]);
         });
+    }
+}
+
+#[cfg(feature = "deflate")]
+mod compressed {
+    use websocket_connection::Deflate;
+
+    use super::*;
+
+    /// The example of RFC 7692 section 7.2.3.3: it refers to nothing, so it may come again and again.
+    const STORED: &[u8] = &[0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
+
+    /// The modes, and what each connection of many holds at most once messages of 100 kB went both ways.
+    const MODES: [(&str, usize); 4] = [
+        ("", 330_000),
+        ("; server_max_window_bits=10; client_max_window_bits=10", 165_000),
+        ("; client_no_context_takeover", 38_000),
+        ("; server_no_context_takeover; client_no_context_takeover", 600),
+    ];
+
+    fn config() -> Config {
+        let mut config = Config::default();
+        config.deflate = Some(Deflate::new().threshold(1));
+        config
+    }
+
+    fn response(parameters: &str) -> Vec<u8> {
+        let head = RESPONSE.strip_suffix(b"\r\n").unwrap();
+        let line = format!("Sec-WebSocket-Extensions: permessage-deflate{parameters}\r\n\r\n");
+        [head, line.as_bytes()].concat()
+    }
+
+    /// A stored block with `payload`, up to 65 535 bytes.
+    fn stored(payload: &[u8]) -> Vec<u8> {
+        let len = payload.len() as u16;
+        [&[0][..], &len.to_le_bytes(), &(!len).to_le_bytes(), payload, &[0]].concat()
+    }
+
+    #[test]
+    fn messages_allocate_nothing() {
+        let bytes = [
+            frame(0xc1, STORED),
+            frame(0xc2, &stored(&[b'x'; 3000])),
+            frame(0x41, &STORED[..4]),
+            frame(0x89, b"ping"),
+            frame(0x80, &STORED[4..]),
+        ]
+        .concat();
+        for (parameters, _) in MODES {
+            let response = response(parameters);
+            // The window has to be full first.
+            steady_with(&response, config(), 50, 200, 3, |echo| echo.came(&bytes));
+        }
+    }
+
+    /// The bytes that each of many connections holds after `bytes` came, beyond its own size.
+    fn held(response: &[u8], bytes: &[u8]) -> usize {
+        const MANY: usize = 200;
+        let config = Arc::new(config());
+        let mut echo = Echo::open(&config, response);
+        echo.came(bytes);
+        let mut connections = Vec::with_capacity(MANY);
+        let before = BYTES.get();
+        for _ in 0..MANY {
+            let mut next = Echo::open(&config, response);
+            std::mem::swap(&mut next.env, &mut echo.env);
+            next.came(bytes);
+            assert_eq!(next.messages, 1);
+            std::mem::swap(&mut next.env, &mut echo.env);
+            connections.push(next.conn);
+        }
+        (BYTES.get() - before) as usize / MANY
+    }
+
+    #[test]
+    fn many_connections_hold_little_more_than_their_contexts() {
+        let block: Vec<u8> = (0..50_000_u32).map(|i| (i.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
+        let stored = stored(&block);
+        let compressed = frame(0xc2, &[&stored[..stored.len() - 1], &stored].concat());
+        let plain = held(RESPONSE, &frame(0x82, &block));
+        for (parameters, most) in MODES {
+            let each = held(&response(parameters), &compressed) - plain;
+            println!("permessage-deflate{parameters}: {each} bytes a connection");
+            assert!(each <= most, "{each} bytes, expected at most {most}: {parameters}");
+        }
     }
 }
