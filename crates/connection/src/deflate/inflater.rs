@@ -169,7 +169,7 @@ impl Inflation {
                 // Others may follow (section 7.2.3.5), which may refer to what was before.
                 inflater.start(self.window.bytes())?;
                 self.ended = true;
-            } else if invalid || used + made == 0 {
+            } else if invalid || (used + made == 0 && !piece.is_empty()) {
                 return Err(ProtocolError::InvalidDeflate);
             }
             if piece.is_empty() && (last || made < most) {

@@ -140,6 +140,19 @@ fn a_final_block_does_not_end_the_context() {
 }
 
 #[test]
+fn messages_that_fill_their_room_exactly_are_whole() {
+    for answer in ["", "; server_no_context_takeover"] {
+        let mut client = open(anything(), answer);
+        let mut server = Compressor::new(6, 15, answer.is_empty());
+        for len in [4095, 4096, 4097, 8191, 8192, 8193, 16_384, 65_536] {
+            let payload = noise(len);
+            client.came(&raw_frame(0xc2, &server.message(&payload))).unwrap();
+            assert!(client.take() == [Seen::Binary(payload)], "{len} bytes");
+        }
+    }
+}
+
+#[test]
 fn without_takeover_nothing_is_held_between_messages() {
     let mut client = open(anything(), "; server_no_context_takeover");
     let mut server = Compressor::new(6, 15, false);
