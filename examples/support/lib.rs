@@ -25,6 +25,7 @@ mod guide {
         readme: "../../README.md",
         contributing: "../../CONTRIBUTING.md",
         callbacks: "../../docs/src/callbacks.md",
+        compression: "../../docs/src/compression.md",
         connecting: "../../docs/src/connecting.md",
         embedding: "../../docs/src/embedding.md",
         errors: "../../docs/src/errors.md",

@@ -5,6 +5,7 @@
 //!   [`echo_on`](server::echo_on) serves any stream.
 //! - [`sim`]: a simulated network in virtual time, where everything that goes wrong is decided by a seed.
 //! - [`mod@conformance`]: the contract of dispatchers as tests; one line in a test file runs it on another loop.
+//! - `deflate`, a feature: the server's end of permessage-deflate.
 //! - [`frame`] and [`handshake`]: the server's side of the protocol as bytes, free to break any rule.
 #![forbid(unsafe_code)]
 

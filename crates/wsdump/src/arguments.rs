@@ -23,6 +23,7 @@ for a unix socket.
       --headers LIST       the same for several, separated by commas
       --ping-interval SEC  send a ping every SEC seconds (default 0: none)
       --eof-wait SEC       wait SEC seconds between the end of the input and the close (default 0)
+      --compress           offer to compress messages (permessage-deflate)
       --reconnect SEC      connect again SEC seconds after a loss (default 0: never)
 
   -p, --proxy URL          go through this proxy: [scheme://][user[:password]@]host[:port]; the scheme is http (default),
@@ -60,6 +61,7 @@ pub(crate) struct Arguments {
     pub(crate) headers: Vec<String>,
     pub(crate) ping_interval: Duration,
     pub(crate) eof_wait: Duration,
+    pub(crate) compress: bool,
     /// Zero: not at all.
     pub(crate) reconnect: Duration,
     pub(crate) proxy: Option<Proxy>,
@@ -86,6 +88,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             Long("headers") => parsed.headers.extend(list(&mut parser)?),
             Long("ping-interval") => parsed.ping_interval = seconds(&mut parser, "--ping-interval")?,
             Long("eof-wait") => parsed.eof_wait = seconds(&mut parser, "--eof-wait")?,
+            Long("compress") => parsed.compress = true,
             Long("reconnect") => parsed.reconnect = seconds(&mut parser, "--reconnect")?,
             Short('p') | Long("proxy") => parsed.proxy = Some(proxy(&parser.value()?.string()?)?),
             Long("ca") => parsed.ca.push(parser.value()?.into()),

@@ -1,7 +1,7 @@
 //! From the command line to the options of the run.
 
 use websocket_app::tls::TlsOptions;
-use websocket_app::{RunOptions, Unsent};
+use websocket_app::{Deflate, RunOptions, Unsent};
 
 use crate::arguments::Arguments;
 
@@ -12,6 +12,9 @@ pub(crate) fn run_options(arguments: &Arguments) -> RunOptions {
     }
     if let Some(proxy) = &arguments.proxy {
         options = options.proxy(proxy.clone());
+    }
+    if arguments.compress {
+        options = options.compression(Deflate::new());
     }
     if !arguments.reconnect.is_zero() {
         // A line that was taken is sent, though it be through the next connection.

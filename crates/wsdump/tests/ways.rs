@@ -15,6 +15,7 @@ use websocket_app::tls::rustls::crypto::ring;
 use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use websocket_app::tls::rustls::server::WebPkiClientVerifier;
 use websocket_app::tls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use websocket_testkit::deflate::Codec;
 use websocket_testkit::server::{ScriptedServer, echo_on};
 
 use support::{failed, printed, wsdump};
@@ -253,4 +254,22 @@ fn b222_compressed_text_is_shown_and_raw_leaves_it_alone() {
     );
     let raw = wsdump(&["--raw", "--eof-wait", "60", &url], b"");
     assert_eq!(raw.stdout, [GZIP, b"\n", ZLIB, b"\n", &GZIP[..9], b"\n"].concat());
+}
+
+#[test]
+fn compression_is_offered_where_it_is_asked_for() {
+    let server = ScriptedServer::start(|mut peer| {
+        let answer = "permessage-deflate";
+        let request = peer.accept_upgrade_with(&[&format!("Sec-WebSocket-Extensions: {answer}")]);
+        let offer = request.header("Sec-WebSocket-Extensions").expect("an offer");
+        assert!(offer.starts_with(answer), "{offer}");
+        peer.send_frame(true, 4, 1, &Codec::new(answer).compress(b"inflated, inflated, inflated"));
+        peer.send_close(1000, "");
+        peer.shutdown();
+        peer.read_to_end();
+    })
+    .expect("a server");
+    let shown = printed(&["--compress", "--raw", &server.url()], b"");
+    assert!(shown.contains("inflated, inflated, inflated"), "{shown}");
+    server.join();
 }
