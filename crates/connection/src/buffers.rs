@@ -122,7 +122,7 @@ impl Buffers {
         &mut self.assembly[self.filled..end]
     }
 
-    /// At most `len` bytes were put into [`spare`](Self::spare) or [`room`](Self::room). Returns where they lie.
+    /// At most `len` bytes were put into the room that was given. Returns where they lie.
     pub(crate) fn filled(&mut self, len: usize) -> Range<usize> {
         let new = self.filled..self.filled + len.min(self.assembly.len() - self.filled);
         self.filled = new.end;

@@ -200,8 +200,8 @@ impl Tx {
         Ok(())
     }
 
-    /// Whether messages that begin from now on are compressed, where that was agreed: off for messages that must stay secret together
-    /// with others that somebody else chooses, or that do not become shorter. Without agreement it does nothing.
+    /// Whether messages that begin from now on are compressed: off for messages that must stay secret together with others that somebody
+    /// else chooses, or that do not become shorter. It does nothing before the connection is open, and where compression was not agreed.
     #[cfg(feature = "deflate")]
     pub fn set_compression(&mut self, compress: bool) {
         self.outbound.set_wanted(compress);
