@@ -185,23 +185,30 @@ fn with_takeover_the_window_is_all_that_is_held() {
 
 #[test]
 fn connections_take_turns_with_one_inflater() {
-    let first = open(anything(), "");
     let mut clients: Vec<Client> = (0..4).map(|_| open(anything(), "")).collect();
-    // One `Env` for all of them.
-    let mut env = Some(first.env);
     let mut servers: Vec<_> = (0..4).map(|_| Compressor::new(6, 15, true)).collect();
+    // One `Env` for all of them.
+    let mut shared = open(anything(), "").env;
+    let mut feed = |client: &mut Client, bytes: &[u8]| {
+        std::mem::swap(&mut client.env, &mut shared);
+        client.came(bytes).unwrap();
+        std::mem::swap(&mut client.env, &mut shared);
+    };
     for round in 0..20 {
-        for (index, client) in clients.iter_mut().enumerate() {
-            let own = std::mem::replace(&mut client.env, env.take().unwrap());
-            let payload = text(500, round * 4 + index);
-            let bytes = raw_frame(0xc1, &servers[index].message(payload.as_bytes()));
-            // Every other round a message of each is under way while the others receive theirs.
-            let (start, rest) = bytes.split_at(if round % 2 == 0 { 0 } else { 20 });
-            client.came(rest.get(..0).unwrap()).unwrap();
-            client.came(start).unwrap();
-            client.came(rest).unwrap();
+        let payloads: Vec<_> = (0..4).map(|index| text(500, round * 4 + index)).collect();
+        let frames: Vec<_> = payloads
+            .iter()
+            .zip(&mut servers)
+            .map(|(payload, server)| raw_frame(0xc1, &server.message(payload.as_bytes())))
+            .collect();
+        // Every other round a message of each is under way while the others receive theirs.
+        let cut = if round % 2 == 0 { 0 } else { 20 };
+        for (client, frame) in clients.iter_mut().zip(&frames) {
+            feed(client, &frame[..cut]);
+        }
+        for ((client, frame), payload) in clients.iter_mut().zip(&frames).zip(payloads) {
+            feed(client, &frame[cut..]);
             assert_eq!(client.take(), [Seen::Text(payload)]);
-            env = Some(std::mem::replace(&mut client.env, own));
         }
     }
 }
