@@ -38,23 +38,20 @@ pub struct Rtt {
 }
 
 /// The pings of one connection. One that never sends any, which is most of those that are idle, holds no memory for them.
-#[derive(Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct Pings {
-    timeout: Option<Duration>,
     /// Bytes received so far.
     pub(crate) received: u64,
     ledger: Option<Box<Ledger>>,
 }
 
 impl Pings {
-    pub(crate) fn new(config: &Config) -> Self {
-        Self { timeout: config.ping_timeout, received: 0, ledger: None }
-    }
-
     /// The connection is open: keep-alive starts, one interval from `now`.
     pub(crate) fn start(&mut self, config: &Config, now: Instant) {
         if !config.ping_interval.is_zero() {
-            self.ledger.get_or_insert_default().next_keep_alive = now.checked_add(config.ping_interval);
+            let ledger = self.ledger.get_or_insert_default();
+            ledger.next_keep_alive = now.checked_add(config.ping_interval);
+            ledger.timeout = config.ping_timeout;
         }
     }
 
@@ -83,7 +80,7 @@ impl Pings {
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
     pub(crate) fn written(&mut self, position: u64, now: Instant) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.written(position, self.timeout, self.received, now);
+            ledger.written(position, self.received, now);
         }
     }
 
@@ -107,6 +104,8 @@ impl Pings {
 struct Ledger {
     outstanding: VecDeque<Outstanding>,
     next_keep_alive: Option<Instant>,
+    /// The time that a keep-alive ping has for its answer.
+    timeout: Option<Duration>,
     pong_due: Option<PongDue>,
     counter: u64,
     rtt: Rtt,
@@ -142,11 +141,11 @@ impl Ledger {
         self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
     }
 
-    fn written(&mut self, position: u64, timeout: Option<Duration>, received: u64, now: Instant) {
+    fn written(&mut self, position: u64, received: u64, now: Instant) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
-            if let (true, Some(timeout), None) = (ping.keep_alive, timeout, self.pong_due) {
+            if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
                 let end = ping.end;
                 self.pong_due = now.checked_add(timeout).map(|at| PongDue { at, end, received });
             }

@@ -100,7 +100,7 @@ impl Tx {
             fragmented: false,
             closing: None,
             owed_pong: None,
-            pings: Pings::new(config),
+            pings: Pings::default(),
             mask_key: None,
             outbound: Outbound::new(),
         }
