@@ -4,6 +4,8 @@
 //! entropy: time and entropy come in with [`Env`], bytes through [`Input`], and one [`deadline`](Connection::deadline) goes out. A frame
 //! that arrived whole is delivered as a slice of the caller's buffer; memory for anything else comes from a pool in [`Env`] that all
 //! connections of a caller share, so an idle connection holds none.
+//!
+//! With the feature `deflate` messages can be compressed (permessage-deflate, RFC 7692), once a configuration offers it.
 #![forbid(unsafe_code)]
 
 mod buffers;
