@@ -29,6 +29,12 @@ pub fn markdown(lines: &[Vec<String>], names: usize) -> String {
     text
 }
 
+/// So many of what `one` is the name of one of.
+pub fn plural(count: usize, one: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {one}{ending}")
+}
+
 /// A figure with three significant digits or more.
 pub fn figure(value: f64) -> String {
     match value {

@@ -58,7 +58,11 @@ impl Traced {
         let to = since_epoch()?;
         drop(self.child.stdin.take());
         self.child.wait()?;
-        let calls = count(&read(&self.log)?, from, to);
+        let log = read(&self.log)?;
+        if count(&log, Duration::ZERO, from).is_empty() {
+            return Err("strace's log is not understood".into());
+        }
+        let calls = count(&log, from, to);
         let calls_per_second = calls.values().sum::<u64>() as f64 / (to - from).as_secs_f64();
         Ok(Idle { calls_per_second, calls })
     }
@@ -119,12 +123,20 @@ mod tests {
 
     #[test]
     fn calls_count_that_began_in_the_time() {
-        let seconds = |tenths| Duration::from_millis(1_700_000_000_000 + 100 * tenths);
+        let seconds = |tenths: u64| Duration::from_millis(1_700_000_000_000 + 100 * tenths);
         let names = |from, to| count(LOG, seconds(from), seconds(to)).into_iter().collect::<Vec<_>>();
         let one = |name: &str| (name.to_owned(), 1);
         assert_eq!(names(10, 20), [one("epoll_wait"), one("futex"), one("write")]);
         assert_eq!(names(0, 3), [one("connect"), one("epoll_wait")]);
         assert_eq!(names(0, 21)[1], ("epoll_wait".to_owned(), 3));
         assert_eq!(names(30, 40), []);
+        assert!(
+            count(
+                "strace: Process 101 attached\nepoll_wait(4, [], 1024, 0) = 0\n",
+                Duration::ZERO,
+                Duration::MAX
+            )
+            .is_empty()
+        );
     }
 }

@@ -1,9 +1,9 @@
 //! What has to hold, and whether it does.
 
 use serde::Serialize;
-use websocket_bench::table::figure;
+use websocket_bench::table::{figure, plural};
 
-use crate::results::{BUSY, Row, Share};
+use crate::results::{BUSY, ECHO, Row, Share};
 
 /// Processor time a round trip, as that on mio, of the hosts that are for everybody.
 const CPU: f64 = 1.25;
@@ -12,6 +12,8 @@ const EVERYBODYS: [&str; 2] = ["polling", "tokio"];
 const FAST: &str = "busy-poll";
 /// Of the ticks that are due, this share is had beside apps that are at work.
 const TICKS: f64 = 0.9;
+/// One tick in a hundred is later than this: the apps that are ready share a turn, and a thousand of them take some milliseconds.
+const LATE_MS: f64 = 20.0;
 /// Of the echoes that apps make alone, this share is made beside a task that is never idle.
 const ECHOES: f64 = 1.0 / 3.0;
 /// Of the time, this share is had by that task.
@@ -61,7 +63,10 @@ pub(crate) fn limits(hosts: &[Row], shared: &[Share]) -> Vec<Limit> {
         let host = row.host;
         if EVERYBODYS.contains(&host) {
             for echo in [&row.one, &row.many] {
-                let what = format!("{host}: processor time an echo, {} connections, x mio", echo.connections);
+                let what = format!(
+                    "{host}: processor time an echo, {}, x mio",
+                    plural(echo.connections, "connection")
+                );
                 limits.push(Limit::new(what, echo.cpu_ratio, Bound::AtMost(CPU)));
             }
         }
@@ -76,7 +81,7 @@ pub(crate) fn limits(hosts: &[Row], shared: &[Share]) -> Vec<Limit> {
             Bound::AtMost(0.0),
         ));
     }
-    for share in shared.iter().filter(|share| share.apps == "echo") {
+    for share in shared.iter().filter(|share| share.apps == ECHO) {
         if share.task == BUSY {
             let what = "share of the echoes that is left beside a busy task";
             limits.push(Limit::new(what, share.echoes_share, Bound::AtLeast(ECHOES)));
@@ -85,6 +90,8 @@ pub(crate) fn limits(hosts: &[Row], shared: &[Share]) -> Vec<Limit> {
         } else {
             let what = "share of the ticks that come beside echoing apps";
             limits.push(Limit::new(what, share.task_share, Bound::AtLeast(TICKS)));
+            let what = "milliseconds that a tick in a hundred is late beside echoing apps";
+            limits.push(Limit::new(what, share.task_late_p99_ns.map(|ns| ns / 1e6), Bound::AtMost(LATE_MS)));
         }
     }
     limits.into_iter().flatten().collect()
@@ -123,6 +130,26 @@ mod tests {
         assert_eq!(kept(row("polling", 1.26, 1.0, None)), [false, false]);
         assert_eq!(kept(row("busy-poll", 9.0, 1.1, Some(0.0))), [false, true]);
         assert_eq!(kept(row("glib", 9.0, 9.0, None)), [false; 0]);
+    }
+
+    #[test]
+    fn neither_apps_nor_task_may_starve() {
+        let share = |task, echoes_share, task_share| Share {
+            apps: ECHO,
+            task,
+            echoes_per_second: Some(1.0),
+            echoes_share: Some(echoes_share),
+            echo_p50_ns: None,
+            echo_p99_ns: None,
+            task_share: Some(task_share),
+            task_late_p50_ns: None,
+            task_late_p99_ns: Some(2e6),
+        };
+        let kept = |share| limits(&[], &[share]).iter().map(|limit| limit.kept).collect::<Vec<bool>>();
+        assert_eq!(kept(share("ticks", 0.1, 0.95)), [true, true]);
+        assert_eq!(kept(share("ticks", 1.0, 0.8)), [false, true]);
+        assert_eq!(kept(share(BUSY, 0.34, 0.001)), [true, false]);
+        assert_eq!(kept(share(BUSY, 0.3, 0.6)), [false, true]);
     }
 
     #[test]

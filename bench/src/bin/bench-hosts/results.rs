@@ -14,6 +14,8 @@ use crate::lines;
 use crate::options::{BASE, Options};
 use crate::rounds::{Measured, Series, Shared};
 
+/// What apps do that have something to do.
+pub(crate) const ECHO: &str = "echo";
 /// What a task does that is never idle.
 pub(crate) const BUSY: &str = "busy";
 
@@ -112,8 +114,10 @@ pub(crate) fn results(options: &Options, pinned: bool, measured: &Measured) -> R
 }
 
 fn kernel() -> Result<String> {
-    let name = |file: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{file}"));
-    Ok(format!("{} {}", name("ostype")?.trim(), name("osrelease")?.trim()))
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    // What follows is whose build it is.
+    let version = release.trim().split('-').next().unwrap_or_default();
+    Ok(format!("Linux {version}"))
 }
 
 fn echo(connections: usize, series: &Series, base: &Series, runs: fn(&Series) -> &Vec<Report>) -> Echo {
@@ -160,10 +164,10 @@ fn shares(rounds: &[Shared]) -> Vec<Share> {
     let (apps_busy, task_busy): (Vec<_>, Vec<_>) = busy.unzip();
     let ticks_alone: Vec<&Turns> = rounds.iter().map(|round| &round.ticks_alone).collect();
     vec![
-        Share::new("echo", "none").apps(&alone, &alone),
+        Share::new(ECHO, "none").apps(&alone, &alone),
         Share::new("wait", "ticks").task(&ticks_alone, TICK),
-        Share::new("echo", "ticks").apps(&apps_ticks, &alone).task(&task_ticks, TICK),
-        Share::new("echo", BUSY).apps(&apps_busy, &alone).task(&task_busy, PIECE),
+        Share::new(ECHO, "ticks").apps(&apps_ticks, &alone).task(&task_ticks, TICK),
+        Share::new(ECHO, BUSY).apps(&apps_busy, &alone).task(&task_busy, PIECE),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The results on the screen and in Markdown.
 
-use websocket_bench::table::{aligned, factor, figure, markdown};
+use websocket_bench::table::{aligned, factor, figure, markdown, plural};
 
 use crate::results::{Echo, Results, Row, Share};
 use crate::rounds::SHARED;
@@ -11,8 +11,7 @@ const NOTHING: &str = "-";
 /// The tables on the screen.
 pub(crate) fn render(results: &Results) -> String {
     let mut text = format!("\n{}\n\n", machine(results));
-    for title_and_lines in tables(results) {
-        let (title, lines, names) = title_and_lines;
+    for (title, lines, names) in tables(results) {
         text.push_str(&format!("{title}\n{}\n\n", aligned(&lines, names)));
     }
     text.push_str(&remarks(results));
@@ -31,7 +30,8 @@ pub(crate) fn page(results: &Results) -> String {
 }
 
 fn machine(results: &Results) -> String {
-    format!("Measured on {} cores, {}; medians of {} rounds", results.cores, results.kernel, results.rounds)
+    let (cores, rounds) = (plural(results.cores, "core"), plural(results.rounds, "round"));
+    format!("Measured on {cores}, {}; medians of {rounds}", results.kernel)
 }
 
 /// Each with its title and the number of its columns that are no figures.
@@ -63,8 +63,7 @@ fn echoes(rows: &[Row]) -> Vec<Vec<String>> {
     let mut lines = vec![vec!["host".to_owned()]];
     let of = |row: &Row| [row.one.clone(), row.many.clone()];
     for echo in rows.first().map(of).into_iter().flatten() {
-        let unit = if echo.connections == 1 { "connection" } else { "connections" };
-        lines[0].push(format!("{} {unit}: p50 µs", echo.connections));
+        lines[0].push(format!("{}: p50 µs", plural(echo.connections, "connection")));
         lines[0].extend(["x", "p99 µs", "CPU µs", "x"].map(str::to_owned));
     }
     for row in rows {
@@ -151,4 +150,86 @@ fn micros(ns: Option<f64>) -> String {
 
 fn shown(value: Option<f64>, show: impl FnOnce(f64) -> String) -> String {
     value.map_or_else(|| NOTHING.to_owned(), show)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idle::Idle;
+
+    fn row(host: &'static str, idle: Option<u64>) -> Row {
+        let echo = |connections| Echo {
+            connections,
+            p50_ns: Some(30_000.0),
+            p50_ratio: Some(1.0),
+            p99_ns: Some(50_000.0),
+            p99_ratio: Some(1.0),
+            cpu_ns: Some(1500.0),
+            cpu_ratio: Some(1.25),
+            cpu_spread: Some(0.1),
+        };
+        let calls = |calls: u64| Idle {
+            calls_per_second: calls as f64,
+            calls: (calls > 0).then(|| ("read".to_owned(), calls)).into_iter().collect(),
+        };
+        Row {
+            host,
+            lines: Some(103),
+            one: echo(1),
+            many: echo(1000),
+            timers_late_p50_ns: Some(550_000.0),
+            timers_late_p99_ns: None,
+            idle: idle.map(calls),
+        }
+    }
+
+    fn results(hosts: Vec<Row>) -> Results {
+        let share = Share {
+            apps: "wait",
+            task: "ticks",
+            echoes_per_second: None,
+            echoes_share: None,
+            echo_p50_ns: None,
+            echo_p99_ns: None,
+            task_share: Some(0.99),
+            task_late_p50_ns: Some(1_000_000.0),
+            task_late_p99_ns: Some(2_000_000.0),
+        };
+        Results {
+            cores: 2,
+            kernel: "Linux 6.1".to_owned(),
+            rounds: 1,
+            quick: false,
+            pinned: true,
+            others_cpu_share: 0.0,
+            idle_connections: 100,
+            hosts,
+            shared: vec![share],
+            limits: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_page_has_three_tables_and_says_where_it_was_measured() {
+        let page = page(&results(vec![row("mio", Some(0)), row("io-uring", Some(0))]));
+        let lines: Vec<&str> = page.lines().collect();
+        assert!(
+            lines[2]
+                .starts_with("| host | 1 connection: p50 µs | x | p99 µs | CPU µs | x | 1000 connections: ")
+        );
+        assert!(lines[4].starts_with("| mio | 30.0 | 1.00 | 50.0 | 1.50 | 1.25 | 30.0 | "));
+        assert!(lines.contains(&"| io-uring | 0 | 550 | - | 103 |"));
+        assert!(lines.contains(&"| wait | ticks | - | - | - | - | 99 % | 1 000 | 2 000 |"));
+        assert_eq!(lines.iter().filter(|line| line.starts_with("|---")).count(), 3);
+        assert_eq!(lines.last(), Some(&"Measured on 2 cores, Linux 6.1; medians of 1 round."));
+    }
+
+    #[test]
+    fn who_calls_the_system_when_idle_is_told_with_the_calls() {
+        let told = |calls| remarks(&results(vec![row("mio", calls)]));
+        assert_eq!(told(Some(7)), "Idle, mio called read 7 times.\n\n");
+        assert_eq!(told(Some(0)), "");
+        assert!(told(None).starts_with("System calls were not measured: "));
+        assert!(render(&results(vec![row("mio", None)])).contains("\nmio                   -  "));
+    }
 }
