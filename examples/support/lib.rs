@@ -31,6 +31,7 @@ mod guide {
         errors: "../../docs/src/errors.md",
         event_loops: "../../docs/src/event-loops.md",
         getting_started: "../../docs/src/getting-started.md",
+        hosts: "../../docs/src/hosts.md",
         life_cycle: "../../docs/src/life-cycle.md",
         limits: "../../docs/src/limits.md",
         many_apps: "../../docs/src/many-apps.md",
