@@ -24,7 +24,7 @@ pub(crate) enum Request {
 pub(crate) struct Options {
     pub(crate) hosts: Vec<&'static Host>,
     pub(crate) rounds: usize,
-    pub(crate) size: Size,
+    pub(crate) size: &'static Size,
     pub(crate) report_only: bool,
     pub(crate) json: PathBuf,
     pub(crate) markdown: Option<PathBuf>,
@@ -98,7 +98,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         Some(rounds) => rounds,
         None => 7,
     };
-    let size = if quick { Size::QUICK } else { Size::FULL };
+    let size = if quick { &Size::QUICK } else { &Size::FULL };
     Ok(Request::Run(Options { hosts: hosts(names)?, rounds, size, report_only, json, markdown }))
 }
 
