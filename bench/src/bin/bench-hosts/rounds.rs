@@ -46,7 +46,7 @@ pub(crate) struct Shared {
 
 /// Runs all hosts round by round; before that, each alone to find out how many messages fill a run, and after that without anything to do.
 pub(crate) fn run(options: &Options, programs: &Programs) -> Result<Measured> {
-    let size = &options.size;
+    let size = options.size;
     let runner = Runner { programs, size };
     let mut progress = Progress::new("hosts");
     let mut sizes = Vec::with_capacity(options.hosts.len());
