@@ -12,11 +12,11 @@ use std::time::Duration;
 use websocket_app::link::proxy::Proxy;
 use websocket_app::link::{Answer, Query, Resolver};
 use websocket_app::tls::TlsOptions;
-use websocket_app::{AppId, RunOptions, WebSocketApp};
+use websocket_app::{AppId, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet, SimPeer};
-use websocket_tests::{Authority, HostReactor, Log, SERVER, URL, World, reactor, until};
+use websocket_tests::{Authority, Log, SERVER, URL, World, until};
 
 const MS: Duration = Duration::from_millis(1);
 const MESSAGES: usize = 200;
@@ -82,8 +82,8 @@ fn through(scheme: &str, proxy: &ScriptedServer) -> RunOptions {
 }
 
 /// A reactor with an app that is connected to `echo`, and the messages that it has heard.
-fn echoing(echo: &EchoServer, resolver: StalledResolver) -> (HostReactor, AppId, Rc<Cell<usize>>) {
-    let mut reactor = reactor().resolver(resolver);
+fn echoing(echo: &EchoServer, resolver: StalledResolver) -> (Reactor, AppId, Rc<Cell<usize>>) {
+    let mut reactor = Reactor::new().unwrap().resolver(resolver);
     let (open, heard) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
     let (opened, hears) = (open.clone(), heard.clone());
     let app = WebSocketApp::new(echo.url())
@@ -95,7 +95,7 @@ fn echoing(echo: &EchoServer, resolver: StalledResolver) -> (HostReactor, AppId,
 }
 
 /// How many turns it takes to send a message and hear the answer.
-fn turns(reactor: &mut HostReactor, id: AppId, heard: &Cell<usize>) -> usize {
+fn turns(reactor: &mut Reactor, id: AppId, heard: &Cell<usize>) -> usize {
     let before = heard.get();
     reactor.apps().with(id, |app| app.send_text("tick")).unwrap().unwrap();
     until(reactor, |_| heard.get() > before)
