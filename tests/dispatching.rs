@@ -3,14 +3,15 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
+use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, PollWait, Ready, Wait};
 use websocket_app::{Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
-use websocket_testkit::server::{Peer, ScriptedServer};
+use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, SimPeer};
 use websocket_tests::{Log, SERVER, URL, dispatcher, run_forever};
 
@@ -309,4 +310,61 @@ fn b218_a_loss_on_a_given_loop_is_reported_like_any_other() {
         assert_eq!(given.lines(), built_in.lines(), "loss {number}");
         assert!(given.lines().last().unwrap().starts_with("close"), "loss {number}: {given:?}");
     }
+}
+
+/// mio's poll as a loop that runs futures, for a test that polls again and again. It tells each edge once.
+struct Edges(MioDispatcher);
+
+impl Dispatcher for Edges {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.0.register(key, io, interest)
+    }
+
+    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.0.reregister(key, io, interest)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        self.0.deregister(key, io);
+    }
+
+    fn waker(&self) -> Waker {
+        self.0.waker()
+    }
+}
+
+impl PollWait for Edges {
+    fn poll_wait(
+        &mut self,
+        _: &mut Context<'_>,
+        deadline: Option<Instant>,
+        ready: &mut Vec<Ready>,
+    ) -> Poll<io::Result<()>> {
+        let (known, now) = (ready.len(), self.now());
+        self.0.wait(Some(now), ready)?;
+        if ready.len() > known || deadline.is_some_and(|deadline| deadline <= now) {
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Pending
+    }
+}
+
+/// As in a `select!` whose other branches are always ready.
+#[test]
+fn a_run_that_is_dropped_after_each_poll_loses_nothing() {
+    let server = EchoServer::start().unwrap();
+    let log = Log::new();
+    let messages = log.clone();
+    let app =
+        log.app(server.url()).on_open(|app, _| app.send_text("hello")).on_message(move |app, message| {
+            messages.message(message);
+            app.close();
+        });
+    let mut reactor = Reactor::with_dispatcher(Edges(MioDispatcher::new().unwrap())).unwrap();
+    app.run_on(&mut reactor, &RunOptions::new()).unwrap();
+    let patience = Instant::now() + 30 * SECOND;
+    while pin!(reactor.run_async()).poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+        assert!(Instant::now() < patience, "the run does not get on: {log:?}");
+    }
+    assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
 }

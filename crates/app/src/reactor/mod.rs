@@ -18,7 +18,7 @@ use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::resume_unwind;
-use std::task::Poll;
+use std::task::{Poll, ready};
 use std::time::{Duration, Instant};
 
 use rand::TryRng as _;
@@ -66,6 +66,8 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     buffer: Vec<u8>,
     /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
+    /// A wait has ended, and the turn that it was for has not been taken: the future may be dropped in between.
+    turn_is_due: bool,
     jobs: Vec<Job>,
     /// Takes the place of a list of apps while that is worked through.
     listed: Vec<AppId>,
@@ -97,6 +99,7 @@ impl<D: Dispatcher> Reactor<D> {
             apps,
             buffer: vec![0; BUFFER],
             ready: Vec::new(),
+            turn_is_due: false,
             jobs: Vec::new(),
             listed: Vec::new(),
         })
@@ -203,6 +206,7 @@ impl<D: Dispatcher> Reactor<D> {
 
     fn turn_with_what_was_seen(&mut self) -> Next {
         let mut ready = std::mem::take(&mut self.ready);
+        self.turn_is_due = false;
         self.apps.told = None;
         let next = self.take_turn(&ready);
         ready.clear();
@@ -235,23 +239,19 @@ impl<D: PollWait> Reactor<D> {
     /// Waits until a turn is due, and gives way to other tasks at least once.
     async fn poll_wait(&mut self) -> Result<(), Error> {
         let deadline = self.next_deadline();
-        let mut gave_way = false;
-        let mut waited = None;
+        // Who left the turn behind gave way before it was dropped.
+        let mut gave_way = self.turn_is_due;
         poll_fn(|cx| {
-            if waited.is_none() {
-                match self.dispatcher.poll_wait(cx, deadline, &mut self.ready) {
-                    Poll::Ready(outcome) => waited = Some(outcome),
-                    Poll::Pending => {
-                        gave_way = true;
-                        return Poll::Pending;
-                    }
-                }
+            let gave_way = std::mem::replace(&mut gave_way, true);
+            if !self.turn_is_due {
+                ready!(self.dispatcher.poll_wait(cx, deadline, &mut self.ready))?;
+                self.turn_is_due = true;
             }
-            if !std::mem::replace(&mut gave_way, true) {
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
+            if gave_way {
+                return Poll::Ready(Ok(()));
             }
-            Poll::Ready(waited.take().unwrap_or(Ok(())))
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await
         .map_err(Error::Dispatcher)
