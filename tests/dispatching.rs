@@ -1,7 +1,7 @@
 //! What the reactor asks of a dispatcher: what to watch, until when to sleep, and nothing else.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
@@ -9,11 +9,11 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, PollWait, Ready, Wait};
-use websocket_app::{Next, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{Error, Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, SimPeer};
-use websocket_tests::{Log, SERVER, URL, dispatcher, run_forever};
+use websocket_tests::{Counting, Log, SERVER, URL, dispatcher, run_forever};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -367,4 +367,50 @@ fn a_run_that_is_dropped_after_each_poll_loses_nothing() {
         assert!(Instant::now() < patience, "the run does not get on: {log:?}");
     }
     assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
+}
+
+/// mio's poll until it is broken.
+struct Breakable {
+    inner: MioDispatcher,
+    broken: Rc<Cell<bool>>,
+}
+
+impl Dispatcher for Breakable {
+    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.inner.register(key, io, interest)
+    }
+
+    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
+        self.inner.reregister(key, io, interest)
+    }
+
+    fn deregister(&mut self, key: Key, io: Io) {
+        self.inner.deregister(key, io);
+    }
+
+    fn waker(&self) -> Waker {
+        self.inner.waker()
+    }
+}
+
+impl Wait for Breakable {
+    fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        if self.broken.get() {
+            return Err(io::Error::other("broken"));
+        }
+        self.inner.wait(deadline, ready)
+    }
+}
+
+#[test]
+fn a_loop_that_breaks_gets_its_streams_back() {
+    let server = EchoServer::start().unwrap();
+    let broken = Rc::new(Cell::new(false));
+    let breaks = broken.clone();
+    let mut app = WebSocketApp::new(server.url()).on_open(move |_, _| breaks.set(true));
+    let dispatcher = Counting::new(Breakable { inner: MioDispatcher::new().unwrap(), broken });
+    let watched = dispatcher.watched.clone();
+    let outcome = app.run_forever_on(dispatcher, &RunOptions::new());
+    assert!(matches!(outcome, Err(Error::Dispatcher(_))), "{outcome:?}");
+    assert_eq!(watched.get(), 0);
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -13,8 +14,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, Ready};
-use websocket_app::{Next, Reactor, RunOptions};
+use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait as _};
+use websocket_app::{Next, PanicPolicy, Reactor, RunOptions};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::SimNet;
@@ -301,4 +302,19 @@ fn an_idle_reactor_waits_once_until_it_is_woken() {
     reactor.run().unwrap();
     assert_eq!(reactor.dispatcher().waits - before, 1);
     thread.join().unwrap();
+}
+
+/// Nobody has told such a host until when to sleep.
+#[test]
+fn a_turn_that_panics_calls_for_the_next_one() {
+    let net = SimNet::new(1);
+    let reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap();
+    let mut reactor = reactor.panic_policy(PanicPolicy::Propagate);
+    reactor.handle().run(|_| resume_unwind(Box::new("a panic that was asked for")));
+    reactor.dispatcher().wait(None, &mut Vec::new()).unwrap();
+    catch_unwind(AssertUnwindSafe(|| reactor.turn(&[]))).unwrap_err();
+    let soon = net.now() + Duration::from_secs(1);
+    reactor.dispatcher().wait(Some(soon), &mut Vec::new()).unwrap();
+    assert_eq!(net.elapsed(), Duration::ZERO);
+    assert!(!reactor.turn(&[]).again);
 }

@@ -45,7 +45,8 @@ pub enum PanicPolicy {
     /// notice nothing.
     #[default]
     Catch,
-    /// The same, and then the panic goes on out of the reactor's `turn`.
+    /// The same, and then the panic goes on out of the reactor's `turn`. The [waker](websocket_dispatcher::Dispatcher::waker) has been woken, so
+    /// that the next turn comes at once where the loop goes on.
     Propagate,
 }
 

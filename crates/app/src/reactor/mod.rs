@@ -193,6 +193,8 @@ impl<D: Dispatcher> Reactor<D> {
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
         if let Some(panic) = self.apps.panic.take() {
+            // A host that calls `turn` does not learn what is next.
+            self.apps.inbox.announce();
             resume_unwind(panic);
         }
         self.apps.next()
@@ -212,6 +214,10 @@ impl<D: Dispatcher> Reactor<D> {
         ready.clear();
         self.ready = ready;
         next
+    }
+
+    fn driver(&mut self) -> Driver<'_> {
+        Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer }
     }
 
     fn is_done(&mut self) -> bool {
@@ -264,11 +270,10 @@ impl<D: Wait> Reactor<D> {
         app.keep_outcome = true;
         let id = self.apps.insert(app);
         let ran = self.run();
-        match (self.apps.finished.take(), ran) {
-            (Some(finished), Ok(())) => (Ok(finished.outcome), Some(finished.app)),
-            (Some(finished), Err(error)) => (Err(error), Some(finished.app)),
-            (None, ran) => (ran.map(|()| Outcome::Stopped), self.apps.take(id)),
-        }
+        // Where the loop broke, the app is still there, and its stream goes back like any other.
+        self.driver().discard(id);
+        let Some(finished) = self.apps.finished.take() else { return (ran.map(|()| Outcome::Stopped), None) };
+        (ran.map(|()| finished.outcome), Some(finished.app))
     }
 
     /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
@@ -320,8 +325,7 @@ impl<D: Dispatcher + AsFd> AsFd for Reactor<D> {
 impl<D: Dispatcher> Drop for Reactor<D> {
     fn drop(&mut self) {
         // A host loop may live on: it must not go on watching descriptors that are about to be closed.
-        let Self { dispatcher, apps, buffer, .. } = self;
-        let mut driver = Driver { dispatcher, apps, buffer };
+        let mut driver = self.driver();
         for id in driver.apps.ids() {
             driver.discard(id);
         }
