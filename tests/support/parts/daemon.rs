@@ -66,12 +66,15 @@ impl Daemon {
     #[track_caller]
     fn wait_until_open(&mut self, places: &[Place]) {
         let deadline = Instant::now() + PATIENCE;
-        while !places.iter().all(Place::is_open) {
-            if let Ok(Some(status)) = self.child.try_wait() {
-                panic!("{} ended before it listened: {status}", self.program);
+        // One after the other: a server that has many places would be kept busy with the looks at those that are open.
+        for place in places {
+            while !place.is_open() {
+                if let Ok(Some(status)) = self.child.try_wait() {
+                    panic!("{} ended before it listened: {status}", self.program);
+                }
+                assert!(Instant::now() < deadline, "{} does not listen", self.program);
+                thread::sleep(PAUSE);
             }
-            assert!(Instant::now() < deadline, "{} does not listen", self.program);
-            thread::sleep(PAUSE);
         }
     }
 

@@ -4,16 +4,19 @@
 //! program is not installed, starting it says so in a line and gives `None`, and the test is to be left. A program that is there
 //! and does not start fails the test.
 
+mod compressing;
 mod daemon;
 mod dante;
 mod microsocks;
 mod nginx;
+mod node;
 mod place;
 mod program;
 mod python;
 mod squid;
 mod tinyproxy;
 
+pub use self::compressing::Compressing;
 pub use self::dante::Dante;
 pub use self::microsocks::Microsocks;
 pub use self::nginx::Nginx;

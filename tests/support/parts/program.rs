@@ -20,6 +20,13 @@ pub fn find(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The user's cache, where `tests/install-parts` puts packages.
+pub(super) fn installed() -> Option<PathBuf> {
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")));
+    base.map(|base| base.join("websocket-tests"))
+}
+
 /// Says why a test is skipped, past the harness, which would keep it to itself.
 pub fn skipped(why: &str) {
     // Without a standard error there is nobody to tell.

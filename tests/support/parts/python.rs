@@ -1,6 +1,5 @@
 //! A server in Python, with its `websockets` package.
 
-use std::env;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::daemon::Daemon;
 use super::place::{Place, ReservedPort};
-use super::program::{find, skipped};
+use super::program::{find, installed, skipped};
 use crate::{Identity, Scratch};
 
 const ECHO: &str = include_str!("echo.py");
@@ -38,7 +37,7 @@ impl PythonServer<SocketAddr> {
 
     #[track_caller]
     fn on_port(kind: &str, scratch: Scratch, identity: &[&str]) -> Option<Self> {
-        let program = python()?;
+        let program = program()?;
         let port = ReservedPort::new();
         let at = port.addr();
         let number = at.port().to_string();
@@ -57,7 +56,7 @@ impl PythonServer<PathBuf> {
     /// Takes plain connections on a unix socket.
     #[track_caller]
     pub fn unix() -> Option<Self> {
-        let program = python()?;
+        let program = program()?;
         let scratch = Scratch::new();
         let at = scratch.path().join("socket");
         let arguments = ["-c", ECHO, "unix", "socket"];
@@ -72,7 +71,7 @@ impl PythonServer<PathBuf> {
 }
 
 /// A Python that has the package.
-fn python() -> Option<PathBuf> {
+pub(super) fn program() -> Option<PathBuf> {
     static HAS_PACKAGE: OnceLock<bool> = OnceLock::new();
     let program = find("python3")?;
     let has_package = *HAS_PACKAGE.get_or_init(|| {
@@ -88,10 +87,9 @@ fn python() -> Option<PathBuf> {
 }
 
 /// Where `tests/install-parts` puts the package comes first.
-fn with_package(command: &mut Command) {
+pub(super) fn with_package(command: &mut Command) {
     command.env_remove("PYTHONHOME");
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(base) = base.or_else(|| env::home_dir().map(|home| home.join(".cache"))) {
-        command.env("PYTHONPATH", base.join("websocket-tests/python"));
+    if let Some(installed) = installed() {
+        command.env("PYTHONPATH", installed.join("python"));
     }
 }
