@@ -107,7 +107,7 @@ impl<D: Wait> Wait for BusyPoll<D> {
         self.bell.watch();
         let waited = self.look_then_sleep(deadline, since, ready);
         let woken = self.bell.take();
-        if woken || waited? {
+        if waited? || woken {
             self.since = None;
         }
         Ok(())

@@ -21,6 +21,7 @@ struct Blind {
     looks: Rc<Cell<usize>>,
     sleeps: Rc<Cell<usize>>,
     wakes: Arc<Wakes>,
+    broken: bool,
 }
 
 #[derive(Default)]
@@ -53,7 +54,7 @@ impl Wait for Blind {
         let looks = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let count = if looks { &self.looks } else { &self.sleeps };
         count.set(count.get() + 1);
-        Ok(())
+        if self.broken { Err(io::Error::other("broken")) } else { Ok(()) }
     }
 }
 
@@ -137,4 +138,13 @@ impl Host for Simulated {
 mod simulated {
     use super::*;
     websocket_testkit::conformance!(host: Simulated(SimNet::new(1)));
+}
+
+#[test]
+fn a_loop_that_is_broken_says_so_in_spite_of_a_wake() {
+    let mut dispatcher = BusyPoll::over(Blind { broken: true, ..Blind::default() });
+    for _ in 0..2 {
+        dispatcher.waker().wake();
+        dispatcher.wait(None, &mut Vec::new()).unwrap_err();
+    }
 }
