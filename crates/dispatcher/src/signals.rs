@@ -89,7 +89,10 @@ impl Signals {
             drop(state);
             task.wake_by_ref();
         } else if !state.task.as_ref().is_some_and(|known| known.will_wake(task)) {
-            state.task = Some(task.clone());
+            let former = state.task.replace(task.clone());
+            // It may be the last of its task, whose end is foreign code as well.
+            drop(state);
+            drop(former);
         }
     }
 
@@ -115,6 +118,9 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::Key;
@@ -165,6 +171,32 @@ mod tests {
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
         assert!(signals.take(&mut Vec::new()));
         assert!(!signals.take(&mut Vec::new()));
+    }
+
+    /// The last thing that its task held may well be a sender.
+    #[test]
+    fn a_task_that_signals_when_it_is_dropped_may_be_replaced() {
+        struct Farewell(Signals);
+
+        impl Wake for Farewell {
+            fn wake(self: Arc<Self>) {}
+        }
+
+        impl Drop for Farewell {
+            fn drop(&mut self) {
+                self.0.waker().wake();
+            }
+        }
+
+        let (done, outcome) = mpsc::channel();
+        thread::spawn(move || {
+            let signals = Signals::new();
+            signals.notify(&Arc::new(Farewell(signals.clone())).into());
+            let (count, task) = counting();
+            signals.notify(&task);
+            done.send(count.0.load(Ordering::Relaxed)).unwrap();
+        });
+        assert_eq!(outcome.recv_timeout(Duration::from_secs(10)), Ok(1), "it waits for itself");
     }
 
     #[test]
