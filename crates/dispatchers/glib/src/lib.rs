@@ -156,12 +156,17 @@ fn watch(context: &MainContext, signals: &Signals, key: Key, fd: RawFd, interest
     condition.set(IOCondition::OUT, interest.is_write());
     let signals = signals.clone();
     let source = glib_unix::fd_source_new(fd, condition, None, Priority::DEFAULT, move |_, seen| {
-        let broken = seen.intersects(IOCondition::ERR | IOCondition::HUP);
-        let (readable, writable) = (seen.contains(IOCondition::IN), seen.contains(IOCondition::OUT));
-        signals.push(Ready::new(key, readable || broken, writable || broken).with_read_closed(broken));
+        signals.push(ready(key, seen));
         ControlFlow::Break
     });
     Attached::new(source, context)
+}
+
+/// What `seen` says of the stream `key`. Each of these must be news, or its source would fire again and again.
+fn ready(key: Key, seen: IOCondition) -> Ready {
+    let broken = seen.intersects(IOCondition::ERR | IOCondition::HUP | IOCondition::NVAL);
+    let (readable, writable) = (seen.contains(IOCondition::IN), seen.contains(IOCondition::OUT));
+    Ready::new(key, readable || broken, writable || broken).with_read_closed(broken)
 }
 
 fn descriptor(io: &Io) -> io::Result<RawFd> {

@@ -87,3 +87,14 @@ fn the_timer_is_touched_only_when_the_deadline_changes() {
     poll(&mut dispatcher, None);
     assert!(armed(&dispatcher).is_empty());
 }
+
+/// The last: a stream whose owner closes its descriptor.
+#[test]
+fn what_is_broken_is_readable_and_writable() {
+    let key = Key::new(0, 0);
+    assert_eq!(ready(key, IOCondition::IN), Ready::new(key, true, false));
+    assert_eq!(ready(key, IOCondition::OUT), Ready::new(key, false, true));
+    for broken in [IOCondition::ERR, IOCondition::HUP, IOCondition::NVAL] {
+        assert_eq!(ready(key, broken), Ready::new(key, true, true).with_read_closed(true), "{broken:?}");
+    }
+}
