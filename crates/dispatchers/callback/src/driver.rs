@@ -27,8 +27,16 @@ impl Driver {
     ///
     /// Nothing happens to the apps before the [turn](Self::turn). A key that is watched no more does no harm.
     pub fn ready(&self, key: u64, readable: bool, writable: bool) {
-        if let Some(core) = self.0.upgrade() {
-            core.noted.borrow_mut().push(Ready::new(Key::from_u64(key), readable, writable));
+        let Some(core) = self.0.upgrade() else { return };
+        let key = Key::from_u64(key);
+        let mut noted = core.noted.borrow_mut();
+        // A loop of levels that runs inside a turn reports the same again and again.
+        let in_turn = core.ready.try_borrow().is_err();
+        if let Some(known) = noted.iter_mut().find(|known| in_turn && known.key == key) {
+            known.readable |= readable;
+            known.writable |= writable;
+        } else {
+            noted.push(Ready::new(key, readable, writable));
         }
     }
 

@@ -139,7 +139,8 @@ pub struct CallbackDispatcher {
 impl CallbackDispatcher {
     /// A dispatcher on `host`, and what the host calls.
     ///
-    /// `wake` has the loop call [`Driver::turn`] soon, be it asleep. It is called on any thread, and at most once before that.
+    /// `wake` has the loop call [`Driver::turn`] soon, be it asleep. It is called on any thread, and at most once before that. Another thread
+    /// may still be in it when the dispatcher is dropped, so what it uses is to be its own.
     pub fn new(host: impl Host + 'static, wake: impl Fn() + Send + Sync + 'static) -> (Self, Driver) {
         let core = Core::new(Box::new(host), Box::new(wake));
         let driver = Driver::new(&core);

@@ -111,6 +111,22 @@ fn stream() -> Io {
     Io::tcp(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap()
 }
 
+/// A dialog in a callback runs the host's loop for minutes, and what is not read meanwhile is reported in each round.
+#[test]
+fn what_is_noted_over_and_over_in_a_turn_is_noted_once() {
+    let rig = rig();
+    rig.driver.deadline_passed();
+    rig.driver.turn(|_| {
+        for round in 0..100 {
+            rig.driver.ready(KEY.as_u64(), true, false);
+            rig.driver.ready(3, round == 0, round == 1);
+        }
+        NOTHING
+    });
+    let noted = vec![Ready::new(KEY, true, false), Ready::new(Key::from_u64(3), true, true)];
+    assert_eq!(rig.turn(NOTHING), Some(noted));
+}
+
 #[test]
 fn there_is_one_turn_for_all_that_was_noted_and_none_for_nothing() {
     let rig = rig();
