@@ -52,7 +52,8 @@
 //! # Which runtime
 //!
 //! [`TokioDispatcher::new`] takes the one that it is called in, which must have I/O and timers enabled (`enable_all`), and stays with it: apps
-//! can be added and the reactor be dropped anywhere. When that runtime shuts down, `run_async` ends with an error.
+//! can be added and the reactor be dropped anywhere. When that runtime shuts down, `run_async` ends with an error or, where it waits for nothing
+//! but a deadline, with the panic that tokio's timers end with then.
 #![cfg(unix)]
 #![forbid(unsafe_code)]
 
