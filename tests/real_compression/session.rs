@@ -53,10 +53,10 @@ impl Session {
         url: &str,
         addr: SocketAddr,
         options: &RunOptions,
-        steps: &[Step],
+        steps: Vec<Step>,
     ) -> Self {
         let (report, meter) = (Rc::<RefCell<Report>>::default(), Rc::<Meter>::default());
-        let steps = steps.to_vec().into_iter();
+        let steps = steps.into_iter();
         let expected = Expected::Verdict;
         let handler = Talk { steps, expected, report: report.clone(), meter: meter.clone(), start: (0, 0) };
         WebSocketApp::with_handler(url, handler)

@@ -12,7 +12,10 @@ pub(super) fn program() -> Option<PathBuf> {
     let program = find("node")?;
     let has_package = *HAS_PACKAGE.get_or_init(|| {
         let mut command = Command::new(&program);
-        command.args(["-e", "require('ws')"]).stdin(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["-e", "if (!require('ws').WebSocketServer) process.exit(1)"])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
         with_package(&mut command);
         command.status().is_ok_and(|status| status.success())
     });
