@@ -109,7 +109,8 @@ pub type Descriptor<'a> = std::os::windows::io::BorrowedSocket<'a>;
 pub trait Host {
     /// Watches `descriptor` for `interest` and reports it under `key`, or watches a key that is watched already for another interest.
     ///
-    /// The number stays good until [`unwatch`](Self::unwatch) has returned, although the borrow ends with this call.
+    /// What is ready by then is to be reported too, also by a loop that tells edges only and has told of it before. The number stays good until
+    /// [`unwatch`](Self::unwatch) has returned, although the borrow ends with this call.
     ///
     /// # Errors
     /// Whatever the loop says. It fails that one stream only; a new key that could not be watched is not unwatched.
