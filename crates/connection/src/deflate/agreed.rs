@@ -29,20 +29,27 @@ struct Answer {
     client_max_window_bits: Option<u8>,
 }
 
-/// What was agreed by an answer with these parameters. It has to fit one of the offers; which one the server meant, it does not say.
+/// What was agreed by an answer with these parameters. It has to fit one of the offers. Which one the server meant, it does not say: if it
+/// fits several, what each of them announces of the client holds, for the server may count on it.
 pub(super) fn check<'a>(
     parameters: impl Iterator<Item = &'a str>,
     deflate: &Deflate,
 ) -> Result<DeflateAgreed, DeflateError> {
     let answer = Answer::parse(parameters)?;
+    let mut agreed: Option<DeflateAgreed> = None;
     let mut first = None;
     for offer in &deflate.offers {
-        match answer.fit(offer) {
-            Ok(agreed) => return Ok(agreed),
-            Err(error) => first = first.or(Some(error)),
+        match (answer.fit(offer), &mut agreed) {
+            (Ok(fitting), None) => agreed = Some(fitting),
+            (Ok(fitting), Some(agreed)) => {
+                agreed.client_no_context_takeover |= fitting.client_no_context_takeover;
+                agreed.client_max_window_bits =
+                    agreed.client_max_window_bits.min(fitting.client_max_window_bits);
+            }
+            (Err(error), _) => first = first.or(Some(error)),
         }
     }
-    Err(first.unwrap_or(DeflateError::NotOffered(super::NAME)))
+    agreed.ok_or_else(|| first.unwrap_or(DeflateError::NotOffered(super::NAME)))
 }
 
 impl Answer {

@@ -55,7 +55,8 @@ impl Deflate {
         Self::default()
     }
 
-    /// Makes these offers, the preferred one first; the server accepts one of them or none. There must be at least one.
+    /// Makes these offers, the preferred one first; the server accepts one of them or none. There must be at least one. An answer may leave
+    /// open which one it accepts: then what each of those announces of the client holds.
     pub fn with_offers(offers: impl IntoIterator<Item = DeflateOffer>) -> Self {
         Self { offers: offers.into_iter().collect(), level: 1, threshold: 128 }
     }

@@ -95,6 +95,24 @@ fn an_answer_has_to_fit_one_of_the_offers() {
 }
 
 #[test]
+fn an_answer_that_fits_several_offers_binds_the_client_to_what_each_announces() {
+    let plain = DeflateOffer::new;
+    let alone = plain().client_no_context_takeover();
+    let small = plain().client_max_window_bits(10);
+    // A server that means the second keeps no context, or a window of 10 bits, and need not say so (sections 7.1.1.2 and 7.1.2.2).
+    assert_eq!(agreed(Deflate::with_offers([plain(), alone.clone()]), ""), (false, true, 15, 15));
+    let all = Deflate::with_offers([plain(), small, alone]);
+    assert_eq!(agreed(all.clone(), ""), (false, true, 15, 10));
+    // The second cannot be meant here.
+    assert_eq!(agreed(all.clone(), "; client_max_window_bits=12"), (false, true, 15, 12));
+    assert_eq!(agreed(all, "; client_max_window_bits=9; client_no_context_takeover"), (false, true, 15, 9));
+    let strict = plain().server_no_context_takeover().client_no_context_takeover();
+    let fallback = Deflate::with_offers([strict, plain()]);
+    assert_eq!(agreed(fallback.clone(), ""), (false, false, 15, 15));
+    assert_eq!(agreed(fallback, "; server_no_context_takeover"), (true, true, 15, 15));
+}
+
+#[test]
 fn invalid_answers_are_refused() {
     let offer = DeflateOffer::new;
     let (server, client) = ("server_max_window_bits", "client_max_window_bits");
