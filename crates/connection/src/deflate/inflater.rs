@@ -156,15 +156,14 @@ impl Inflation {
             let Inflated { used, made, last, invalid } = inflater.step(piece, room, InflateFlush::SyncFlush);
             piece = &piece[used..];
             let new = buffers.filled(made);
-            if new.end as u64 > config.max_message_size {
-                return Err(ProtocolError::MessageTooBig {
-                    len: new.end as u64,
-                    limit: config.max_message_size,
-                });
-            }
+            let len = new.end as u64;
             let bytes = buffers.assembled(new);
-            self.window.push(bytes);
+            // Before the length: a bad byte in it comes first.
             message.check(bytes, config)?;
+            if len > config.max_message_size {
+                return Err(ProtocolError::MessageTooBig { len, limit: config.max_message_size });
+            }
+            self.window.push(bytes);
             if last {
                 // Others may follow (section 7.2.3.5), which may refer to what was before.
                 inflater.start(self.window.bytes())?;

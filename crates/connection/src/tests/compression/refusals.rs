@@ -99,6 +99,20 @@ fn inflated_text_fails_at_its_first_bad_byte() {
 }
 
 #[test]
+fn what_is_wrong_first_counts_whether_bytes_come_at_once_or_singly() {
+    let mut config = Config::default();
+    config.max_message_size = 100;
+    let bad = |at: usize| [&vec![b'x'; at][..], b"\xff", &[b'x'; 200]].concat();
+    for at in [0, 50, 99, 100, 101] {
+        let error = match at {
+            0..=100 => ProtocolError::InvalidUtf8,
+            _ => ProtocolError::MessageTooBig { len: 101, limit: 100 },
+        };
+        fails(&config, &raw_frame(0xc1, &Compressor::new(0, 15, true).message(&bad(at))), &error);
+    }
+}
+
+#[test]
 fn a_bomb_costs_the_limit_and_fails_with_1009() {
     const LIMIT: u64 = 1 << 20;
     let mut config = Config::default();
