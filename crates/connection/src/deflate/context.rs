@@ -1,12 +1,13 @@
 //! Contexts that the connections of one [`Env`](crate::Env) take turns with.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::deflater::Deflater;
 use super::inflater::Inflater;
 
 /// Contexts that nobody uses now.
 ///
 /// Bounded: what does not fit when it comes back is freed.
-#[derive(Default)]
 #[allow(
     clippy::vec_box,
     reason = "they go back and forth between here and connections, which have one or none"
@@ -14,7 +15,17 @@ use super::inflater::Inflater;
 pub(crate) struct Contexts {
     inflaters: Vec<Box<Inflater>>,
     deflaters: Vec<Box<Deflater>>,
+    /// The latest that was given. None is given twice in a process: a connection may come with a stamp of another [`Env`](crate::Env).
     stamp: u64,
+}
+
+impl Default for Contexts {
+    fn default() -> Self {
+        /// Those who have had stamps: enough for a million, with some 10^13 stamps each.
+        static GIVERS: AtomicU64 = AtomicU64::new(0);
+        let stamp = GIVERS.fetch_add(1, Ordering::Relaxed) << 44;
+        Self { inflaters: Vec::new(), deflaters: Vec::new(), stamp }
+    }
 }
 
 impl Contexts {

@@ -212,3 +212,19 @@ fn connections_take_turns_with_one_inflater() {
         }
     }
 }
+
+#[test]
+fn the_window_of_another_connection_is_never_taken_for_its_own() {
+    let mut clients: Vec<Client> = (0..2).map(|_| open(anything(), "")).collect();
+    let mut servers: Vec<_> = (0..2).map(|_| Compressor::new(6, 15, true)).collect();
+    for round in 0..4 {
+        for (index, (client, server)) in clients.iter_mut().zip(&mut servers).enumerate() {
+            let payload = text(500, index);
+            client.came(&raw_frame(0xc1, &server.message(payload.as_bytes()))).unwrap();
+            assert_eq!(client.take(), [Seen::Text(payload)], "round {round}");
+        }
+        // Nobody says that a connection stays with its `Env`.
+        let [first, second] = &mut clients[..] else { unreachable!() };
+        std::mem::swap(&mut first.env, &mut second.env);
+    }
+}
