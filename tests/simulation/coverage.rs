@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 111] = [
+const WANTED: [&str; 113] = [
     "a panic went on",
     "a stream of the user's own",
     "acted between turns",
@@ -33,6 +33,8 @@ const WANTED: [&str; 111] = [
     "closure while resolving",
     "closure while upgrading",
     "closure while waiting",
+    "compressed: heard",
+    "compressed: said",
     "drained",
     "ended cleanly by the client while closing",
     "ended cleanly by the server while closing",

@@ -9,6 +9,7 @@
 mod actions;
 mod checks;
 mod closing;
+mod compression;
 mod coverage;
 mod dice;
 mod life;

@@ -19,6 +19,9 @@ fn payload(world: &World, from: char, size: usize) -> Vec<u8> {
 pub fn send(world: &World, app: &mut Context<'_>, me: usize) {
     let payload = payload(world, 'c', size(world));
     let text = world.dice.one_in(2);
+    if world.dice.one_in(8) {
+        app.set_compression(world.dice.one_in(3));
+    }
     // What is sent may be written before `send` returns, but not before it is accepted.
     world.life(me, |life| life.direct.push_back(payload.clone()));
     let sent = match (text, std::str::from_utf8(&payload)) {

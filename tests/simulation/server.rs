@@ -6,6 +6,7 @@ use websocket_testkit::frame::{self, Frame, Length};
 use websocket_testkit::handshake::{self, Request};
 use websocket_testkit::sim::{End, SimPeer};
 
+use crate::compression::{self, Compression};
 use crate::world::{World, world};
 
 /// Pauses of servers and users come from one list, so that both often act at the same moment.
@@ -17,6 +18,7 @@ pub struct Conversation {
     reads: bool,
     answers_pings: bool,
     at_close: AtClose,
+    compression: Compression,
     /// Messages sent so far.
     sent: u32,
     /// It has sent what no server may.
@@ -61,11 +63,19 @@ impl Conversation {
                 6 => AtClose::LeaveWithoutAnswer,
                 _ => AtClose::Ignore,
             },
+            compression: Compression::default(),
             sent: 0,
             garbage: false,
             closed: false,
             began: false,
         }
+    }
+}
+
+impl Conversation {
+    /// Frees what is only needed while messages come and go.
+    pub fn forget_contexts(&mut self) {
+        self.compression.forget();
     }
 }
 
@@ -117,10 +127,15 @@ fn after(peer: &SimPeer, millis: u64, work: impl FnOnce(&SimPeer) + 'static) {
 
 fn answer(world: &World, peer: &SimPeer, request: &Request) {
     let dice = &world.dice;
-    let accept = handshake::response(request, &[]);
+    let agreed = compression::answer(dice, request);
+    let line = agreed.as_deref().map(compression::line);
+    let accept = handshake::response(request, line.as_deref().as_slice());
     let pause = dice.pick(&PAUSES);
     let choice = dice.below(if world.calm { 80 } else { 40 });
-    with(peer, |it| it.stage = Stage::Deaf);
+    with(peer, |it| {
+        it.stage = Stage::Deaf;
+        it.compression = Compression::agreed(agreed);
+    });
     match choice {
         0 => drip(peer, refusal(world), 1, pause / 4, |_| ()),
         1..4 => {
@@ -133,6 +148,10 @@ fn answer(world: &World, peer: &SimPeer, request: &Request) {
             }
         }
         4 => peer.write(b"SSH-2.0-OpenSSH_9.9\r\n"),
+        5 if dice.one_in(2) => {
+            let never = compression::line("permessage-deflate; server_max_window_bits=7");
+            peer.write(&handshake::response(request, &[&never]));
+        }
         5 => peer
             .write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
         6 => peer.close(),
@@ -262,19 +281,22 @@ fn payload(it: &mut Conversation, size: usize) -> Vec<u8> {
 }
 
 fn message(it: &mut Conversation, size: usize, opcode: u8) -> Vec<u8> {
-    frame::encode(true, 0, opcode, &payload(it, size))
+    let payload = payload(it, size);
+    it.compression.frames(opcode, &[&payload], !it.sent.is_multiple_of(4)).concat()
 }
 
 fn fragmented(peer: &SimPeer, size: usize, opcode: u8, with_ping: bool) {
     let payload = with(peer, |it| payload(it, size));
     let (first, rest) = payload.split_at(payload.len() / 3);
     let (second, third) = rest.split_at(rest.len() / 2);
-    peer.write(&frame::encode(false, 0, opcode, first));
-    if with_ping {
-        peer.write(&frame::ping(b"between"));
+    let frames =
+        with(peer, |it| it.compression.frames(opcode, &[first, second, third], !it.sent.is_multiple_of(4)));
+    for (index, frame) in frames.iter().enumerate() {
+        if index == 1 && with_ping {
+            peer.write(&frame::ping(b"between"));
+        }
+        peer.write(frame);
     }
-    peer.write(&frame::continuation(false, second));
-    peer.write(&frame::continuation(true, third));
 }
 
 fn close(peer: &SimPeer, code: u16) {
@@ -294,7 +316,8 @@ fn garbage(world: &World, peer: &SimPeer) {
     with(peer, |it| it.garbage = true);
     let wrong = match world.dice.below(8) {
         0 => frame::masked(0x82, [1, 2, 3, 4], b"masked"),
-        1 => frame::encode(true, 4, frame::TEXT, b"reserved"),
+        // Reserved bits, or a block of a type that there is not.
+        1 => frame::encode(true, 4, frame::TEXT, &[6]),
         2 => frame::encode(true, 0, 3, b"unknown"),
         3 => b"\x81\x02\xff\xfe".to_vec(),
         4 => frame::continuation(true, b"of what"),

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use websocket_app::{Liveness, Outcome, Reconnect, RunOptions, Side, Unsent, Verdict};
+use websocket_app::{Deflate, Liveness, Outcome, Reconnect, RunOptions, Side, Unsent, Verdict};
 
+use crate::compression;
 use crate::dice::Dice;
 use crate::world::world;
 
@@ -51,6 +52,7 @@ pub struct Settings {
     pub limit: usize,
     pub fragments: bool,
     pub max_message: u64,
+    pub compression: Option<Deflate>,
 }
 
 impl Settings {
@@ -72,6 +74,7 @@ impl Settings {
             limit: dice.pick(&[200, 600, 3000, 64 << 20]),
             fragments: dice.one_in(3),
             max_message: dice.pick(&[64 << 20, 64 << 20, 500]),
+            compression: compression::offers(dice),
         }
     }
 
@@ -93,6 +96,9 @@ impl Settings {
             if let Some(timeout) = timeout {
                 options = options.ping_timeout(timeout);
             }
+        }
+        if let Some(deflate) = &self.compression {
+            options = options.compression(deflate.clone());
         }
         match &self.policy {
             Some(policy) => options.reconnect(policy.reconnect(me)),

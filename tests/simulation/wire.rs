@@ -6,6 +6,9 @@ use websocket_app::Kind;
 use websocket_testkit::frame::{self, Decoder, Frame};
 use websocket_testkit::handshake::Request;
 
+use crate::compression::Compression;
+use crate::world::world;
+
 /// A callback that is due since its frame has been read.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Heard {
@@ -38,12 +41,14 @@ pub struct Wire {
     head: Vec<u8>,
     out: Decoder,
     out_fragments: Option<Vec<u8>>,
+    out_compression: Compression,
     /// The code in the client's close frame, once that has been written.
     pub close_written: Option<Option<u16>>,
     answer: Vec<u8>,
     /// The whole response to the upgrade request has been read, and it opens the connection.
     pub upgraded: bool,
     incoming: Decoder,
+    incoming_compression: Compression,
     fragments: Option<(Kind, Vec<u8>)>,
     /// Code and reason of the server's close frame, once that has been read.
     pub close_read: Option<(Option<u16>, String)>,
@@ -77,7 +82,8 @@ impl Wire {
         said
     }
 
-    fn said(&mut self, frame: Frame) -> Option<Said> {
+    fn said(&mut self, mut frame: Frame) -> Option<Said> {
+        let compressed = self.out_compression.unmark(&mut frame);
         if let Some(fault) = frame.fault() {
             return Some(Said::Wrong(fault.to_owned()));
         }
@@ -98,18 +104,35 @@ impl Wire {
                 };
                 message.extend(frame.payload);
                 if frame.fin {
-                    return Some(Said::Frame(message));
+                    return Some(self.said_whole(message, compressed));
                 }
                 self.out_fragments = Some(message);
                 None
             }
             _ if self.out_fragments.is_some() => Some(Said::Wrong("a message inside another".to_owned())),
-            _ if frame.fin => Some(Said::Frame(frame.payload)),
+            _ if frame.fin => Some(self.said_whole(frame.payload, compressed)),
             _ => {
                 self.out_fragments = Some(frame.payload);
                 None
             }
         }
+    }
+
+    fn said_whole(&mut self, payload: Vec<u8>, compressed: bool) -> Said {
+        if !compressed {
+            return Said::Frame(payload);
+        }
+        world().cover("compressed: said");
+        match self.out_compression.inflate(&payload) {
+            Some(message) => Said::Frame(message),
+            None => Said::Wrong("what is no deflate".to_owned()),
+        }
+    }
+
+    /// Frees what is only needed while messages come and go.
+    pub fn forget_contexts(&mut self) {
+        self.out_compression.forget();
+        self.incoming_compression.forget();
     }
 
     /// The client has read `bytes`; returns the callbacks that are due.
@@ -126,6 +149,8 @@ impl Wire {
                 return Vec::new();
             }
             self.upgraded = true;
+            let head = String::from_utf8_lossy(&self.answer[..end]);
+            (self.out_compression, self.incoming_compression) = Compression::readers(&head);
             self.incoming.feed(&self.answer[end + 4..]);
         }
         let mut heard = Vec::new();
@@ -140,7 +165,11 @@ impl Wire {
     }
 
     /// The callback for this frame, if there is one; `None` for a breach of the protocol.
-    fn heard(&mut self, frame: Frame, singly: bool, limit: u64) -> Option<Option<Heard>> {
+    fn heard(&mut self, mut frame: Frame, singly: bool, limit: u64) -> Option<Option<Heard>> {
+        if self.incoming_compression.unmark(&mut frame) {
+            frame.payload = self.incoming_compression.inflate(&frame.payload)?;
+            world().cover("compressed: heard");
+        }
         let Frame { fin, opcode, payload, .. } = frame;
         if frame.mask.is_some() || frame.rsv != 0 || !frame.shortest {
             return None;
