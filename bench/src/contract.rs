@@ -9,79 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::system::raise_descriptor_limit;
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Workload {
-    /// One connection, on which the server sends as fast as the client reads.
-    Receive,
-    /// Many connections, one message in flight on each.
-    Echo,
-    /// Many connections on which nothing happens.
-    Idle,
-    /// [`Receive`](Self::Receive) over TLS.
-    ReceiveTls,
-    /// [`Idle`](Self::Idle) over TLS.
-    IdleTls,
-}
-
-impl Workload {
-    /// Every workload, in the order in which they are run.
-    pub const ALL: [Self; 5] = [Self::Receive, Self::Echo, Self::Idle, Self::ReceiveTls, Self::IdleTls];
-    /// Those without TLS.
-    pub const PLAIN: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
-
-    /// The name on the command line and in the results.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Receive => "receive",
-            Self::Echo => "echo",
-            Self::Idle => "idle",
-            Self::ReceiveTls => "receive-tls",
-            Self::IdleTls => "idle-tls",
-        }
-    }
-
-    /// The workload of that name.
-    pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|workload| workload.name() == name)
-    }
-
-    /// Whether the load server speaks TLS.
-    pub fn is_tls(self) -> bool {
-        matches!(self, Self::ReceiveTls | Self::IdleTls)
-    }
-
-    /// Whether it is resident memory that is measured, rather than processor time.
-    pub fn is_idle(self) -> bool {
-        matches!(self, Self::Idle | Self::IdleTls)
-    }
-}
-
-/// How the load server cuts a feed into TLS records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Records {
-    /// As full as they can be: 16 KiB.
-    #[default]
-    Packed,
-    /// One for each frame, as servers do that write message by message.
-    Frame,
-}
-
-impl Records {
-    /// The name on the command line and in the request target.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Packed => "packed",
-            Self::Frame => "frame",
-        }
-    }
-
-    /// The one of that name.
-    pub fn by_name(name: &str) -> Option<Self> {
-        [Self::Packed, Self::Frame].into_iter().find(|records| records.name() == name)
-    }
-}
+pub use crate::workload::{Compression, Records, Takeover, Workload};
 
 /// One run of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +28,12 @@ pub struct Task {
     pub connections: usize,
     /// `receive-tls`: what a TLS record holds.
     pub records: Records,
+    /// How messages are compressed, where they are.
+    pub compression: Compression,
     /// With TLS: the certificate to trust, in PEM.
     pub root: Option<PathBuf>,
+    /// `send-deflate`: a file with the messages to send, one a line, again and again.
+    pub texts: Option<PathBuf>,
 }
 
 impl Task {
@@ -115,7 +47,8 @@ impl Task {
         let mut parser = lexopt::Parser::from_args(arguments);
         let (mut workload, mut addr) = (None, None);
         let (mut payload, mut messages, mut warm_up, mut connections) = (32, 1, 0, 1);
-        let (mut records, mut root) = (Records::default(), None);
+        let (mut records, mut compression) = (Records::default(), Compression::DEFAULT);
+        let (mut root, mut texts) = (None, None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("addr") => addr = Some(parser.value()?.parse()?),
@@ -128,21 +61,45 @@ impl Task {
                     let known = || unknown("kind of records", &name, &["packed", "frame"]);
                     records = Records::by_name(&name).ok_or_else(known)?;
                 }
+                Long("takeover") => {
+                    let name = parser.value()?.string()?;
+                    let known = || unknown("takeover", &name, &["yes", "no"]);
+                    compression.takeover = Takeover::by_name(&name).ok_or_else(known)?;
+                }
+                Long("level") => compression.level = parser.value()?.parse()?,
                 Long("root") => root = Some(parser.value()?.into()),
+                Long("texts") => texts = Some(parser.value()?.into()),
                 Value(name) if workload.is_none() => {
                     let name = name.string()?;
-                    workload =
-                        Some(Workload::by_name(&name).ok_or_else(|| unknown("workload", &name, &names()))?);
+                    workload = Some(
+                        Workload::by_name(&name)
+                            .ok_or_else(|| unknown("workload", &name, &Workload::names()))?,
+                    );
                 }
                 other => return Err(other.unexpected().into()),
             }
         }
-        let workload = workload.ok_or_else(|| format!("name a workload: {}", names().join(", ")))?;
+        let workload =
+            workload.ok_or_else(|| format!("name a workload: {}", Workload::names().join(", ")))?;
         let addr = addr.ok_or("--addr is missing")?;
         if workload.is_tls() && root.is_none() {
             return Err("--root is missing".into());
         }
-        Ok(Self { workload, addr, payload, messages, warm_up, connections, records, root })
+        if workload == Workload::SendDeflate && texts.is_none() {
+            return Err("--texts is missing".into());
+        }
+        Ok(Self {
+            workload,
+            addr,
+            payload,
+            messages,
+            warm_up,
+            connections,
+            records,
+            compression,
+            root,
+            texts,
+        })
     }
 
     /// The command line that [`Task::parse`] reads.
@@ -154,22 +111,34 @@ impl Task {
             ("--warm-up", self.warm_up.to_string()),
             ("--connections", self.connections.to_string()),
             ("--records", self.records.name().to_owned()),
+            ("--takeover", self.compression.takeover.name().to_owned()),
+            ("--level", self.compression.level.to_string()),
         ];
         let flags = flags.map(|(flag, value)| (flag, OsString::from(value))).into_iter();
         let root = self.root.iter().map(|root| ("--root", root.into()));
-        let pairs = flags.chain(root).flat_map(|(flag, value)| [OsString::from(flag), value]);
+        let texts = self.texts.iter().map(|texts| ("--texts", texts.into()));
+        let pairs = flags.chain(root).chain(texts).flat_map(|(flag, value)| [OsString::from(flag), value]);
         std::iter::once(self.workload.name().into()).chain(pairs).collect()
     }
 
     /// The request target that makes the load server play its part.
     pub fn target(&self) -> String {
+        let (payload, messages) = (self.payload, self.warm_up + self.messages);
+        let takeover = self.compression.takeover.name();
         match self.workload {
             Workload::Receive | Workload::ReceiveTls => {
-                let (payload, messages) = (self.payload, self.warm_up + self.messages);
                 format!("/receive?payload={payload}&messages={messages}&records={}", self.records.name())
             }
             Workload::Echo => "/echo".to_owned(),
             Workload::Idle | Workload::IdleTls => "/idle".to_owned(),
+            Workload::ReceiveDeflate => {
+                format!("/receive-deflate?payload={payload}&messages={messages}&takeover={takeover}")
+            }
+            Workload::SendDeflate => {
+                let (warm_up, messages) = (self.warm_up, self.messages);
+                format!("/send-deflate?warm-up={warm_up}&messages={messages}&takeover={takeover}")
+            }
+            Workload::IdleDeflate => format!("/idle-deflate?payload={payload}&takeover={takeover}"),
         }
     }
 
@@ -194,6 +163,9 @@ pub struct Report {
     /// `idle`: what the resident memory of the process grew by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rss_bytes: Option<u64>,
+    /// Bytes of the measured part on the wire, frame headers included, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wire_bytes: Option<u64>,
     /// Heap allocations in the measured part, where they are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<u64>,
@@ -257,10 +229,6 @@ pub fn list(value: OsString) -> Result<Vec<String>> {
     Ok(value.string()?.split(',').map(|name| name.trim().to_owned()).collect())
 }
 
-fn names() -> Vec<&'static str> {
-    Workload::ALL.map(Workload::name).to_vec()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,7 +246,9 @@ mod tests {
             warm_up: 10,
             connections: 1,
             records: Records::Packed,
+            compression: Compression::DEFAULT,
             root: None,
+            texts: None,
         }
     }
 
@@ -287,7 +257,9 @@ mod tests {
         for workload in Workload::ALL {
             for records in [Records::Packed, Records::Frame] {
                 let root = workload.is_tls().then(|| PathBuf::from("root.pem"));
-                let task = Task { workload, records, root, ..task() };
+                let texts = (workload == Workload::SendDeflate).then(|| PathBuf::from("texts"));
+                let compression = Compression { takeover: Takeover::No, level: 6 };
+                let task = Task { workload, records, compression, root, texts, ..task() };
                 assert_eq!(Task::parse(task.arguments()).unwrap(), task);
             }
         }
@@ -298,17 +270,22 @@ mod tests {
         let message = |line| parse(line).unwrap_err().to_string();
         assert_eq!(
             message("recieve --addr 127.0.0.1:9"),
-            "unknown workload 'recieve'; known are: receive, echo, idle, receive-tls, idle-tls"
+            format!("unknown workload 'recieve'; known are: {}", Workload::names().join(", "))
         );
         assert_eq!(
             message("--addr 127.0.0.1:9"),
-            "name a workload: receive, echo, idle, receive-tls, idle-tls"
+            "name a workload: receive, echo, idle, receive-tls, idle-tls, receive-deflate, send-deflate, idle-deflate"
         );
         assert_eq!(message("echo"), "--addr is missing");
         assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));
         assert!(message("echo --addr 127.0.0.1:9 --messages many").contains("many"));
         assert!(message("echo --addr 127.0.0.1:9 idle").contains("idle"));
         assert_eq!(message("idle-tls --addr 127.0.0.1:9"), "--root is missing");
+        assert_eq!(message("send-deflate --addr 127.0.0.1:9"), "--texts is missing");
+        assert_eq!(
+            message("receive --addr 127.0.0.1:9 --takeover some"),
+            "unknown takeover 'some'; known are: yes, no"
+        );
         assert_eq!(
             message("receive --addr 127.0.0.1:9 --records some"),
             "unknown kind of records 'some'; known are: packed, frame"
@@ -321,6 +298,13 @@ mod tests {
         let tls = Task { workload: Workload::ReceiveTls, records: Records::Frame, ..task() };
         assert_eq!(tls.url(), "wss://127.0.0.1:9/receive?payload=256&messages=1010&records=frame");
         assert_eq!(Task { workload: Workload::Idle, ..task() }.target(), "/idle");
+        let target = |workload| Task { workload, ..task() }.target();
+        assert_eq!(
+            target(Workload::ReceiveDeflate),
+            "/receive-deflate?payload=256&messages=1010&takeover=yes"
+        );
+        assert_eq!(target(Workload::SendDeflate), "/send-deflate?warm-up=10&messages=1000&takeover=yes");
+        assert_eq!(target(Workload::IdleDeflate), "/idle-deflate?payload=256&takeover=yes");
     }
 
     #[test]

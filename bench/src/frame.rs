@@ -2,6 +2,8 @@
 
 /// FIN and the text opcode.
 pub const TEXT: u8 = 0x81;
+/// RSV1: the message is compressed.
+pub const COMPRESSED: u8 = 0x40;
 /// FIN and the close opcode.
 pub const CLOSE: u8 = 0x88;
 /// FIN and the ping opcode.

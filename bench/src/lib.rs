@@ -7,6 +7,7 @@
 #![allow(clippy::exhaustive_enums, reason = "never published: every user is in this package")]
 
 pub mod contract;
+pub mod feed;
 pub mod frame;
 pub mod histogram;
 pub mod hosts;
@@ -20,6 +21,7 @@ pub mod system;
 pub mod table;
 pub mod tls;
 pub mod upgrade;
+pub mod workload;
 
 /// Any failure of a benchmark process: printed, then the process ends with a non-zero status.
 pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;

@@ -139,6 +139,69 @@ impl RoundTrips {
     }
 }
 
+/// What is sent: measures from the server's word that the warm-up has come to its word that everything has.
+#[derive(Debug)]
+pub struct Sending {
+    texts: Vec<String>,
+    payload: u64,
+    messages: u64,
+    next: usize,
+    left: u64,
+    meter: Option<Meter>,
+    outcome: Option<Result<Report>>,
+}
+
+impl Sending {
+    /// For the texts and messages that the task names. The warm-up may be sent now.
+    ///
+    /// # Errors
+    /// The texts cannot be read.
+    pub fn new(task: &Task) -> Result<Self> {
+        let path = task.texts.as_ref().ok_or("--texts is missing")?;
+        let texts: Vec<String> = std::fs::read_to_string(path)?.lines().map(str::to_owned).collect();
+        if texts.is_empty() {
+            return Err("there are no texts".into());
+        }
+        let (payload, messages, left) = (task.payload as u64, task.messages, task.warm_up);
+        Ok(Self { texts, payload, messages, next: 0, left, meter: None, outcome: None })
+    }
+
+    /// The next text to send; `None` where the server's word is waited for.
+    #[inline]
+    pub fn next_text(&mut self) -> Option<&str> {
+        self.left = self.left.checked_sub(1)?;
+        let text = &self.texts[self.next];
+        self.next = if self.next + 1 == self.texts.len() { 0 } else { self.next + 1 };
+        Some(text)
+    }
+
+    /// The server's word, which is how many bytes have come; true when it was the last.
+    pub fn heard(&mut self, word: &str) -> bool {
+        let next = match (self.meter.take(), word.parse()) {
+            (_, Err(error)) => Err(format!("'{word}' is no number: {error}").into()),
+            (None, Ok::<u64, _>(_)) => Meter::start().map(|meter| self.meter = Some(meter)),
+            (Some(meter), Ok(wire)) => {
+                let report = meter.stop(self.messages, self.messages * self.payload);
+                self.outcome = Some(report.map(|report| Report { wire_bytes: Some(wire), ..report }));
+                return true;
+            }
+        };
+        self.left = self.messages;
+        if let Err(error) = next {
+            self.outcome = Some(Err(error));
+        }
+        self.outcome.is_some()
+    }
+
+    /// The report.
+    ///
+    /// # Errors
+    /// The server has not said that everything has come, or the system does not tell the processor time.
+    pub fn into_report(self) -> Result<Report> {
+        self.outcome.unwrap_or_else(|| Err("the server did not say that everything has come".into()))
+    }
+}
+
 /// Opens the warm-up's connections, then those that are measured; the report tells by how much the memory grew.
 ///
 /// # Errors
@@ -183,13 +246,24 @@ fn allocations() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contract::{Records, Workload};
+    use crate::contract::{Compression, Records, Workload};
 
     fn task(messages: u64, warm_up: u64) -> Task {
         let addr = ([127, 0, 0, 1], 9).into();
         let workload = Workload::Echo;
-        let records = Records::default();
-        Task { workload, addr, payload: 5, messages, warm_up, connections: 2, records, root: None }
+        let (records, compression) = (Records::default(), Compression::DEFAULT);
+        Task {
+            workload,
+            addr,
+            payload: 5,
+            messages,
+            warm_up,
+            connections: 2,
+            records,
+            compression,
+            root: None,
+            texts: None,
+        }
     }
 
     #[test]

@@ -35,9 +35,13 @@ pub fn connect(task: &Task, buffer: &mut [u8]) -> Result<(TcpStream, usize)> {
 
 /// The request.
 pub fn request(task: &Task) -> String {
+    let extensions = match task.workload.is_deflate() {
+        true => format!("Sec-WebSocket-Extensions: {}\r\n", task.compression.takeover.extension()),
+        false => String::new(),
+    };
     format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n\r\n",
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {KEY}\r\n{extensions}\r\n",
         task.target(),
         task.addr
     )

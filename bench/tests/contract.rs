@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use websocket_bench::contract::{Records, Report, Task, Workload};
+use websocket_bench::contract::{Compression, Records, Report, Takeover, Task, Workload};
+use websocket_bench::feed::texts;
 
 const RAW: &str = env!("CARGO_BIN_EXE_bench-client-raw");
 const MIN_WS: &str = env!("CARGO_BIN_EXE_bench-client-min-ws");
@@ -40,7 +41,7 @@ impl Server {
     }
 
     fn task(&self, workload: Workload) -> Task {
-        let (records, root) = (Records::Packed, self.2.clone());
+        let (records, compression, root) = (Records::Packed, Compression::DEFAULT, self.2.clone());
         Task {
             workload,
             addr: self.1,
@@ -49,7 +50,9 @@ impl Server {
             warm_up: 50,
             connections: 1,
             records,
+            compression,
             root,
+            texts: None,
         }
     }
 }
@@ -131,6 +134,45 @@ fn idle_over_tls_reports_memory() {
     }
 }
 
+const MODES: [Compression; 2] = [Compression::DEFAULT, Compression { takeover: Takeover::No, level: 6 }];
+
+#[test]
+fn receive_deflate_reports_what_was_inflated() {
+    let server = Server::start();
+    for client in [MIN_WS, OURS] {
+        for (payload, compression) in [300, 70_000].into_iter().zip(MODES) {
+            let task = Task { payload, compression, ..server.task(Workload::ReceiveDeflate) };
+            let report = report(client, &task);
+            assert_eq!((report.messages, report.bytes), (500, 500 * payload as u64), "{client}");
+        }
+    }
+}
+
+#[test]
+fn send_deflate_reports_what_the_server_got() {
+    let server = Server::start();
+    for (payload, compression) in [300, 20_000].into_iter().zip(MODES) {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("texts-{payload}"));
+        std::fs::write(&path, texts(payload).collect::<Vec<_>>().join("\n")).unwrap();
+        let texts = Some(path);
+        let report =
+            report(OURS, &Task { payload, compression, texts, ..server.task(Workload::SendDeflate) });
+        assert_eq!((report.messages, report.bytes), (500, 500 * payload as u64));
+        assert!((1..report.bytes).contains(&report.wire_bytes.unwrap()));
+    }
+}
+
+#[test]
+fn idle_deflate_reports_memory() {
+    let server = Server::start();
+    for compression in MODES {
+        let (connections, warm_up) = (20, 3);
+        let task =
+            Task { connections, warm_up, payload: 300, compression, ..server.task(Workload::IdleDeflate) };
+        assert!(report(OURS, &task).rss_bytes.is_some());
+    }
+}
+
 #[test]
 fn a_server_that_is_not_trusted_is_no_server() {
     let (server, other) = (Server::secure("one.pem"), Server::secure("other.pem"));
@@ -156,5 +198,9 @@ fn the_server_says_what_is_wrong_with_a_request() {
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
-    assert!(response.ends_with("no '/other' here; known are: /receive, /echo, /idle"), "{response}");
+    assert!(
+        response
+            .ends_with("known are: /receive, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"),
+        "{response}"
+    );
 }

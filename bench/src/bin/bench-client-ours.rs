@@ -8,27 +8,45 @@ use std::process::ExitCode;
 use std::rc::Rc;
 
 use websocket_app::link::tls::TlsOptions;
-use websocket_app::{AppId, Message, Outcome, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{
+    AppId, CallbackResult, Context, Deflate, DeflateOffer, Message, Outcome, Reactor, RunOptions,
+    WebSocketApp,
+};
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
-use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::contract::{Compression, Report, Takeover, Task, Workload, client_main, payload};
+use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
 use websocket_bench::tls::provider;
+
+/// Bytes that are written at a time.
+const WRITE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
-        Workload::Receive | Workload::ReceiveTls => receive(task),
+        Workload::Receive | Workload::ReceiveTls | Workload::ReceiveDeflate => receive(task),
         Workload::Echo => echo(task),
-        Workload::Idle | Workload::IdleTls => idle(task),
+        Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => idle(task),
+        Workload::SendDeflate => send(task),
     })
 }
 
 /// The default options, but for what a server with a certificate of its own and the comparison with others ask for.
 fn options(task: &Task) -> RunOptions {
-    let options = RunOptions::default();
+    let options = match task.workload.is_deflate() {
+        true => RunOptions::default().compression(compression(task.compression)),
+        false => RunOptions::default(),
+    };
     match &task.root {
         Some(root) => options.tls(TlsOptions::new().roots_from_file(root).provider(provider())),
         None => options,
     }
+}
+
+fn compression(compression: Compression) -> Deflate {
+    let offer = match compression.takeover {
+        Takeover::Yes => DeflateOffer::new(),
+        Takeover::No => DeflateOffer::new().server_no_context_takeover().client_no_context_takeover(),
+    };
+    Deflate::from(offer).level(compression.level)
 }
 
 fn receive(task: &Task) -> Result<Report> {
@@ -45,6 +63,38 @@ fn receive(task: &Task) -> Result<Report> {
         Outcome::Clean { .. } => tally.replace(Tally::new(task)?).into_report(),
         other => Err(format!("the feed did not end with a close: {other:?}").into()),
     }
+}
+
+/// Sends until the socket takes no more, and goes on when it does.
+fn send(task: &Task) -> Result<Report> {
+    let sending = Rc::new(RefCell::new(Sending::new(task)?));
+    let (opened, heard, drained) = (sending.clone(), sending.clone(), sending.clone());
+    let outcome = WebSocketApp::new(task.url())
+        .on_open(move |app, _| send_on(app, &mut opened.borrow_mut()))
+        .on_message(move |app, message| {
+            let Message::Text(word) = message else { return Ok(()) };
+            let mut sending = heard.borrow_mut();
+            if sending.heard(word) { Ok(()) } else { send_on(app, &mut sending) }
+        })
+        .on_drain(move |app| send_on(app, &mut drained.borrow_mut()))
+        .run_forever(&options(task))?;
+    match outcome {
+        Outcome::Clean { .. } => sending.replace(Sending::new(task)?).into_report(),
+        other => Err(format!("the server did not end with a close: {other:?}").into()),
+    }
+}
+
+fn send_on(app: &mut Context<'_>, sending: &mut Sending) -> CallbackResult {
+    while let Some(text) = sending.next_text() {
+        app.send_text(text)?;
+        if app.queued_bytes() >= WRITE {
+            app.flush()?;
+            if app.queued_bytes() > 0 {
+                break;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn echo(task: &Task) -> Result<Report> {
@@ -90,7 +140,7 @@ fn idle(task: &Task) -> Result<Report> {
     })
 }
 
-/// An app with every callback set, each of which captures something.
+/// An app with every callback set, each of which captures something. It counts as opened once whatever was to happen on it has.
 fn with_all_callbacks(task: &Task, opened: &Rc<Cell<usize>>) -> WebSocketApp {
     let events: Rc<Cell<Option<AppId>>> = Rc::default();
     let seen = || {
@@ -99,14 +149,26 @@ fn with_all_callbacks(task: &Task, opened: &Rc<Cell<usize>>) -> WebSocketApp {
     };
     let (open, data, message, fragment, ping, pong) = (seen(), seen(), seen(), seen(), seen(), seen());
     let (drain, error, close) = (seen(), seen(), seen());
-    let opened = opened.clone();
+    let answers = task.workload == Workload::IdleDeflate;
+    let (opened, ready) = (opened.clone(), opened.clone());
     WebSocketApp::new(task.url())
         .on_open(move |app, _| {
             open(app.id());
-            opened.set(opened.get() + 1);
+            if !answers {
+                opened.set(opened.get() + 1);
+            }
         })
         .on_data(move |app, _, _, _| data(app.id()))
-        .on_message(move |app, _| message(app.id()))
+        .on_message(move |app, text| {
+            message(app.id());
+            match text {
+                Message::Text(text) if answers => {
+                    ready.set(ready.get() + 1);
+                    app.send_text(text)
+                }
+                _ => Ok(()),
+            }
+        })
         .on_cont_message(move |app, _| fragment(app.id()))
         .on_ping(move |app, _| ping(app.id()))
         .on_pong(move |app, _, _| pong(app.id()))

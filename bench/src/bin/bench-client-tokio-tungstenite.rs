@@ -27,6 +27,7 @@ fn main() -> ExitCode {
         Workload::Receive | Workload::ReceiveTls => receive(task),
         Workload::Echo => echo(task),
         Workload::Idle | Workload::IdleTls => idle(task),
+        other => Err(format!("tokio-tungstenite has no '{}'", other.name()).into()),
     })
 }
 

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod deflate;
 mod echo;
 mod receive;
 mod text;
@@ -23,10 +24,12 @@ use websocket_bench::{CHUNK, Result, upgrade};
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive => receive::run(task),
+        Workload::ReceiveDeflate => deflate::receive(task),
         Workload::Echo => echo::run(task),
         Workload::Idle => idle(task),
         Workload::ReceiveTls => tls::receive(task),
         Workload::IdleTls => tls::idle(task),
+        other => Err(format!("min-ws has no '{}'", other.name()).into()),
     })
 }
 

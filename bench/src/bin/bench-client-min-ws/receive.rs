@@ -14,14 +14,18 @@ use crate::{open, wait};
 
 pub(crate) fn run(task: &Task) -> Result<Report> {
     let mut tally = Tally::new(task)?;
-    feed(task, |text| {
-        tally.count(black_box(text).len());
+    feed(task, |first, payload| match first {
+        TEXT => {
+            tally.count(black_box(validate(payload)?).len());
+            Ok(())
+        }
+        first => Err(format!("no place for a frame that begins with {first:#x}").into()),
     })?;
     tally.into_report()
 }
 
-/// Hands every text to `on_text` until the server closes.
-fn feed(task: &Task, mut on_text: impl FnMut(&str)) -> Result<()> {
+/// Hands the first byte and the payload of every frame to `on_frame` until the server closes.
+pub(crate) fn feed(task: &Task, mut on_frame: impl FnMut(u8, &[u8]) -> Result<()>) -> Result<()> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(16);
     let mut buffer = vec![0; CHUNK];
@@ -35,9 +39,8 @@ fn feed(task: &Task, mut on_text: impl FnMut(&str)) -> Result<()> {
                 break;
             };
             match header.first {
-                TEXT => on_text(validate(payload)?),
                 CLOSE => return Ok(()),
-                first => return Err(format!("no place for a frame that begins with {first:#x}").into()),
+                first => on_frame(first, payload)?,
             }
             used += header.end;
         }

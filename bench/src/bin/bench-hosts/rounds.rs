@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use websocket_bench::Result;
-use websocket_bench::contract::{Records, Report, Task, Workload};
+use websocket_bench::contract::{Compression, Records, Report, Task, Workload};
 use websocket_bench::hosts::{HostReport, Part, TICK, Turns};
 use websocket_bench::launch::{Programs, Server};
 use websocket_bench::progress::Progress;
@@ -141,7 +141,9 @@ fn task(server: &Server, connections: usize, messages: u64) -> Task {
         warm_up: messages.div_ceil(10).max(connections as u64),
         connections,
         records: Records::default(),
+        compression: Compression::DEFAULT,
         root: None,
+        texts: None,
     }
 }
 

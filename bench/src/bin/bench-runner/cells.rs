@@ -1,6 +1,6 @@
 //! The cells of each workload: what its table has a group of rows for.
 
-use websocket_bench::contract::{Records, Workload};
+use websocket_bench::contract::{Compression, Records, Takeover, Workload};
 
 /// One size of one workload.
 #[derive(Debug)]
@@ -11,6 +11,7 @@ pub(crate) struct Cell {
     pub(crate) payload: usize,
     pub(crate) connections: usize,
     pub(crate) records: Records,
+    pub(crate) compression: Compression,
 }
 
 const RECEIVE: &[Cell] = &[
@@ -28,6 +29,38 @@ const RECEIVE_TLS: &[Cell] =
 const IDLE_TLS: &[Cell] = &[idle_tls("2000", 2000)];
 const QUICK_IDLE_TLS: &[Cell] = &[idle_tls("200", 200)];
 
+/// A message of the feed that is compressed.
+const FEED: usize = 300;
+const LARGE: usize = 64 * 1024;
+const ANEW: Compression = Compression { takeover: Takeover::No, ..Compression::DEFAULT };
+const HARDER: Compression = Compression { level: 6, ..Compression::DEFAULT };
+const RECEIVE_DEFLATE: &[Cell] = &[
+    receive_deflate("300B", FEED, Compression::DEFAULT),
+    receive_deflate("64KiB", LARGE, Compression::DEFAULT),
+    receive_deflate("300B-anew", FEED, ANEW),
+    receive_deflate("64KiB-anew", LARGE, ANEW),
+];
+const SEND_DEFLATE: &[Cell] = &[
+    send_deflate("300B", FEED, Compression::DEFAULT),
+    send_deflate("64KiB", LARGE, Compression::DEFAULT),
+    send_deflate("300B-anew", FEED, ANEW),
+    send_deflate("64KiB-anew", LARGE, ANEW),
+    send_deflate("300B-6", FEED, HARDER),
+    send_deflate("64KiB-6", LARGE, HARDER),
+];
+const IDLE_DEFLATE: &[Cell] = &[
+    idle_deflate("300B", FEED, 500, Compression::DEFAULT),
+    idle_deflate("64KiB", LARGE, 500, Compression::DEFAULT),
+    idle_deflate("300B-anew", FEED, 2000, ANEW),
+    idle_deflate("64KiB-anew", LARGE, 2000, ANEW),
+];
+const QUICK_IDLE_DEFLATE: &[Cell] = &[
+    idle_deflate("300B", FEED, 50, Compression::DEFAULT),
+    idle_deflate("64KiB", LARGE, 50, Compression::DEFAULT),
+    idle_deflate("300B-anew", FEED, 100, ANEW),
+    idle_deflate("64KiB-anew", LARGE, 100, ANEW),
+];
+
 /// The cells of a workload; `quick` is the scale of a smoke test.
 pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
     match workload {
@@ -38,25 +71,51 @@ pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
         Workload::ReceiveTls => RECEIVE_TLS,
         Workload::IdleTls if quick => QUICK_IDLE_TLS,
         Workload::IdleTls => IDLE_TLS,
+        Workload::ReceiveDeflate => RECEIVE_DEFLATE,
+        Workload::SendDeflate => SEND_DEFLATE,
+        Workload::IdleDeflate if quick => QUICK_IDLE_DEFLATE,
+        Workload::IdleDeflate => IDLE_DEFLATE,
     }
 }
 
+const fn cell(workload: Workload, name: &'static str, payload: usize, connections: usize) -> Cell {
+    let (records, compression) = (Records::Packed, Compression::DEFAULT);
+    Cell { workload, name, payload, connections, records, compression }
+}
+
 const fn receive(name: &'static str, payload: usize) -> Cell {
-    Cell { workload: Workload::Receive, name, payload, connections: 1, records: Records::Packed }
+    cell(Workload::Receive, name, payload, 1)
 }
 
 const fn echo(name: &'static str, connections: usize) -> Cell {
-    Cell { workload: Workload::Echo, name, payload: 32, connections, records: Records::Packed }
+    cell(Workload::Echo, name, 32, connections)
 }
 
 const fn idle(name: &'static str, connections: usize) -> Cell {
-    Cell { workload: Workload::Idle, name, payload: 32, connections, records: Records::Packed }
+    cell(Workload::Idle, name, 32, connections)
 }
 
 const fn receive_tls(name: &'static str, payload: usize, records: Records) -> Cell {
-    Cell { workload: Workload::ReceiveTls, records, ..receive(name, payload) }
+    Cell { records, ..cell(Workload::ReceiveTls, name, payload, 1) }
 }
 
 const fn idle_tls(name: &'static str, connections: usize) -> Cell {
-    Cell { workload: Workload::IdleTls, ..idle(name, connections) }
+    cell(Workload::IdleTls, name, 32, connections)
+}
+
+const fn receive_deflate(name: &'static str, payload: usize, compression: Compression) -> Cell {
+    Cell { compression, ..cell(Workload::ReceiveDeflate, name, payload, 1) }
+}
+
+const fn send_deflate(name: &'static str, payload: usize, compression: Compression) -> Cell {
+    Cell { compression, ..cell(Workload::SendDeflate, name, payload, 1) }
+}
+
+const fn idle_deflate(
+    name: &'static str,
+    payload: usize,
+    connections: usize,
+    compression: Compression,
+) -> Cell {
+    Cell { compression, ..cell(Workload::IdleDeflate, name, payload, connections) }
 }

@@ -57,6 +57,9 @@ fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
         Workload::Idle => "idle: resident memory a connection, bytes, by connections",
         Workload::ReceiveTls => "receive over TLS: processor time a message, ns, by payload",
         Workload::IdleTls => "idle over TLS: resident memory a connection, bytes, by connections",
+        Workload::ReceiveDeflate => "receive, compressed: processor time a message, ns, by payload and mode",
+        Workload::SendDeflate => "send, compressed: processor time a message, ns, by payload and mode",
+        Workload::IdleDeflate => "idle, compressed: resident memory a connection, bytes, by payload and mode",
     };
     let costs: Vec<f64> = rows.iter().filter_map(|row| row.cost()).filter(|&cost| cost > 0.0).collect();
     let scale = Scale::new(&costs);

@@ -28,13 +28,25 @@ pub(crate) const FLOOR: &str = "min-ws";
 /// The floor below the floor.
 pub(crate) const RAW: &str = "raw";
 
+/// What the first floor can do.
+const FLOOR_WORKLOADS: [Workload; 6] = [
+    Workload::Receive,
+    Workload::Echo,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::IdleTls,
+    Workload::ReceiveDeflate,
+];
+
 /// Every client, in the order in which a round runs them.
 pub(crate) const CLIENTS: &[Client] = &[
     Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive] },
-    Client { name: FLOOR, role: Role::Floor, workloads: &Workload::ALL },
+    Client { name: FLOOR, role: Role::Floor, workloads: &FLOOR_WORKLOADS },
     Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN },
-    Client { name: "tokio-tungstenite", role: Role::Peer, workloads: &Workload::ALL },
+    Client { name: "tokio-tungstenite", role: Role::Peer, workloads: &Workload::UNCOMPRESSED },
+    Client { name: "yawc", role: Role::Peer, workloads: &Workload::DEFLATE },
+    Client { name: "websockets", role: Role::Peer, workloads: &Workload::DEFLATE },
 ];
 
 impl Client {

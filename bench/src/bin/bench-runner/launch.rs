@@ -1,9 +1,12 @@
 //! Runs the clients, each run with a server of its own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::{env, fs, process};
 
 use websocket_bench::Result;
 use websocket_bench::contract::{Report, Task, Workload};
+use websocket_bench::feed::texts;
 use websocket_bench::launch::Programs;
 
 use crate::cells::Cell;
@@ -15,7 +18,9 @@ const IDLE_WARM_UP: u64 = 64;
 /// One run of one client.
 pub(crate) fn run(programs: &Programs, client: &Client, cell: &Cell, messages: u64) -> Result<Report> {
     let server = programs.start_server(cell.workload.is_tls())?;
-    let task = Task { root: server.root.clone(), ..task(cell, server.addr, messages) };
+    let texts = Texts::write(cell)?;
+    let root = server.root.clone();
+    let task = Task { root, texts: texts.path(), ..task(cell, server.addr, messages) };
     let report =
         programs.run_client(programs.command(&client.program()).args(task.arguments())).and_then(|report| {
             check(&task, &report)?;
@@ -25,14 +30,53 @@ pub(crate) fn run(programs: &Programs, client: &Client, cell: &Cell, messages: u
         .map_err(|error| format!("{} in {} {}: {error}", client.name, cell.workload.name(), cell.name).into())
 }
 
+/// The file with the messages to send, where there is one.
+struct Texts(Option<PathBuf>);
+
+impl Texts {
+    fn write(cell: &Cell) -> Result<Self> {
+        if cell.workload != Workload::SendDeflate {
+            return Ok(Self(None));
+        }
+        let path = env::temp_dir().join(format!("websocket-bench-{}.txt", process::id()));
+        fs::write(&path, texts(cell.payload).collect::<Vec<_>>().join("\n"))?;
+        Ok(Self(Some(path)))
+    }
+
+    fn path(&self) -> Option<PathBuf> {
+        self.0.clone()
+    }
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _left_behind = fs::remove_file(path);
+        }
+    }
+}
+
 fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {
-    let Cell { workload, payload, connections, records, .. } = *cell;
+    let Cell { workload, payload, connections, records, compression, .. } = *cell;
     let warm_up = match workload {
-        Workload::Receive | Workload::ReceiveTls => messages.div_ceil(10),
+        Workload::Receive | Workload::ReceiveTls | Workload::ReceiveDeflate | Workload::SendDeflate => {
+            messages.div_ceil(10)
+        }
         Workload::Echo => messages.div_ceil(10).max(connections as u64),
-        Workload::Idle | Workload::IdleTls => IDLE_WARM_UP,
+        Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => IDLE_WARM_UP,
     };
-    Task { workload, addr, payload, messages, warm_up, connections, records, root: None }
+    Task {
+        workload,
+        addr,
+        payload,
+        messages,
+        warm_up,
+        connections,
+        records,
+        compression,
+        root: None,
+        texts: None,
+    }
 }
 
 /// Refuses a report of anything but what was asked for.
@@ -45,6 +89,9 @@ fn check(task: &Task, report: &Report) -> Result<()> {
         return Err(
             format!("{} messages and {} bytes asked for, not {report:?}", expected.0, expected.1).into()
         );
+    }
+    if task.workload == Workload::SendDeflate && report.wire_bytes.is_none() {
+        return Err("the report has no wire_bytes".into());
     }
     if task.workload == Workload::Echo && report.latency_p50_ns.is_none() {
         return Err("the report has no latency_p50_ns".into());

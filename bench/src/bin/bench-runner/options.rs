@@ -53,6 +53,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     let mut workload = None;
     let (mut quick, mut rounds) = (false, None);
     let (mut cell_names, mut client_names) = (None, None);
+    let mut without = Vec::new();
     let mut json = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/latest.json");
     while let Some(argument) = parser.next()? {
         match argument {
@@ -60,6 +61,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("rounds") => rounds = Some(parser.value()?.parse()?),
             Long("cells") => cell_names = Some(list(parser.value()?)?),
             Long("clients") => client_names = Some(list(parser.value()?)?),
+            Long("without") => without.extend(list(parser.value()?)?),
             Long("json") => json = parser.value()?.into(),
             Long("help") | Short('h') => return Ok(Request::Help),
             Value(name) if workload.is_none() => workload = Some(name.string()?),
@@ -81,7 +83,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         workloads,
         quick,
         rounds,
-        clients: clients(client_names)?,
+        clients: clients(client_names, &without)?,
         json,
         cells: cell_names,
     }))
@@ -95,18 +97,22 @@ pub(crate) fn help() -> String {
         "usage: bench/run WORKLOAD [options]
 
 workloads, and the cells of each:
-  receive       {}    (payload)
-  echo          {}    (connections)
-  idle          {}    (connections)
-  receive-tls   {}    (payload; -record: one TLS record a message)
-  idle-tls      {}    (connections)
-  all           all of them
+  receive          {}    (payload)
+  echo             {}    (connections)
+  idle             {}    (connections)
+  receive-tls      {}    (payload; -record: one TLS record a message)
+  idle-tls         {}    (connections)
+  receive-deflate  {}    (payload; -anew: no context is taken over)
+  send-deflate     {}    (payload; also -6: level 6 in place of 1)
+  idle-deflate     {}    (payload)
+  all              all of them
 
 options:
   --quick              the scale of a smoke test: does it work, not what does it cost
   --rounds N           runs of every client on every cell (default: 7; 1 with --quick)
   --cells A,B          only these cells
   --clients A,B        only these clients: {}
+  --without A,B        not these
   --json FILE          where the rows go, the chart beside them (default: bench/results/latest.json)
   --count-allocations  count heap allocations too; the other figures then include the counting
 ",
@@ -115,12 +121,15 @@ options:
         cells(Workload::Idle),
         cells(Workload::ReceiveTls),
         cells(Workload::IdleTls),
+        cells(Workload::ReceiveDeflate),
+        cells(Workload::SendDeflate),
+        cells(Workload::IdleDeflate),
         clients.join(", ")
     )
 }
 
 fn workloads(name: Option<String>) -> Result<Vec<Workload>> {
-    let mut known = Workload::ALL.map(Workload::name).to_vec();
+    let mut known = Workload::names();
     known.push("all");
     match name.as_deref() {
         None => Err(format!("name a workload: {}", known.join(", ")).into()),
@@ -132,11 +141,15 @@ fn workloads(name: Option<String>) -> Result<Vec<Workload>> {
     }
 }
 
-fn clients(names: Option<Vec<String>>) -> Result<Vec<&'static Client>> {
-    let Some(names) = names else { return Ok(CLIENTS.iter().collect()) };
+fn clients(names: Option<Vec<String>>, without: &[String]) -> Result<Vec<&'static Client>> {
     let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
-    refuse_unknown("client", &names, &known)?;
-    Ok(CLIENTS.iter().filter(|client| names.iter().any(|name| name == client.name)).collect())
+    refuse_unknown("client", names.as_deref().unwrap_or_default(), &known)?;
+    refuse_unknown("client", without, &known)?;
+    let in_list = |names: &[String], client: &Client| names.iter().any(|name| name == client.name);
+    let chosen = |client: &&Client| {
+        names.as_ref().is_none_or(|names| in_list(names, client)) && !in_list(without, client)
+    };
+    Ok(CLIENTS.iter().filter(chosen).collect())
 }
 
 fn cell_names_of(workloads: &[Workload], quick: bool) -> Vec<&'static str> {
@@ -182,6 +195,13 @@ mod tests {
     }
 
     #[test]
+    fn clients_can_be_left_out() {
+        let rest = options("all --without yawc --without raw").unwrap().clients;
+        assert_eq!(rest.len() + 2, CLIENTS.len());
+        assert!(rest.iter().all(|client| client.name != "yawc" && client.name != "raw"));
+    }
+
+    #[test]
     fn quick_is_smaller() {
         let options = options("all --quick").unwrap();
         assert_eq!(options.rounds, 1);
@@ -193,9 +213,9 @@ mod tests {
         let message = |line| options(line).unwrap_err().to_string();
         assert_eq!(
             message("recv"),
-            "unknown workload 'recv'; known are: receive, echo, idle, receive-tls, idle-tls, all"
+            format!("unknown workload 'recv'; known are: {}, all", Workload::names().join(", "))
         );
-        assert_eq!(message(""), "name a workload: receive, echo, idle, receive-tls, idle-tls, all");
+        assert_eq!(message(""), format!("name a workload: {}, all", Workload::names().join(", ")));
         assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000");
         assert!(message("echo --clients curl").starts_with("unknown client 'curl'; known are: raw, min-ws"));
         assert_eq!(message("echo --rounds 0"), "--rounds needs at least one");

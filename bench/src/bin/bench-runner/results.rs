@@ -50,6 +50,8 @@ pub(crate) struct Row {
     pub(crate) latency_p50_ns: Option<f64>,
     pub(crate) latency_p99_ns: Option<f64>,
     pub(crate) latency_p50_ratio_to_floor: Option<f64>,
+    /// `send-deflate`: bytes on the wire a message.
+    pub(crate) wire_bytes: Option<f64>,
     /// Heap allocations a message.
     pub(crate) allocations: Option<f64>,
     /// Messages in each run.
@@ -118,6 +120,9 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
             latency_p50_ns: median(p50(series)),
             latency_p99_ns: median(series.figures(|report| report.latency_p99_ns.map(|ns| ns as f64))),
             latency_p50_ratio_to_floor: floor_p50.as_ref().and_then(|floor| ratio(&p50(series), floor)),
+            wire_bytes: median(
+                series.figures(|report| Some(report.wire_bytes? as f64 / report.messages as f64)),
+            ),
             allocations: median(
                 series.figures(|report| Some(report.allocations? as f64 / report.messages as f64)),
             )

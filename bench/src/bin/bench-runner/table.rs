@@ -12,6 +12,10 @@ const RECEIVE_TLS: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
 const ECHO: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER, P50, P50_TO_FLOOR, P99];
 const IDLE: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
 
+const RECEIVE_DEFLATE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
+const SEND_DEFLATE: &[Column] = &[CLIENT, CPU, SPREAD, AGAINST_PEER, WIRE];
+const IDLE_DEFLATE: &[Column] = &[CLIENT, RESIDENT, SPREAD, AGAINST_PEER];
+
 const CLIENT: Column = ("client", |row| Some(row.client.to_owned()));
 const CPU: Column = ("CPU ns/msg", |row| row.cpu_ns.map(figure));
 const RESIDENT: Column = ("bytes", |row| row.resident_bytes.map(figure));
@@ -28,6 +32,7 @@ const AGAINST_PEER: Column = ("cheapest peer", |row| {
 const P50: Column = ("p50 us", |row| row.latency_p50_ns.map(|ns| figure(ns / 1000.0)));
 const P50_TO_FLOOR: Column = ("x floor", |row| row.latency_p50_ratio_to_floor.map(factor));
 const P99: Column = ("p99 us", |row| row.latency_p99_ns.map(|ns| figure(ns / 1000.0)));
+const WIRE: Column = ("wire bytes", |row| row.wire_bytes.map(figure));
 const ALLOCATIONS: Column = ("allocs/msg", |row| row.allocations.map(factor));
 
 /// The table of one workload.
@@ -44,6 +49,19 @@ pub(crate) fn render(workload: Workload, rows: &[Row]) -> String {
             ("receive-tls: processor time a message on one connection, over TLS", "payload", RECEIVE_TLS)
         }
         Workload::IdleTls => ("idle-tls: resident memory a connection, over TLS", "connections", IDLE),
+        Workload::ReceiveDeflate => (
+            "receive-deflate: processor time a message on one connection, compressed",
+            "payload",
+            RECEIVE_DEFLATE,
+        ),
+        Workload::SendDeflate => {
+            ("send-deflate: processor time a message on one connection, compressed", "payload", SEND_DEFLATE)
+        }
+        Workload::IdleDeflate => (
+            "idle-deflate: resident memory a connection, after a compressed message each way",
+            "payload",
+            IDLE_DEFLATE,
+        ),
     };
     let mut columns = columns.to_vec();
     if rows.iter().any(|row| row.allocations.is_some()) {
@@ -88,6 +106,7 @@ mod tests {
             latency_p50_ns: None,
             latency_p99_ns: None,
             latency_p50_ratio_to_floor: None,
+            wire_bytes: None,
             allocations: None,
             messages: 1,
         }

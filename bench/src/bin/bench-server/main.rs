@@ -7,6 +7,7 @@
 
 mod echo;
 mod feed;
+mod sink;
 mod tls;
 mod upgrade;
 
@@ -24,7 +25,8 @@ use websocket_bench::system::raise_descriptor_limit;
 use websocket_bench::{CHUNK, Result};
 
 use crate::echo::Echo;
-use crate::feed::Feed;
+use crate::feed::{Feed, frame_of};
+use crate::sink::Sink;
 use crate::tls::Stream;
 use crate::upgrade::{Part, Upgrade};
 
@@ -122,8 +124,16 @@ struct Connection {
 
 enum Stage {
     Upgrade(Upgrade),
-    Feed(Feed),
+    Feed(Feed, AfterFeed),
+    Sink(Sink),
     Echo(Echo),
+}
+
+/// What follows a feed.
+#[derive(Clone, Copy)]
+enum AfterFeed {
+    Close,
+    ReadOn,
 }
 
 /// How far a stage has come.
@@ -142,7 +152,8 @@ impl Connection {
         loop {
             let progress = match &mut self.stage {
                 Stage::Upgrade(upgrade) => upgrade.ready(&mut self.stream),
-                Stage::Feed(feed) => feed.ready(&mut self.stream),
+                Stage::Feed(feed, _) => feed.ready(&mut self.stream),
+                Stage::Sink(sink) => sink.ready(&mut self.stream, scratch),
                 Stage::Echo(echo) => echo.ready(&mut self.stream, scratch),
             };
             match progress {
@@ -159,15 +170,20 @@ impl Connection {
         self.stage = match &self.stage {
             Stage::Upgrade(upgrade) => match upgrade.part() {
                 Part::Feed { payload, messages, records } => {
-                    let feed = Feed::new(payload, messages);
                     if records == Records::Frame {
-                        self.stream.cut(feed.frame());
+                        self.stream.cut(frame_of(payload).len());
                     }
-                    Stage::Feed(feed)
+                    Stage::Feed(Feed::new(payload, messages), AfterFeed::Close)
                 }
+                Part::Compressed { payload, messages, takeover, closes } => {
+                    let feed = Feed::compressed(payload, messages, takeover);
+                    Stage::Feed(feed, if closes { AfterFeed::Close } else { AfterFeed::ReadOn })
+                }
+                Part::Sink { warm_up, messages, .. } => Stage::Sink(Sink::new(warm_up, messages)),
                 Part::Echo => Stage::Echo(Echo::default()),
             },
-            Stage::Feed(_) | Stage::Echo(_) => Stage::Echo(Echo::closing()),
+            Stage::Feed(_, AfterFeed::ReadOn) => Stage::Sink(Sink::silent()),
+            Stage::Feed(..) | Stage::Sink(_) | Stage::Echo(_) => Stage::Echo(Echo::closing()),
         }
     }
 }

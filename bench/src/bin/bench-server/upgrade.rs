@@ -1,10 +1,9 @@
 //! The server's side of the upgrade; the request target tells which part it then plays.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::str::FromStr;
 
 use tungstenite::handshake::derive_accept_key;
-use websocket_bench::contract::Records;
+use websocket_bench::contract::{Records, Takeover};
 
 use crate::Progress;
 
@@ -15,9 +14,23 @@ const MAX_REQUEST: usize = 16 * 1024;
 pub(crate) enum Part {
     /// Sends `messages` texts of `payload` bytes, then a close frame.
     Feed { payload: usize, messages: u64, records: Records },
+    /// Sends `messages` compressed texts of `payload` bytes, then a close frame, or else reads on.
+    Compressed { payload: usize, messages: u64, takeover: Takeover, closes: bool },
+    /// Reads what comes, and says when all has: first of `warm_up`, then of `messages`.
+    Sink { warm_up: u64, messages: u64, takeover: Takeover },
     /// Sends back what comes; of an idle connection nothing does.
     #[default]
     Echo,
+}
+
+impl Part {
+    /// The extension that it takes.
+    fn extension(self) -> Option<&'static str> {
+        match self {
+            Self::Compressed { takeover, .. } | Self::Sink { takeover, .. } => Some(takeover.extension()),
+            Self::Feed { .. } | Self::Echo => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -57,37 +70,65 @@ impl Upgrade {
 }
 
 fn answer(request: &str) -> Result<(Part, String), String> {
-    let mut lines = request.lines();
-    let target = lines.next().and_then(|line| line.split(' ').nth(1)).ok_or("no request line")?;
-    let key = lines
-        .filter_map(|line| line.split_once(':'))
-        .find_map(|(name, value)| name.eq_ignore_ascii_case("Sec-WebSocket-Key").then(|| value.trim()))
-        .ok_or("no Sec-WebSocket-Key")?;
-    let response = format!(
+    let target = request.lines().next().and_then(|line| line.split(' ').nth(1)).ok_or("no request line")?;
+    let header = |wanted: &str| {
+        let mut headers = request.lines().skip(1).filter_map(|line| line.split_once(':'));
+        headers.find_map(|(name, value)| name.eq_ignore_ascii_case(wanted).then(|| value.trim()))
+    };
+    let key = header("Sec-WebSocket-Key").ok_or("no Sec-WebSocket-Key")?;
+    let part = part(target)?;
+    let mut response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\n\r\n",
+         Sec-WebSocket-Accept: {}\r\n",
         derive_accept_key(key.as_bytes())
     );
-    Ok((part(target)?, response))
+    if let Some(extension) = part.extension() {
+        // Smaller windows would cost less: everybody is to have the same.
+        let offered = header("Sec-WebSocket-Extensions").unwrap_or_default();
+        if !offered.starts_with(extension) || offered.contains("server_max_window_bits") {
+            return Err(format!("'{offered}' is offered, and '{extension}' expected"));
+        }
+        response += &format!("Sec-WebSocket-Extensions: {extension}\r\n");
+    }
+    Ok((part, response + "\r\n"))
 }
 
 fn part(target: &str) -> Result<Part, String> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let number = |wanted| number(path, query, wanted);
+    let payload = || Ok::<_, String>(number("payload")? as usize);
+    let takeover = || value(query, "takeover").and_then(Takeover::by_name).unwrap_or_default();
     match path {
         "/receive" => Ok(Part::Feed {
-            payload: number(query, "payload")?,
-            messages: number(query, "messages")?,
+            payload: payload()?,
+            messages: number("messages")?,
             records: value(query, "records").and_then(Records::by_name).unwrap_or_default(),
         }),
+        "/receive-deflate" => Ok(Part::Compressed {
+            payload: payload()?,
+            messages: number("messages")?,
+            takeover: takeover(),
+            closes: true,
+        }),
+        "/idle-deflate" => {
+            Ok(Part::Compressed { payload: payload()?, messages: 1, takeover: takeover(), closes: false })
+        }
+        "/send-deflate" => Ok(Part::Sink {
+            warm_up: number("warm-up")?,
+            messages: number("messages")?,
+            takeover: takeover(),
+        }),
         "/echo" | "/idle" => Ok(Part::Echo),
-        _ => Err(format!("no '{path}' here; known are: /receive, /echo, /idle")),
+        _ => Err(format!(
+            "no '{path}' here; known are: /receive, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"
+        )),
     }
 }
 
-fn number<N: FromStr>(query: &str, wanted: &str) -> Result<N, String> {
+fn number(path: &str, query: &str, wanted: &str) -> Result<u64, String> {
     value(query, wanted)
         .and_then(|value| value.parse().ok())
-        .ok_or_else(|| format!("/receive needs the number '{wanted}'"))
+        .ok_or_else(|| format!("{path} needs the number '{wanted}'"))
 }
 
 fn value<'a>(query: &'a str, wanted: &str) -> Option<&'a str> {
@@ -107,7 +148,26 @@ mod tests {
         assert_eq!(part("/echo"), Ok(Part::Echo));
         assert_eq!(part("/idle?x=1"), Ok(Part::Echo));
         assert_eq!(part("/receive?payload=32").unwrap_err(), "/receive needs the number 'messages'");
-        assert_eq!(part("/send").unwrap_err(), "no '/send' here; known are: /receive, /echo, /idle");
+        assert!(part("/send").unwrap_err().starts_with("no '/send' here; known are: /receive, /echo, "));
+    }
+
+    #[test]
+    fn compression_is_what_both_sides_agree_on() {
+        let request = |offer: &str| {
+            let target = "/idle-deflate?payload=300&takeover=no";
+            answer(&format!(
+                "GET {target} HTTP/1.1\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Extensions: {offer}\r\n\r\n"
+            ))
+        };
+        let extension = Takeover::No.extension();
+        let (part, response) = request(&format!("{extension}; client_max_window_bits")).unwrap();
+        assert_eq!(
+            part,
+            Part::Compressed { payload: 300, messages: 1, takeover: Takeover::No, closes: false }
+        );
+        assert!(response.ends_with(&format!("\r\nSec-WebSocket-Extensions: {extension}\r\n\r\n")));
+        request("permessage-deflate").unwrap_err();
+        request(&format!("{extension}; server_max_window_bits=12")).unwrap_err();
     }
 
     #[test]

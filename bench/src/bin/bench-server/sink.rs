@@ -1,0 +1,133 @@
+//! `send-deflate`: reads and counts what comes, and says so twice.
+
+use std::io::{self, ErrorKind, Read, Write};
+
+use websocket_bench::frame::{CLOSE, COMPRESSED, Header, TEXT, unmasked};
+
+use crate::Progress;
+
+/// A connection on which the client sends.
+pub(crate) struct Sink {
+    /// Messages of the warm-up and of the measured part that are still to come.
+    parts: [u64; 2],
+    part: usize,
+    /// Bytes of this part.
+    bytes: u64,
+    /// The beginning of a frame header.
+    partial: Vec<u8>,
+    /// Bytes of the frame under way that are still to come.
+    payload: usize,
+    unsent: Vec<u8>,
+}
+
+impl Sink {
+    /// Tells the bytes that came when so many messages have, and again when so many more have.
+    pub(crate) fn new(warm_up: u64, messages: u64) -> Self {
+        let mut sink = Self {
+            parts: [warm_up, messages],
+            part: 0,
+            bytes: 0,
+            partial: Vec::new(),
+            payload: 0,
+            unsent: Vec::new(),
+        };
+        sink.look();
+        sink
+    }
+
+    /// Reads for ever and says nothing.
+    pub(crate) fn silent() -> Self {
+        Self::new(u64::MAX, 0)
+    }
+
+    pub(crate) fn ready(
+        &mut self,
+        stream: &mut (impl Read + Write),
+        scratch: &mut [u8],
+    ) -> io::Result<Progress> {
+        loop {
+            while !self.unsent.is_empty() {
+                let written = stream.write(&self.unsent)?;
+                self.unsent.drain(..written);
+            }
+            if self.part == self.parts.len() {
+                return Ok(Progress::Done);
+            }
+            match stream.read(scratch)? {
+                0 => return Ok(Progress::Ended),
+                size => self.take(&scratch[..size])?,
+            }
+        }
+    }
+
+    fn take(&mut self, mut input: &[u8]) -> io::Result<()> {
+        while !input.is_empty() {
+            let size = self.payload.min(input.len());
+            self.payload -= size;
+            self.bytes += size as u64;
+            input = &input[size..];
+            if self.payload > 0 || self.part == self.parts.len() {
+                return Ok(());
+            }
+            if size > 0 {
+                self.whole();
+                continue;
+            }
+            // A header byte by byte: it may be cut anywhere.
+            self.partial.push(input[0]);
+            input = &input[1..];
+            let Some(header) = Header::read(&self.partial) else { continue };
+            if header.first == CLOSE {
+                return Err(ErrorKind::ConnectionAborted.into());
+            }
+            if header.first != TEXT | COMPRESSED || header.key.is_none() {
+                return Err(io::Error::new(ErrorKind::InvalidData, "no compressed text"));
+            }
+            self.bytes += header.start as u64;
+            self.payload = header.end - header.start;
+            self.partial.clear();
+        }
+        Ok(())
+    }
+
+    /// A message is whole. None is empty, for none of the texts is.
+    fn whole(&mut self) {
+        self.parts[self.part] -= 1;
+        self.look();
+    }
+
+    fn look(&mut self) {
+        while self.parts.get(self.part) == Some(&0) {
+            self.unsent.extend(unmasked(TEXT, self.bytes.to_string().as_bytes()));
+            self.bytes = 0;
+            self.part += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use websocket_bench::frame::masked;
+
+    fn frame(length: usize) -> Vec<u8> {
+        masked(TEXT | COMPRESSED, &vec![7; length], [1, 2, 3, 4])
+    }
+
+    #[test]
+    fn each_part_is_told_wherever_the_input_is_cut() {
+        let input = [frame(10), frame(200), frame(300)].concat();
+        let told = [unmasked(TEXT, b"224"), unmasked(TEXT, b"308")].concat();
+        for cut in 0..input.len() {
+            let mut sink = Sink::new(2, 1);
+            sink.take(&input[..cut]).unwrap();
+            sink.take(&input[cut..]).unwrap();
+            assert_eq!((sink.part, &sink.unsent), (2, &told));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_compressed_is_refused() {
+        Sink::new(1, 1).take(&masked(TEXT, b"plain", [1, 2, 3, 4])).unwrap_err();
+    }
+}
