@@ -45,8 +45,8 @@ pub enum PanicPolicy {
     /// notice nothing.
     #[default]
     Catch,
-    /// The same, and then the panic goes on out of the reactor's `turn`. The [waker](websocket_dispatcher::Dispatcher::waker) has been woken, so
-    /// that the next turn comes at once where the loop goes on.
+    /// The same, and then the panic goes on out of the reactor's `turn`. A host that calls that itself is [woken](websocket_dispatcher::Dispatcher::waker),
+    /// so that the next turn comes at once if its loop goes on.
     Propagate,
 }
 

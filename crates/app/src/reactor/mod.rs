@@ -12,6 +12,7 @@ mod schedule;
 mod secure;
 mod tunnel;
 
+use std::any::Any;
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
@@ -153,12 +154,21 @@ impl<D: Dispatcher> Reactor<D> {
     ///
     /// The caller sees to it that the next turn comes when [`Next`] says, or when the [waker](Dispatcher::waker) was woken.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
-        let next = self.take_turn(ready);
-        self.apps.told = Some(next);
-        next
+        match self.take_turn(ready) {
+            Ok(next) => {
+                self.apps.told = Some(next);
+                next
+            }
+            Err(panic) => {
+                // The host does not learn what is next.
+                self.apps.inbox.announce();
+                resume_unwind(panic)
+            }
+        }
     }
 
-    fn take_turn(&mut self, ready: &[Ready]) -> Next {
+    /// What is next, or a panic that is to go on.
+    fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
         self.apps.env.now = self.dispatcher.now();
         self.apps.in_turn = true;
         if self.apps.inbox.has_jobs() {
@@ -192,12 +202,10 @@ impl<D: Dispatcher> Reactor<D> {
         driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
-        if let Some(panic) = self.apps.panic.take() {
-            // A host that calls `turn` does not learn what is next.
-            self.apps.inbox.announce();
-            resume_unwind(panic);
+        match self.apps.panic.take() {
+            Some(panic) => Err(panic),
+            None => Ok(self.apps.next()),
         }
-        self.apps.next()
     }
 
     /// When the next turn is due, on the dispatcher's clock, as [`Next::deadline`].
@@ -213,7 +221,7 @@ impl<D: Dispatcher> Reactor<D> {
         let next = self.take_turn(&ready);
         ready.clear();
         self.ready = ready;
-        next
+        next.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     fn driver(&mut self) -> Driver<'_> {
