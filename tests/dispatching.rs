@@ -313,9 +313,9 @@ fn b218_a_loss_on_a_given_loop_is_reported_like_any_other() {
 }
 
 /// mio's poll as a loop that runs futures, for a test that polls again and again. It tells each edge once.
-struct Edges(MioDispatcher);
+struct Edges<D>(D);
 
-impl Dispatcher for Edges {
+impl<D: Dispatcher> Dispatcher for Edges<D> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.0.register(key, io, interest)
     }
@@ -331,9 +331,13 @@ impl Dispatcher for Edges {
     fn waker(&self) -> Waker {
         self.0.waker()
     }
+
+    fn now(&self) -> Instant {
+        self.0.now()
+    }
 }
 
-impl PollWait for Edges {
+impl<D: Wait> PollWait for Edges<D> {
     fn poll_wait(
         &mut self,
         _: &mut Context<'_>,
@@ -413,4 +417,37 @@ fn a_loop_that_breaks_gets_its_streams_back() {
     let outcome = app.run_forever_on(dispatcher, &RunOptions::new());
     assert!(matches!(outcome, Err(Error::Dispatcher(_))), "{outcome:?}");
     assert_eq!(watched.get(), 0);
+}
+
+#[test]
+fn a_crowd_that_is_ready_at_once_leaves_other_tasks_their_turns() {
+    const APPS: usize = 600;
+    const SHARE: usize = 256;
+    let net = SimNet::new(1);
+    let listener = net.listen(SERVER);
+    let mut reactor = Reactor::with_dispatcher(Edges(net.dispatcher())).unwrap().connector(net.clone());
+    let heard = Rc::new(Cell::new(0));
+    for _ in 0..APPS {
+        let hears = heard.clone();
+        let app = WebSocketApp::new(URL).on_message(move |_, _| hears.set(hears.get() + 1));
+        app.run_on(&mut reactor, &RunOptions::new()).unwrap();
+    }
+    let mut poll =
+        || assert!(pin!(reactor.run_async()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let mut peers = Vec::new();
+    while peers.len() < APPS {
+        poll();
+        peers.extend(std::iter::from_fn(|| listener.accept()));
+    }
+    (0..16).for_each(|_| poll());
+    peers.iter().for_each(|peer| drop(peer.accept_upgrade().unwrap()));
+    (0..16).for_each(|_| poll());
+    peers.iter().for_each(|peer| peer.write(&frame::text("all at once")));
+    let mut turns = Vec::new();
+    while heard.get() < APPS {
+        let before = heard.get();
+        poll();
+        turns.push(heard.get() - before);
+    }
+    assert!(turns.iter().all(|&heard| heard <= SHARE), "{turns:?}");
 }

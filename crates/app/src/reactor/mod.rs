@@ -19,7 +19,7 @@ use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::resume_unwind;
-use std::task::{Poll, ready};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use rand::TryRng as _;
@@ -39,6 +39,12 @@ use drive::{Driver, Work};
 
 /// The receive buffer that all connections of a reactor take turns in.
 const BUFFER: usize = 128 << 10;
+
+/// Observations that a turn of `run_async` handles at most: its task should not keep the thread for longer than a millisecond or so.
+const SHARE: usize = 256;
+
+/// Apps whose reading goes on in a turn, at most: each of them may read as much as `receive::BUDGET`.
+const RUNNABLE: usize = 16;
 
 /// Runs many apps on one thread. Dropping it drops its apps silently; [`Apps::stop`] ends them with `on_close`.
 ///
@@ -67,8 +73,12 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     buffer: Vec<u8>,
     /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
+    /// Takes the place of what was seen while that is worked through.
+    share: Vec<Ready>,
     /// A wait has ended, and the turn that it was for has not been taken: the future may be dropped in between.
     turn_is_due: bool,
+    /// The task of `run_async` has let others run since the last turn.
+    gave_way: bool,
     jobs: Vec<Job>,
     /// Takes the place of a list of apps while that is worked through.
     listed: Vec<AppId>,
@@ -100,7 +110,9 @@ impl<D: Dispatcher> Reactor<D> {
             apps,
             buffer: vec![0; BUFFER],
             ready: Vec::new(),
+            share: Vec::new(),
             turn_is_due: false,
+            gave_way: false,
             jobs: Vec::new(),
             listed: Vec::new(),
         })
@@ -177,7 +189,7 @@ impl<D: Dispatcher> Reactor<D> {
         let mut driver =
             Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer };
         // What this turn adds to a list waits for the next one.
-        let (runnable, newest) = (driver.apps.runnable.len(), driver.apps.schedule.newest());
+        let (runnable, newest) = (driver.apps.runnable.len().min(RUNNABLE), driver.apps.schedule.newest());
         for job in self.jobs.drain(..) {
             driver.job(job);
         }
@@ -214,13 +226,19 @@ impl<D: Dispatcher> Reactor<D> {
         if next.again { Some(self.apps.env.now) } else { next.deadline }
     }
 
-    fn turn_with_what_was_seen(&mut self) -> Next {
-        let mut ready = std::mem::take(&mut self.ready);
-        self.turn_is_due = false;
+    /// Takes a turn with `at_most` of the observations; the rest is for the next one.
+    fn turn_with_what_was_seen(&mut self, at_most: usize) -> Next {
+        let mut share = std::mem::take(&mut self.share);
+        share.clear();
+        if self.ready.len() <= at_most {
+            std::mem::swap(&mut share, &mut self.ready);
+        } else {
+            share.extend(self.ready.drain(..at_most));
+        }
+        (self.turn_is_due, self.gave_way) = (!self.ready.is_empty(), false);
         self.apps.told = None;
-        let next = self.take_turn(&ready);
-        ready.clear();
-        self.ready = ready;
+        let next = self.take_turn(&share);
+        self.share = share;
         next.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -236,8 +254,8 @@ impl<D: Dispatcher> Reactor<D> {
 impl<D: PollWait> Reactor<D> {
     /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
     ///
-    /// It takes one turn each time that its task is polled, so other tasks of the thread have theirs between two turns. Dropping the future
-    /// loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
+    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the thread have theirs between
+    /// two turns. Dropping the future loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
     ///
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
@@ -245,7 +263,7 @@ impl<D: PollWait> Reactor<D> {
         self.apps.stopped = false;
         while !self.is_done() {
             self.poll_wait().await?;
-            self.turn_with_what_was_seen();
+            self.turn_with_what_was_seen(SHARE);
         }
         Ok(())
     }
@@ -253,15 +271,16 @@ impl<D: PollWait> Reactor<D> {
     /// Waits until a turn is due, and gives way to other tasks at least once.
     async fn poll_wait(&mut self) -> Result<(), Error> {
         let deadline = self.next_deadline();
-        // Who left the turn behind gave way before it was dropped.
-        let mut gave_way = self.turn_is_due;
         poll_fn(|cx| {
-            let gave_way = std::mem::replace(&mut gave_way, true);
             if !self.turn_is_due {
-                ready!(self.dispatcher.poll_wait(cx, deadline, &mut self.ready))?;
+                let Poll::Ready(waited) = self.dispatcher.poll_wait(cx, deadline, &mut self.ready) else {
+                    self.gave_way = true;
+                    return Poll::Pending;
+                };
+                waited?;
                 self.turn_is_due = true;
             }
-            if gave_way {
+            if std::mem::replace(&mut self.gave_way, true) {
                 return Poll::Ready(Ok(()));
             }
             cx.waker().wake_by_ref();
@@ -292,7 +311,7 @@ impl<D: Wait> Reactor<D> {
         let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let waited = self.dispatcher.wait(deadline, &mut self.ready);
-        let next = self.turn_with_what_was_seen();
+        let next = self.turn_with_what_was_seen(usize::MAX);
         waited.map_err(Error::Dispatcher)?;
         Ok(next)
     }
