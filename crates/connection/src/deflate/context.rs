@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::deflater::Deflater;
 use super::inflater::Inflater;
+use super::window::Window;
 
 /// Contexts that nobody uses now.
 ///
@@ -14,7 +15,8 @@ use super::inflater::Inflater;
 )]
 pub(crate) struct Contexts {
     inflaters: Vec<Box<Inflater>>,
-    deflaters: Vec<Box<Deflater>>,
+    /// Each with the stamp that its connection knows it by, or 0 if it is nobody's; the one that has waited longest first.
+    deflaters: Vec<(u64, Box<Deflater>)>,
     /// The latest that was given. None is given twice in a process: a connection may come with a stamp of another [`Env`](crate::Env).
     stamp: u64,
 }
@@ -29,8 +31,11 @@ impl Default for Contexts {
 }
 
 impl Contexts {
-    /// Contexts of each kind that are kept. More are in use at a time only where messages of several connections are cut.
+    /// Inflaters that are kept. More are in use at a time only where messages of several connections are cut.
     const MOST: usize = 8;
+
+    /// Deflaters that are kept: as many connections can take turns without loading their windows.
+    const MOST_DEFLATERS: usize = 32;
 
     /// An inflater; if it is still there, the one that was given back with this stamp.
     pub(super) fn inflater(&mut self, stamp: u64) -> Box<Inflater> {
@@ -51,22 +56,47 @@ impl Contexts {
         self.stamp
     }
 
-    /// A deflater that has seen nothing.
-    pub(super) fn deflater(&mut self, level: u8, bits: u8) -> Box<Deflater> {
-        let same = self.deflaters.iter().position(|deflater| deflater.is(level, bits));
-        match same {
-            Some(index) => self.deflaters.swap_remove(index),
-            None => Box::new(Deflater::new(level, bits)),
+    /// The deflater that was given back with this stamp, if it is still there, or else one that may refer to `window`.
+    pub(super) fn deflater(&mut self, stamp: u64, level: u8, bits: u8, window: &Window) -> Box<Deflater> {
+        if stamp != 0
+            && let Some(index) = self.deflaters.iter().rposition(|&(owner, _)| owner == stamp)
+        {
+            return self.deflaters.remove(index).1;
         }
+        let free =
+            self.deflaters.iter().rposition(|(owner, deflater)| *owner == 0 && deflater.is(level, bits));
+        // Where all are somebody's, the one that has waited longest changes hands.
+        let index = free.or((self.deflaters.len() >= Self::MOST_DEFLATERS).then_some(0));
+        let used =
+            index.map(|index| self.deflaters.remove(index).1).filter(|deflater| deflater.is(level, bits));
+        let mut deflater = match used {
+            Some(mut deflater) => {
+                deflater.reset();
+                deflater
+            }
+            None => Box::new(Deflater::new(level, bits)),
+        };
+        deflater.load(window);
+        deflater
     }
 
-    /// Takes a deflater back.
-    pub(super) fn give_deflater(&mut self, mut deflater: Box<Deflater>) {
-        deflater.reset();
-        if self.deflaters.len() >= Self::MOST {
-            // The one that has waited longest may be of a kind that nobody wants any more.
+    /// Takes a deflater back. Returns the stamp by which its connection gets it again, 0 if it is to be nobody's.
+    pub(super) fn give_deflater(&mut self, deflater: Box<Deflater>, owned: bool) -> u64 {
+        self.stamp += 1;
+        let stamp = if owned { self.stamp } else { 0 };
+        if self.deflaters.len() >= Self::MOST_DEFLATERS {
             self.deflaters.remove(0);
         }
-        self.deflaters.push(deflater);
+        self.deflaters.push((stamp, deflater));
+        stamp
+    }
+
+    /// Nobody asks for the deflater with this stamp any more.
+    pub(super) fn free_deflater(&mut self, stamp: u64) {
+        for (owner, _) in &mut self.deflaters {
+            if *owner == stamp {
+                *owner = 0;
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use zlib_rs::{Inflate, InflateFlush, Status};
 
 use super::window::Window;
-use super::{DeflateAgreed, MAX_BITS, TAIL};
+use super::{DeflateAgreed, LEAST_BITS, MAX_BITS, TAIL};
 use crate::buffers::Buffers;
 use crate::progress::Progress;
 use crate::{Config, Env, ProtocolError};
@@ -39,10 +39,12 @@ struct Inflated {
 
 impl Inflater {
     /// Starts a new stream that may refer back to `window`.
-    fn start(&mut self, window: &[u8]) -> Result<(), ProtocolError> {
+    fn start(&mut self, window: &Window) -> Result<(), ProtocolError> {
         self.inflate.reset(false);
-        if !window.is_empty() {
-            self.inflate.set_dictionary(window).map_err(|_| ProtocolError::InvalidDeflate)?;
+        for piece in window.pieces() {
+            if !piece.is_empty() {
+                self.inflate.set_dictionary(piece).map_err(|_| ProtocolError::InvalidDeflate)?;
+            }
         }
         Ok(())
     }
@@ -81,7 +83,7 @@ impl Inbound {
     pub(super) fn with(agreed: &DeflateAgreed) -> Self {
         Self(Some(Box::new(Inflation {
             takeover: !agreed.server_no_context_takeover,
-            window: Window::new(agreed.server_max_window_bits),
+            window: Window::new(1 << agreed.server_max_window_bits.clamp(LEAST_BITS, MAX_BITS)),
             inflater: None,
             stamp: 0,
             ended: false,
@@ -166,7 +168,7 @@ impl Inflation {
             self.window.push(bytes);
             if last {
                 // Others may follow (section 7.2.3.5), which may refer to what was before.
-                inflater.start(self.window.bytes())?;
+                inflater.start(&self.window)?;
                 self.ended = true;
             } else if invalid || (used + made == 0 && !piece.is_empty()) {
                 return Err(ProtocolError::InvalidDeflate);
@@ -190,7 +192,7 @@ impl Inflation {
                 // It goes back with the message.
                 self.window.start(env.output.take());
             }
-            inflater.start(self.window.bytes())?;
+            inflater.start(&self.window)?;
         }
         Ok(inflater)
     }

@@ -5,7 +5,7 @@ use crate::{Config, Deflate, DeflateOffer, Error, ProtocolError};
 const MAX_MESSAGE: u64 = 24_000;
 
 /// What a connection may hold: the message, the window and an eighth of it, a control frame and its answer, the close frame.
-const MOST: usize = MAX_MESSAGE as usize + 1 + 36_864 + 1024;
+const MOST: usize = MAX_MESSAGE as usize + 1 + 32_768 + 1024;
 
 /// Whatever a server sends after it has agreed to compression: the same events and the same verdict however the bytes are cut, in bounded
 /// memory; and messages that came come again when they are compressed by us.

@@ -170,7 +170,7 @@ fn without_takeover_nothing_is_held_between_messages() {
 
 #[test]
 fn with_takeover_the_window_is_all_that_is_held() {
-    for (bits, most) in [(8, 576), (10, 1152), (15, 36_864)] {
+    for (bits, most) in [(8, 512), (10, 1024), (15, 32_768)] {
         let mut client = open(anything(), &format!("; server_max_window_bits={bits}"));
         let mut server = Compressor::new(6, bits.max(9), true);
         for round in 0..5 {

@@ -109,6 +109,36 @@ fn fragments_are_compressed_as_they_come() {
 }
 
 #[test]
+fn connections_take_turns_with_deflaters() {
+    // More than there are deflaters for, and one `Env` for all of them.
+    const MANY: usize = 40;
+    let mut clients: Vec<Client> = (0..MANY).map(|_| open(anything(), "")).collect();
+    let mut servers: Vec<_> = (0..MANY).map(|_| Inflater::new(15, true)).collect();
+    let mut shared = open(anything(), "").env;
+    for round in 0..4 {
+        for (index, (client, server)) in clients.iter_mut().zip(&mut servers).enumerate() {
+            std::mem::swap(&mut client.env, &mut shared);
+            let payload = text(1000, index);
+            let sent = send(client, &payload);
+            assert_eq!(server.frames(&sent), payload.as_bytes());
+            assert!(round == 0 || sent[0].payload.len() < 60, "it refers to what was sent before");
+            std::mem::swap(&mut client.env, &mut shared);
+        }
+        // Those who come again soon have their deflater as they left it, also between fragments and beside those who close.
+        let [first, .., last] = &mut clients[..] else { unreachable!() };
+        let servers = &mut servers[..];
+        for (client, server) in [(first, 0), (last, MANY - 1)] {
+            std::mem::swap(&mut client.env, &mut shared);
+            for (kind, fin) in [(Some(Kind::Text), false), (None, true)] {
+                client.conn.tx().send_fragment(kind, b"piece by piece", fin, &mut client.env).unwrap();
+            }
+            assert_eq!(servers[server].frames(&client.sent()), b"piece by piecepiece by piece");
+            std::mem::swap(&mut client.env, &mut shared);
+        }
+    }
+}
+
+#[test]
 fn what_does_not_become_shorter_goes_as_it_is_without_takeover() {
     let mut client = open(eager(), "; client_no_context_takeover");
     let noise = noise(500);
