@@ -6,13 +6,13 @@ use super::window::Window;
 use super::{Deflate, DeflateAgreed, LEAST_BITS, MAX_BITS, TAIL};
 use crate::Env;
 
-/// The most bytes that a connection keeps of what it has sent, while another one uses the deflater that it had. Small messages compress
-/// nearly as well with these as with eight times as many, which take ten times as long to load.
+/// The most bytes that a connection keeps of what it has sent, while another one uses the deflater that it had. Small messages
+/// compress nearly as well with these as with eight times as many, which take ten times as long to load.
 const KEPT: usize = 4 << 10;
 
 const MAX_LEVEL: u8 = 9;
 
-/// Bytes of room that the compressor gets at a time.
+/// Bytes of room that the compressor gets at a time. Each end of it can cost a byte of output.
 const ROOM: usize = 64 << 10;
 
 /// A compressor and what it remembers.
