@@ -3,6 +3,7 @@
 mod support;
 
 #[cfg(unix)]
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use websocket_testkit::frame;
@@ -237,13 +238,16 @@ fn help_and_version_go_to_standard_output() {
 fn a_reader_that_has_seen_enough_ends_it_in_peace() {
     let server = EchoServer::start().unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_wsdump"))
-        .args(["-t", "hello", "--eof-wait", "60", &server.url()])
-        .stdin(Stdio::null())
+        .arg(server.url())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     drop(child.stdout.take());
+    // What is printed before the pipe breaks goes unnoticed, so there is always more.
+    let mut input = child.stdin.take().unwrap();
+    while input.write_all(b"hello\n").is_ok() {}
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
 }
