@@ -49,8 +49,7 @@ pub(crate) enum Request {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut options =
-        Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
+    let mut options = Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("cases") => options.cases = Some(patterns(&parser.value()?.string()?)?),
@@ -109,8 +108,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_core_sections_on_the_first_dispatcher() {
-        let options =
-            Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
+        let options = Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
         assert_eq!(run(&[]), options);
     }
 
