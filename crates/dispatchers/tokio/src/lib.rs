@@ -33,7 +33,7 @@
 //! `Runtime::block_on`. Dropping it loses nothing, the next one goes on. Callbacks may call [`tokio::spawn`] and send into channels; other
 //! tasks reach the apps by their senders and by the reactor's handle.
 //!
-//! A reactor stays on its thread, because callbacks need not be [`Send`]. On a runtime whose tasks move between threads, [`spawn`]
+//! A reactor stays on its thread, because callbacks need not be [`Send`]. On a runtime whose tasks move between threads, [`spawn()`]
 //! gives it a thread and you a future that is `Send`.
 //!
 //! # What it costs
