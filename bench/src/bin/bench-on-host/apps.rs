@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use websocket_app::{AppId, Context, Error, RunOptions, WebSocketApp};
 use websocket_bench::Result;
@@ -20,10 +21,11 @@ pub(crate) fn run(
     let failure: Rc<RefCell<Option<String>>> = Rc::default();
     let missing = Rc::new(Cell::new(task.connections));
     let opened = Rc::new(Cell::new(Some(opened)));
+    let options = RunOptions::new().reconnect(Duration::from_millis(10));
     host.run(|apps| {
         for index in 0..task.connections {
             let (all, missing, opened) = (ids.clone(), missing.clone(), opened.clone());
-            let (refused, failed) = (failure.clone(), failure.clone());
+            let (refused, failed, opening) = (failure.clone(), failure.clone(), missing.clone());
             let app = WebSocketApp::new(task.url())
                 .on_open(move |app, _| {
                     missing.set(missing.get() - 1);
@@ -36,10 +38,14 @@ pub(crate) fn run(
                     }
                 })
                 .on_error(move |app, error: &Error| {
+                    // A thousand at once are more than some kernels take in: one that was turned away tries again.
+                    if opening.get() > 0 {
+                        return;
+                    }
                     failed.borrow_mut().get_or_insert_with(|| error.to_string());
                     app.apps().stop();
                 });
-            ids.borrow_mut().push(apps.add(make(index, app), &RunOptions::default())?);
+            ids.borrow_mut().push(apps.add(make(index, app), &options)?);
         }
         Ok(())
     })?;
