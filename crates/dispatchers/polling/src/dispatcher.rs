@@ -8,15 +8,17 @@ use std::time::Instant;
 use polling::{Event, Events, PollMode, Poller};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
 
-use crate::sleep;
-use crate::watched::Watched;
+use crate::front::Front;
+use crate::watched::{self, Watched};
 
 /// A [`Dispatcher`] on a [`Poller`]: see the [crate's page](crate).
 #[derive(Debug)]
 pub struct PollingDispatcher {
     poller: Arc<Poller>,
     events: Events,
-    watched: KeyTable<Watched>,
+    /// All streams; none of those at the front is in the poller.
+    watched: KeyTable<Option<Watched>>,
+    front: Front,
     mode: PollMode,
     /// Reported and not watched since, where the poller forgets what it has reported.
     disarmed: Vec<Key>,
@@ -46,6 +48,10 @@ impl PollingDispatcher {
     /// # Errors
     /// When the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
+        Self::with_front(Front::new())
+    }
+
+    fn with_front(front: Front) -> io::Result<Self> {
         let poller = Arc::new(Poller::new()?);
         // Levels need no second read to learn that a stream has run dry. Where there are none, one-shot and watched anew is the same.
         let mode = if poller.supports_level() { PollMode::Level } else { PollMode::Oneshot };
@@ -54,6 +60,7 @@ impl PollingDispatcher {
             poller,
             events: Events::new(),
             watched: KeyTable::new(),
+            front,
             mode,
             disarmed: Vec::new(),
             waker,
@@ -85,16 +92,25 @@ impl Dispatcher for PollingDispatcher {
                 format!("{key:?} is among the keys of the host"),
             ));
         }
-        let watched = Watched::new(&self.poller, io, event(key, interest), self.mode)?;
+        let watched = match self.front.add(key, watched::source(io)?, interest) {
+            Ok(()) => None,
+            Err(source) => Some(Watched::new(&self.poller, source, event(key, interest), self.mode)?),
+        };
         self.watched.insert(key, watched)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
-        self.watched.get_mut(key)?.modify(event(key, interest), self.mode)
+        match self.watched.get_mut(key)? {
+            Some(watched) => watched.modify(event(key, interest), self.mode)?,
+            None => self.front.modify(key, interest),
+        }
+        Ok(())
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        self.watched.remove(key);
+        if let Some(None) = self.watched.remove(key) {
+            self.front.remove(key);
+        }
         drop(io);
     }
 
@@ -111,12 +127,12 @@ impl Dispatcher for PollingDispatcher {
 impl Wait for PollingDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         for key in self.disarmed.drain(..) {
-            if let Ok(watched) = self.watched.get_mut(key) {
+            if let Ok(Some(watched)) = self.watched.get_mut(key) {
                 watched.rearm(self.mode)?;
             }
         }
         self.events.clear();
-        sleep::wait(&self.poller, &mut self.events, deadline)?;
+        self.front.wait(&self.poller, deadline, ready, &mut self.events)?;
         for event in self.events.iter() {
             // An event for a slot that is used again is at worst spurious; one for an empty slot, or of a source of the host, names no key.
             let Some(key) = self.watched.key_in(event.key) else { continue };
@@ -130,4 +146,11 @@ impl Wait for PollingDispatcher {
         }
         Ok(())
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Front, PollingDispatcher};
+
+    websocket_testkit::conformance!(PollingDispatcher::with_front(Front::without_seats()).unwrap());
 }

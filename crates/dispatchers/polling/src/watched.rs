@@ -2,15 +2,24 @@
 
 use std::io;
 #[cfg(unix)]
-use std::os::fd::OwnedFd as Source;
+pub(crate) use std::os::fd::OwnedFd as Source;
 #[cfg(windows)]
-use std::os::windows::io::OwnedSocket as Source;
+pub(crate) use std::os::windows::io::OwnedSocket as Source;
 use std::sync::Arc;
 
 use polling::{Event, PollMode, Poller};
 use websocket_dispatcher::Io;
 
-/// One stream in the poller, under a descriptor of its own: that of the stream may be closed at any time.
+/// A duplicate of what can be watched of a stream, which somebody may close at any time.
+pub(crate) fn source(io: &Io) -> io::Result<Source> {
+    #[cfg(unix)]
+    let source = io.fd();
+    #[cfg(windows)]
+    let source = io.socket();
+    source.ok_or_else(unwatchable)?.try_clone_to_owned()
+}
+
+/// One stream in the poller.
 #[derive(Debug)]
 pub(crate) struct Watched {
     poller: Arc<Poller>,
@@ -19,12 +28,12 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(poller: &Arc<Poller>, io: &Io, event: Event, mode: PollMode) -> io::Result<Self> {
-        #[cfg(unix)]
-        let source = io.fd();
-        #[cfg(windows)]
-        let source = io.socket();
-        let source = source.ok_or_else(unwatchable)?.try_clone_to_owned()?;
+    pub(crate) fn new(
+        poller: &Arc<Poller>,
+        source: Source,
+        event: Event,
+        mode: PollMode,
+    ) -> io::Result<Self> {
         // SAFETY: the source is owned here and cannot be taken out; `drop` deletes it from the same poller before it is closed.
         unsafe { poller.add_with_mode(&source, event, mode)? };
         Ok(Self { poller: poller.clone(), source, event })
