@@ -197,6 +197,36 @@ fn a_bomb_ends_with_1009_and_garbage_with_1007() {
 }
 
 #[test]
+fn what_inflates_a_thousandfold_leaves_the_thread_to_others() {
+    const MESSAGES: u64 = 200;
+    let mut world = World::new();
+    let log = Log::new();
+    let messages = log.clone();
+    let app = WebSocketApp::new(URL).on_message(move |_, message| {
+        assert_eq!(message.as_bytes().len(), 1 << 20);
+        messages.push("message");
+    });
+    let listener = world.start(app, &RunOptions::new().compression(Deflate::new()));
+    let peer = listener.accept().unwrap();
+    let answer = "permessage-deflate; server_no_context_takeover";
+    peer.accept_upgrade_with(&[&format!("{EXTENSIONS}: {answer}")]).unwrap();
+    world.settle();
+
+    let message = frame::encode(true, 4, frame::BINARY, &Codec::new(answer).compress(&vec![0; 1 << 20]));
+    assert!(message.len() > 1000, "{} bytes", message.len());
+    for _ in 0..MESSAGES {
+        peer.write(&message);
+    }
+    let mut left = MESSAGES;
+    while left > 0 {
+        world.reactor.poll(Some(Duration::ZERO)).unwrap();
+        let seen = log.take().len() as u64;
+        assert!((1..=17).contains(&seen), "{seen} messages in a turn");
+        left -= seen;
+    }
+}
+
+#[test]
 fn what_a_sender_was_promised_comes_back_when_it_was_not_wholly_written() {
     let mut faults = Faults::default();
     faults.send_buffer = 1000;

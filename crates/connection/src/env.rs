@@ -80,6 +80,7 @@ pub struct Env {
     /// What compresses and inflates.
     #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
     pub(crate) contexts: Contexts,
+    pub(crate) inflated: u64,
 }
 
 impl Env {
@@ -91,12 +92,18 @@ impl Env {
             output: Pool::default(),
             assembly: Pool::default(),
             contexts: Contexts::default(),
+            inflated: 0,
         }
     }
 
     /// The next number from the source of entropy.
     pub fn next_u32(&mut self) -> u32 {
         self.entropy.next_u32()
+    }
+
+    /// Bytes that compressed messages were inflated to so far: the work that reading has caused beyond what was read.
+    pub const fn inflated_bytes(&self) -> u64 {
+        self.inflated
     }
 
     /// Bytes that the pools hold for later use.

@@ -33,7 +33,6 @@ const QUICK_IDLE_TLS: &[Cell] = &[idle_tls("200", 200)];
 const FEED: usize = 300;
 const LARGE: usize = 64 * 1024;
 const ANEW: Compression = Compression { takeover: Takeover::No, ..Compression::DEFAULT };
-const HARDER: Compression = Compression { level: 6, ..Compression::DEFAULT };
 const RECEIVE_DEFLATE: &[Cell] = &[
     receive_deflate("300B", FEED, Compression::DEFAULT),
     receive_deflate("64KiB", LARGE, Compression::DEFAULT),
@@ -45,8 +44,10 @@ const SEND_DEFLATE: &[Cell] = &[
     send_deflate("64KiB", LARGE, Compression::DEFAULT),
     send_deflate("300B-anew", FEED, ANEW),
     send_deflate("64KiB-anew", LARGE, ANEW),
-    send_deflate("300B-6", FEED, HARDER),
-    send_deflate("64KiB-6", LARGE, HARDER),
+    send_deflate("300B-3", FEED, level(3)),
+    send_deflate("64KiB-3", LARGE, level(3)),
+    send_deflate("300B-6", FEED, level(6)),
+    send_deflate("64KiB-6", LARGE, level(6)),
 ];
 const IDLE_DEFLATE: &[Cell] = &[
     idle_deflate("300B", FEED, 500, Compression::DEFAULT),
@@ -105,6 +106,10 @@ const fn idle_tls(name: &'static str, connections: usize) -> Cell {
 
 const fn receive_deflate(name: &'static str, payload: usize, compression: Compression) -> Cell {
     Cell { compression, ..cell(Workload::ReceiveDeflate, name, payload, 1) }
+}
+
+const fn level(level: u8) -> Compression {
+    Compression { level, ..Compression::DEFAULT }
 }
 
 const fn send_deflate(name: &'static str, payload: usize, compression: Compression) -> Cell {

@@ -103,7 +103,7 @@ workloads, and the cells of each:
   receive-tls      {}    (payload; -record: one TLS record a message)
   idle-tls         {}    (connections)
   receive-deflate  {}    (payload; -anew: no context is taken over)
-  send-deflate     {}    (payload; also -6: level 6 in place of 1)
+  send-deflate     {}    (payload; -3, -6: that level in place of 1)
   idle-deflate     {}    (payload)
   all              all of them
 

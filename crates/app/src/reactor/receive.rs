@@ -11,8 +11,11 @@ use super::{AppId, Apps};
 use crate::context::Live;
 use crate::{Context, Error, Handler, Open};
 
-/// Bytes that one connection may read in a turn before the others have theirs.
+/// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
+
+/// Bytes that are read at a time where messages are inflated: each can become a thousand before the budget is looked at again.
+const COMPRESSED: usize = 16 << 10;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
@@ -47,6 +50,9 @@ impl Driver<'_> {
                 Some(spare) => (live.io.read(spare), None),
                 None => {
                     let room = &mut self.buffer[held..];
+                    let most =
+                        if live.connection.inflates() { COMPRESSED.min(room.len()) } else { room.len() };
+                    let room = &mut room[..most];
                     (live.io.read(room), Some(room.len()))
                 }
             };
@@ -57,6 +63,7 @@ impl Driver<'_> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => break Stop::Failed(error),
             };
+            let inflated = self.apps.env.inflated_bytes();
             held = match room {
                 None => {
                     let filled = live.connection.filled(len, &mut self.apps.env);
@@ -76,7 +83,8 @@ impl Driver<'_> {
             {
                 break Stop::End;
             }
-            budget = budget.saturating_sub(len);
+            let inflated = self.apps.env.inflated_bytes() - inflated;
+            budget = budget.saturating_sub(len).saturating_sub(inflated as usize);
             if drains && len < BULK && room.is_some_and(|room| len < room) {
                 break Stop::Dry;
             }

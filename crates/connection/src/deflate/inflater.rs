@@ -157,6 +157,7 @@ impl Inflation {
             let most = room.len();
             let Inflated { used, made, last, invalid } = inflater.step(piece, room, InflateFlush::SyncFlush);
             piece = &piece[used..];
+            env.inflated += made as u64;
             let new = buffers.filled(made);
             let len = new.end as u64;
             let bytes = buffers.assembled(new);
