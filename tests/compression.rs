@@ -196,34 +196,62 @@ fn a_bomb_ends_with_1009_and_garbage_with_1007() {
     }
 }
 
-#[test]
-fn what_inflates_a_thousandfold_leaves_the_thread_to_others() {
-    const MESSAGES: u64 = 200;
+/// Bytes that each become about a thousand.
+fn bomb(len: usize) -> Vec<u8> {
+    Codec::new(ANSWER).compress(&vec![0; len])
+}
+
+const ANSWER: &str = "permessage-deflate; server_no_context_takeover";
+
+/// Sends `frames` together with the answer to the request. Returns the lengths of the messages that came in each turn.
+fn turns_for(frames: &[u8], messages: usize) -> Vec<Vec<usize>> {
     let mut world = World::new();
     let log = Log::new();
-    let messages = log.clone();
-    let app = WebSocketApp::new(URL).on_message(move |_, message| {
-        assert_eq!(message.as_bytes().len(), 1 << 20);
-        messages.push("message");
-    });
+    let lengths = log.clone();
+    let app = WebSocketApp::new(URL)
+        .on_message(move |_, message| lengths.push(message.as_bytes().len().to_string()));
     let listener = world.start(app, &RunOptions::new().compression(Deflate::new()));
     let peer = listener.accept().unwrap();
-    let answer = "permessage-deflate; server_no_context_takeover";
-    peer.accept_upgrade_with(&[&format!("{EXTENSIONS}: {answer}")]).unwrap();
-    world.settle();
-
-    let message = frame::encode(true, 4, frame::BINARY, &Codec::new(answer).compress(&vec![0; 1 << 20]));
-    assert!(message.len() > 1000, "{} bytes", message.len());
-    for _ in 0..MESSAGES {
-        peer.write(&message);
-    }
-    let mut left = MESSAGES;
-    while left > 0 {
+    peer.accept_upgrade_with(&[&format!("{EXTENSIONS}: {ANSWER}")]).unwrap();
+    peer.write(frames);
+    let mut turns: Vec<Vec<usize>> = Vec::new();
+    while turns.iter().map(Vec::len).sum::<usize>() < messages {
+        assert!(turns.len() < 1000, "{} turns", turns.len());
         world.reactor.poll(Some(Duration::ZERO)).unwrap();
-        let seen = log.take().len() as u64;
-        assert!((1..=17).contains(&seen), "{seen} messages in a turn");
-        left -= seen;
+        turns.push(log.take().iter().map(|length| length.parse().unwrap()).collect());
     }
+    turns
+}
+
+#[test]
+fn messages_that_inflate_a_thousandfold_leave_turns_to_others() {
+    let frame = frame::encode(true, 4, frame::BINARY, &bomb(1 << 20));
+    assert!(frame.len() > 1000, "{} bytes", frame.len());
+    for turn in turns_for(&frame.repeat(200), 200) {
+        assert!(turn.len() <= 20, "{} messages in a turn", turn.len());
+        assert!(turn.iter().all(|length| *length == 1 << 20));
+    }
+}
+
+#[test]
+fn one_message_that_inflates_a_thousandfold_is_inflated_as_it_comes() {
+    let payload = bomb(45 << 20);
+    assert!((40 << 10..48 << 10).contains(&payload.len()), "{} bytes", payload.len());
+    let turns = turns_for(&frame::encode(true, 4, frame::BINARY, &payload), 1);
+    assert!(turns.len() >= 3, "in {} turns", turns.len());
+    assert_eq!(turns.concat(), [45 << 20]);
+}
+
+#[test]
+fn final_blocks_cost_a_turn_what_they_cost_the_inflater() {
+    const EMPTY_FINAL_BLOCK: [u8; 2] = [3, 0];
+    // The window is full from here on, and each block makes the inflater load it.
+    let whole_block = [&*bomb(100_000), &[0, 0, 0xff, 0xff]].concat();
+    let first = frame::encode(false, 4, frame::BINARY, &whole_block);
+    let last = frame::encode(true, 0, frame::CONTINUATION, &EMPTY_FINAL_BLOCK.repeat(100_000));
+    let turns = turns_for(&[first, last].concat(), 1);
+    assert!(turns.len() >= 200_000 / (20 << 10), "in {} turns", turns.len());
+    assert_eq!(turns.concat(), [100_000]);
 }
 
 #[test]

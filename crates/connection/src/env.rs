@@ -101,7 +101,7 @@ impl Env {
         self.entropy.next_u32()
     }
 
-    /// Bytes that compressed messages were inflated to so far: the work that reading has caused beyond what was read.
+    /// What inflating has cost so far, in bytes: those that came out, and those of earlier messages that an inflater was told for it.
     pub const fn inflated_bytes(&self) -> u64 {
         self.inflated
     }

@@ -14,8 +14,15 @@ use crate::{Context, Error, Handler, Open};
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
 
-/// Bytes that are read at a time where messages are inflated: each can become a thousand before the budget is looked at again.
+/// Bytes that are read at a time where messages may be inflated: each can become a thousand before the budget is looked at again.
 const COMPRESSED: usize = 16 << 10;
+
+/// How much of `buffer` bytes one read may fill.
+fn read_size(connection: &Connection, buffer: usize) -> usize {
+    // The first messages may come with the answer that agrees to compression.
+    let compressed = connection.inflates() || connection.state() == State::Connecting;
+    if compressed { buffer.min(COMPRESSED) } else { buffer }
+}
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
@@ -49,11 +56,8 @@ impl Driver<'_> {
             let (read, room) = match spare {
                 Some(spare) => (live.io.read(spare), None),
                 None => {
-                    let room = &mut self.buffer[held..];
-                    let most =
-                        if live.connection.inflates() { COMPRESSED.min(room.len()) } else { room.len() };
-                    let room = &mut room[..most];
-                    (live.io.read(room), Some(room.len()))
+                    let room = read_size(&live.connection, self.buffer.len() - held);
+                    (live.io.read(&mut self.buffer[held..held + room]), Some(room))
                 }
             };
             let len = match read {
@@ -192,8 +196,8 @@ impl Driver<'_> {
             return 0;
         }
         let (used, rest) = (input.used(), len - input.used());
-        if rest > self.buffer.len() / 4 {
-            let Stage::Live(live) = &mut app.stage else { return 0 };
+        let Stage::Live(live) = &mut app.stage else { return 0 };
+        if rest > read_size(&live.connection, self.buffer.len()) / 4 {
             let absorbed =
                 live.connection.absorb(&mut Input::new(&self.buffer[used..len]), &mut self.apps.env);
             if let Err(error) = absorbed {

@@ -169,7 +169,7 @@ impl Inflation {
             self.window.push(bytes);
             if last {
                 // Others may follow (section 7.2.3.5), which may refer to what was before.
-                inflater.start(&self.window)?;
+                self.start(&mut inflater, env)?;
                 self.ended = true;
             } else if invalid || (used + made == 0 && !piece.is_empty()) {
                 return Err(ProtocolError::InvalidDeflate);
@@ -193,9 +193,14 @@ impl Inflation {
                 // It goes back with the message.
                 self.window.start(env.output.take());
             }
-            inflater.start(&self.window)?;
+            self.start(&mut inflater, env)?;
         }
         Ok(inflater)
+    }
+
+    fn start(&self, inflater: &mut Inflater, env: &mut Env) -> Result<(), ProtocolError> {
+        env.inflated += self.window.len() as u64;
+        inflater.start(&self.window)
     }
 }
 

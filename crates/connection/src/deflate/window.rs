@@ -15,6 +15,10 @@ impl Window {
         Self { bytes: Vec::new(), size, oldest: 0 }
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Its bytes, in two pieces.
     pub(super) fn pieces(&self) -> [&[u8]; 2] {
         let (newer, older) = self.bytes.split_at(self.oldest);

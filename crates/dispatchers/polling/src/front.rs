@@ -96,10 +96,12 @@ mod imp {
                 Err(error) => return Err(error.into()),
             }
             for (seat, fd) in self.seats.iter().zip(&*fds) {
-                // Bits that nix does not know are none that were asked for.
-                let seen = fd.revents().unwrap_or(PollFlags::empty());
+                // With a bit that nix does not know, whatever there is to see is found by reading and writing.
+                let seen = fd.revents().unwrap_or(PollFlags::all());
                 if !seen.is_empty() {
-                    let broken = seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR);
+                    // What poll(2) cannot look at (POLLNVAL), some systems' devices, is as good as always ready.
+                    let broken =
+                        seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
                     let readable = seen.contains(PollFlags::POLLIN) || broken;
                     let writable = seen.contains(PollFlags::POLLOUT) || broken;
                     ready.push(Ready::new(seat.key, readable, writable).with_read_closed(broken));
