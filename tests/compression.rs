@@ -12,7 +12,7 @@ use websocket_testkit::deflate::Codec;
 use websocket_testkit::frame::{self, Frame};
 use websocket_testkit::server::{Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimNet};
-use websocket_tests::{Log, URL, World};
+use websocket_tests::{Log, URL, World, run_forever};
 
 const EXTENSIONS: &str = "Sec-WebSocket-Extensions";
 
@@ -71,7 +71,7 @@ fn messages_come_back_in_every_mode() {
         let server = ScriptedServer::start(move |mut peer| echo(&mut peer, &answer)).unwrap();
         let log = Log::new();
         let (open, messages) = (log.clone(), log.clone());
-        let outcome = WebSocketApp::new(server.url())
+        let mut app = WebSocketApp::new(server.url())
             .on_open(move |app, opened| {
                 open.push(format!("{}", opened.response.deflate.is_some()));
                 app.send_text(&text(70_000))?;
@@ -93,9 +93,8 @@ fn messages_come_back_in_every_mode() {
                 if message.is_empty() {
                     app.close();
                 }
-            })
-            .run_forever(&RunOptions::new().compression(Deflate::new()))
-            .unwrap();
+            });
+        let outcome = run_forever(&mut app, &RunOptions::new().compression(Deflate::new())).unwrap();
         assert!(!outcome.is_error(), "{parameters}: {outcome:?}");
         let expected = [
             "true",
@@ -119,14 +118,14 @@ fn nothing_is_offered_unless_it_is_asked_for() {
         peer.send_close(1000, "");
     })
     .unwrap();
-    WebSocketApp::new(server.url()).run_forever(&RunOptions::new()).unwrap();
+    run_forever(&mut WebSocketApp::new(server.url()), &RunOptions::new()).unwrap();
     assert_eq!(told.recv().unwrap(), None);
     let offers = Deflate::with_offers([
         DeflateOffer::new().server_no_context_takeover(),
         DeflateOffer::new().without_client_max_window_bits(),
     ]);
     // The server may take none.
-    let outcome = WebSocketApp::new(server.url()).run_forever(&RunOptions::new().compression(offers));
+    let outcome = run_forever(&mut WebSocketApp::new(server.url()), &RunOptions::new().compression(offers));
     assert!(!outcome.unwrap().is_error());
     let offered =
         "permessage-deflate; server_no_context_takeover; client_max_window_bits, permessage-deflate";
@@ -144,12 +143,11 @@ fn an_answer_that_does_not_fit_fails_before_any_message() {
     .unwrap();
     let log = Log::new();
     let (open, message) = (log.clone(), log.clone());
-    let outcome = WebSocketApp::new(server.url())
+    let mut app = WebSocketApp::new(server.url())
         .on_open(move |_, _| open.push("open"))
         .on_message(move |_, _| message.push("message"))
-        .on_error(|_, _| {})
-        .run_forever(&RunOptions::new().compression(Deflate::new()))
-        .unwrap();
+        .on_error(|_, _| {});
+    let outcome = run_forever(&mut app, &RunOptions::new().compression(Deflate::new())).unwrap();
     let Outcome::Lost(Error::Upgrade(UpgradeError::Deflate(error))) = outcome else { panic!("{outcome:?}") };
     let parameter = "server_max_window_bits";
     assert_eq!(error, DeflateError::InvalidWindowBits { parameter, value: Some("16".to_owned()) });
@@ -162,7 +160,7 @@ fn an_answer_that_does_not_fit_fails_before_any_message() {
 fn options_that_cannot_be_are_refused_before_any_io() {
     for deflate in [Deflate::new().level(10), DeflateOffer::new().client_max_window_bits(7).into()] {
         let options = RunOptions::new().compression(deflate);
-        let error = WebSocketApp::new("ws://127.0.0.1:1/").run_forever(&options).unwrap_err();
+        let error = run_forever(&mut WebSocketApp::new("ws://127.0.0.1:1/"), &options).unwrap_err();
         assert!(matches!(error, Error::Options(_)), "{error}");
     }
 }
@@ -184,11 +182,10 @@ fn a_bomb_ends_with_1009_and_garbage_with_1007() {
         })
         .unwrap();
         let options = RunOptions::new().compression(Deflate::new()).max_message_size(1 << 20);
-        let outcome = WebSocketApp::new(server.url())
+        let mut app = WebSocketApp::new(server.url())
             .on_message(|_, message| assert!(message.is_empty(), "it is delivered"))
-            .on_error(|_, _| {})
-            .run_forever(&options)
-            .unwrap();
+            .on_error(|_, _| {});
+        let outcome = run_forever(&mut app, &options).unwrap();
         let Outcome::Lost(Error::Protocol(breach)) = outcome else { panic!("{outcome:?}") };
         assert_eq!(breach.close_code(), CloseCode::from(code));
         assert_eq!(matches!(breach, ProtocolError::MessageTooBig { .. }), bomb);

@@ -21,6 +21,8 @@ const CLEAN: &str = "close 1000, by client, clean";
 const NOISE: usize = 2000;
 const TIMES: usize = 10;
 
+const LARGEST: usize = 16 << 20;
+
 /// Which servers.
 type Peer = fn(&[String]) -> Option<Compressing>;
 
@@ -138,10 +140,9 @@ fn offer() -> DeflateOffer {
 fn all_lengths(peer: Peer) {
     let mut largest = conversation();
     largest.extend(both_ways(1 << 20, 5));
-    largest.push(Step::Ours(vec![(Kind::Binary, prose(16 << 20))], 1));
+    largest.extend(both_ways(LARGEST, 1));
+    largest.push(Step::Ours(vec![(Kind::Binary, prose(LARGEST))], 1));
     largest.push(Step::Theirs(Kind::Binary, "prose", 3 << 20, 3));
-    largest.push(Step::Ours(vec![(Kind::Binary, noise(3 << 20))], 3));
-    largest.push(Step::Theirs(Kind::Binary, "noise", 16 << 20, 1));
     let options = || "{}".to_owned();
     let plans = [
         (options(), Deflate::new(), largest),
@@ -249,17 +250,21 @@ fn behind_nginx(peer: Peer) {
     let options = RunOptions::new().compression(Deflate::new()).tls(tls);
     let mut steps = conversation();
     steps.extend(both_ways(300_000, 1));
+    let largest = [steps.clone(), both_ways(LARGEST, 1).to_vec()].concat();
     let (plain, secure) = (nginx.plain_addr(), nginx.secure_addr());
-    let ways = [(format!("ws://{plain}/"), plain), (format!("wss://localhost:{}/", secure.port()), secure)];
+    let plans = [
+        (format!("ws://{plain}/"), plain, largest),
+        (format!("wss://localhost:{}/", secure.port()), secure, steps),
+    ];
     let mut reactor = reactor();
-    let sessions: Vec<_> = ways
+    let sessions: Vec<_> = plans
         .iter()
-        .map(|(url, addr)| Session::start(&mut reactor, url, *addr, &options, steps.clone()))
+        .map(|(url, addr, steps)| Session::start(&mut reactor, url, *addr, &options, steps.clone()))
         .collect();
     run(&mut reactor);
-    for report in sessions.iter().map(Session::report) {
-        assert_eq!(report.end, [CLEAN], "{report:?}");
-        assert_eq!((report.done, agreed(&report)), (steps.len(), (false, false, 13, 11)));
+    for (report, (url, _, steps)) in sessions.iter().map(Session::report).zip(&plans) {
+        assert_eq!(report.end, [CLEAN], "{url}: {report:?}");
+        assert_eq!((report.done, agreed(&report)), (steps.len(), (false, false, 13, 11)), "{url}");
         // Half of it is noise.
         let (plain, wire) = (report.plain, report.wire);
         assert!(wire.0 < plain.0 / 10 * 6 && wire.1 < plain.1 / 10 * 6, "{wire:?} of {plain:?}");

@@ -28,6 +28,13 @@ pub trait Stream: Read + Write + Any {
         None
     }
 
+    /// As the descriptor elsewhere: the socket that a readiness-based loop can watch. mio watches only sockets that it has made, so run
+    /// a stream with one on a dispatcher that takes any, `websocket-dispatcher-polling` for one.
+    #[cfg(windows)]
+    fn socket(&self) -> Option<BorrowedSocket<'_>> {
+        None
+    }
+
     /// Whether the stream is connected: `Ok(false)` while that is under way, an error when it failed.
     ///
     /// # Errors
@@ -135,12 +142,12 @@ impl Io {
         }
     }
 
-    /// The socket to watch; `None` for a custom stream that does not wrap one.
+    /// The socket to watch; `None` for a custom stream that has none, nor wraps one.
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_socket()),
-            Kind::Custom(stream) => stream.inner()?.socket(),
+            Kind::Custom(stream) => stream.socket().or_else(|| stream.inner()?.socket()),
         }
     }
 

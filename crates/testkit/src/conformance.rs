@@ -93,8 +93,9 @@ pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point
 /// Makes one `#[test]` for each point of the dispatchers' contract.
 ///
 /// The argument is an expression that builds a new dispatcher, or one that builds a [`Host`](trait@crate::conformance::Host): after
-/// `sockets:` one whose dispatchers watch sockets and are woken by other threads, after `host:` any other. To test several dispatchers in
-/// one file, invoke the macro in a module for each.
+/// `sockets:` one whose dispatchers watch sockets and are woken by other threads, after `host:` any other. Loops that sleep on when a
+/// signal has interrupted them, or that other threads sleep for, are tested after `signals_pass:`, without the point about signals. To
+/// test several dispatchers in one file, invoke the macro in a module for each.
 ///
 /// ```
 /// mod mio {
@@ -108,6 +109,10 @@ macro_rules! conformance {
         $crate::__conformance_points! { streams: [$crate::__conformance_tests] $host }
     };
     (sockets: $host:expr) => {
+        $crate::conformance!(signals_pass: $host);
+        $crate::__conformance_points! { signals: [$crate::__conformance_tests] $host }
+    };
+    (signals_pass: $host:expr) => {
         $crate::conformance!(host: $host);
         $crate::__conformance_points! { sockets: [$crate::__conformance_tests] $host }
     };
@@ -167,9 +172,13 @@ macro_rules! __conformance_points {
             a_wake_from_another_thread_ends_a_wait
             a_storm_of_wakes_loses_none
             other_threads_reach_the_apps
-            #[cfg(unix)] an_interrupted_wait_is_no_error
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
+        }
+    };
+    (signals: [$($each:tt)*] $host:expr) => {
+        $($each)*! { $host;
+            #[cfg(unix)] an_interrupted_wait_is_no_error
         }
     };
 }

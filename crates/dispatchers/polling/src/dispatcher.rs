@@ -68,7 +68,8 @@ impl PollingDispatcher {
     }
 
     /// The poller, to watch sources of your own with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on. Leave the waiting to the dispatcher:
-    /// whoever else waits on it takes away what the streams are waiting for.
+    /// whoever else waits on it takes away what streams are waiting for. Some streams are not in it, so it does not tell when the reactor is
+    /// due.
     pub const fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }

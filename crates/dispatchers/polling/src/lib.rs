@@ -23,12 +23,13 @@
 //!
 //! - **One more descriptor for each stream.** The poller wants a source to be deleted before it is closed, on pain of undefined behaviour,
 //!   and a dispatcher cannot keep others from closing a stream. So it watches a duplicate of its own, which it deletes and then closes
-//!   when the stream is deregistered or the dispatcher dropped. It takes two system calls for each connection, none for each message, and
+//!   when the stream is deregistered or the dispatcher dropped. It takes two system calls more for each connection, none for each message, and
 //!   a program with thousands of apps has to allow twice as many descriptors. The connection of a stream that is dropped without being
 //!   deregistered stays open until the dispatcher goes.
 //! - **System calls.** Where mio's wait is one call, the poller's is five on Linux: it sets a timer, arms it, looks, clears its bell and arms
-//!   that. One more sleeps, poll(2), and that looks at the first 16 streams itself: as long as nothing else happens, the poller is left
-//!   alone and the wait is one call. With more streams the poller's calls are shared by all that are ready.
+//!   that. One more sleeps, poll(2), and that looks at up to 16 streams itself, those that were registered while fewer were there: as long as
+//!   nothing else happens, the poller is left alone and the wait is one call. Streams beyond them are in the poller, and share its calls with
+//!   all that is ready at the time.
 //! - **Timers.** Deadlines are rounded up to a millisecond where poll(2) sleeps, which is on Linux, Android, Apple's systems and the BSDs, and
 //!   to the resolution of the poller elsewhere.
 //!

@@ -108,7 +108,8 @@ impl Host for BrokenHost {
 fn all_points() -> BTreeMap<&'static str, fn(&mut BrokenHost)> {
     let streams = crate::__conformance_points! { streams: [name_and_function] () };
     let sockets = crate::__conformance_points! { sockets: [name_and_function] () };
-    streams.into_iter().chain(sockets).collect()
+    let signals = crate::__conformance_points! { signals: [name_and_function] () };
+    streams.into_iter().chain(sockets).chain(signals).collect()
 }
 
 #[test]

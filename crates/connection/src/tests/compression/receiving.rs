@@ -214,6 +214,35 @@ fn connections_take_turns_with_one_inflater() {
 }
 
 #[test]
+fn references_beyond_the_agreed_window_fail_where_the_bytes_are_gone() {
+    // A server that has agreed to look back 512 bytes looks back 600.
+    let noise: Vec<u8> =
+        (0..600_u32).map(|i| (i.wrapping_mul(i).wrapping_mul(0x9e37_79b9) >> 15) as u8).collect();
+    for gone in [false, true] {
+        let mut client = open(anything(), "; server_max_window_bits=9");
+        let mut neighbour = open(anything(), "");
+        let mut server = Compressor::new(6, 15, true);
+        client.came(&raw_frame(0xc2, &server.message(&noise))).unwrap();
+        if gone {
+            // Another connection of the same `Env` has the inflater meanwhile.
+            std::mem::swap(&mut client.env, &mut neighbour.env);
+            neighbour.came(&raw_frame(0xc1, HELLO)).unwrap();
+            std::mem::swap(&mut client.env, &mut neighbour.env);
+        }
+        let again = server.message(&noise);
+        assert!(again.len() < 100, "it does not look back: {} bytes", again.len());
+        let outcome = client.came(&raw_frame(0xc2, &again));
+        if gone {
+            assert_eq!(outcome, Err(ProtocolError::InvalidDeflate.into()));
+            assert_eq!(client.take(), [Seen::Binary(noise.clone())]);
+        } else {
+            outcome.unwrap();
+            assert_eq!(client.take(), [Seen::Binary(noise.clone()), Seen::Binary(noise.clone())]);
+        }
+    }
+}
+
+#[test]
 fn the_window_of_another_connection_is_never_taken_for_its_own() {
     let mut clients: Vec<Client> = (0..2).map(|_| open(anything(), "")).collect();
     let mut servers: Vec<_> = (0..2).map(|_| Compressor::new(6, 15, true)).collect();
