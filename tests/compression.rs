@@ -200,7 +200,7 @@ fn bomb(len: usize) -> Vec<u8> {
 
 const ANSWER: &str = "permessage-deflate; server_no_context_takeover";
 
-/// Sends `frames` together with the answer to the request. Returns the lengths of the messages that came in each turn.
+/// Sends a megabyte that came as a kilobyte, and then `frames`. Returns the lengths of the messages that came of these in each turn.
 fn turns_for(frames: &[u8], messages: usize) -> Vec<Vec<usize>> {
     let mut world = World::new();
     let log = Log::new();
@@ -210,6 +210,9 @@ fn turns_for(frames: &[u8], messages: usize) -> Vec<Vec<usize>> {
     let listener = world.start(app, &RunOptions::new().compression(Deflate::new()));
     let peer = listener.accept().unwrap();
     peer.accept_upgrade_with(&[&format!("{EXTENSIONS}: {ANSWER}")]).unwrap();
+    peer.write(&frame::encode(true, 4, frame::BINARY, &bomb(1 << 20)));
+    world.settle();
+    assert_eq!(log.take(), ["1048576"]);
     peer.write(frames);
     let mut turns: Vec<Vec<usize>> = Vec::new();
     while turns.iter().map(Vec::len).sum::<usize>() < messages {

@@ -82,11 +82,6 @@ impl Connection {
         &mut self.tx
     }
 
-    /// Whether messages may come compressed: permessage-deflate was agreed on (RFC 7692).
-    pub const fn inflates(&self) -> bool {
-        self.rx.inbound.is_on()
-    }
-
     /// The failure that ended the connection, if one did.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_deref()

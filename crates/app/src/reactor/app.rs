@@ -188,6 +188,8 @@ pub(super) struct LiveStage {
     pub(super) broken: Option<io::Error>,
     /// Reading stopped early and goes on with its turn among those that did.
     pub(super) queued: bool,
+    /// A read was inflated so far that the next ones are to be small.
+    pub(super) swells: bool,
 }
 
 impl LiveStage {

@@ -147,6 +147,7 @@ impl Driver<'_> {
                     read_closed: false,
                     broken: None,
                     queued: false,
+                    swells: false,
                 }));
                 app.control.mark_dirty(self.apps, id);
                 // Asked when all is in its place: it is the user's and may panic.

@@ -14,15 +14,8 @@ use crate::{Context, Error, Handler, Open};
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
 
-/// Bytes that are read at a time where messages may be inflated: each can become a thousand before the budget is looked at again.
-const COMPRESSED: usize = 16 << 10;
-
-/// How much of `buffer` bytes one read may fill.
-fn read_size(connection: &Connection, buffer: usize) -> usize {
-    // The first messages may come with the answer that agrees to compression.
-    let compressed = connection.inflates() || connection.state() == State::Connecting;
-    if compressed { buffer.min(COMPRESSED) } else { buffer }
-}
+/// Bytes that are read at a time from who has made so many use up the budget: they can be inflated a thousandfold before it is looked at.
+const SWELLING: usize = 16 << 10;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
@@ -36,6 +29,13 @@ enum Stop {
     Budget,
     End,
     Failed(io::Error),
+}
+
+impl LiveStage {
+    /// How much of `buffer` bytes one read may fill.
+    fn read_size(&self, buffer: usize) -> usize {
+        if self.swells { buffer.min(SWELLING) } else { buffer }
+    }
 }
 
 impl Driver<'_> {
@@ -56,7 +56,7 @@ impl Driver<'_> {
             let (read, room) = match spare {
                 Some(spare) => (live.io.read(spare), None),
                 None => {
-                    let room = read_size(&live.connection, self.buffer.len() - held);
+                    let room = live.read_size(self.buffer.len() - held);
                     (live.io.read(&mut self.buffer[held..held + room]), Some(room))
                 }
             };
@@ -83,12 +83,15 @@ impl Driver<'_> {
             if self.apps.interrupted {
                 return;
             }
-            if matches!(&app.stage, Stage::Live(live) if live.secure.as_ref().is_some_and(|secure| secure.has_ended()))
-            {
+            let Stage::Live(live) = &mut app.stage else { return };
+            if live.secure.as_ref().is_some_and(|secure| secure.has_ended()) {
                 break Stop::End;
             }
             let inflated = self.apps.env.inflated_bytes() - inflated;
             budget = budget.saturating_sub(len).saturating_sub(inflated as usize);
+            if inflated > BUDGET.max(len * (BUDGET / SWELLING)) as u64 {
+                live.swells = true;
+            }
             if drains && len < BULK && room.is_some_and(|room| len < room) {
                 break Stop::Dry;
             }
@@ -197,7 +200,7 @@ impl Driver<'_> {
         }
         let (used, rest) = (input.used(), len - input.used());
         let Stage::Live(live) = &mut app.stage else { return 0 };
-        if rest > read_size(&live.connection, self.buffer.len()) / 4 {
+        if rest > live.read_size(self.buffer.len()) / 4 {
             let absorbed =
                 live.connection.absorb(&mut Input::new(&self.buffer[used..len]), &mut self.apps.env);
             if let Err(error) = absorbed {
