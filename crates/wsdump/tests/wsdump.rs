@@ -4,6 +4,7 @@ mod support;
 
 #[cfg(unix)]
 use std::io::Write as _;
+#[cfg(unix)]
 use std::process::{Command, Stdio};
 
 use websocket_testkit::frame;

@@ -14,7 +14,8 @@ use crate::{Context, Error, Handler, Open};
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
 
-/// Bytes that are read at a time from who has made so many use up the budget: they can be inflated a thousandfold before it is looked at.
+/// Bytes that are read at a time from who has once made so few use up the budget: they can be inflated a thousandfold before it is
+/// looked at again.
 const SWELLING: usize = 16 << 10;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
