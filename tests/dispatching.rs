@@ -425,7 +425,8 @@ fn a_crowd_that_is_ready_at_once_leaves_other_tasks_their_turns() {
     const SHARE: usize = 256;
     let net = SimNet::new(1);
     let listener = net.listen(SERVER);
-    let mut reactor = Reactor::with_dispatcher(Edges(net.dispatcher())).unwrap().connector(net.clone());
+    let reactor = Reactor::with_dispatcher(Edges(net.dispatcher())).unwrap().connector(net.clone());
+    let mut reactor = reactor.max_attempts(APPS).max_attempts_per_server(APPS);
     let heard = Rc::new(Cell::new(0));
     for _ in 0..APPS {
         let hears = heard.clone();

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Outcome, Reconnect};
+use crate::outcome::Outcome;
+use crate::reconnect::Reconnect;
 
 /// The attempts of one run so far. Without [`RunOptions::reconnect`](crate::RunOptions::reconnect) there is one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -26,16 +27,16 @@ impl Attempts {
 
 /// What only a run that reconnects must remember.
 #[derive(Default, Debug)]
-pub(crate) struct Row {
+pub(crate) struct Streak {
     /// When the connection opened.
     pub(crate) opened: Option<Instant>,
-    /// When the first failure of the row happened.
+    /// When the first failure of the streak happened.
     failing_since: Option<Instant>,
     /// When the next attempt begins.
     pub(crate) retry_at: Option<Instant>,
 }
 
-impl Row {
+impl Streak {
     /// An attempt has ended: the delay until the next one, or `None` to give up.
     pub(crate) fn ended(
         &mut self,

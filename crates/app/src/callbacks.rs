@@ -4,30 +4,9 @@ use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode};
 
-use crate::{BoxError, CallbackResult, Closed, Context, Error, Handler, Open};
-
-/// What a closure may return: nothing, or a `Result` whose error goes to `on_error`.
-#[diagnostic::on_unimplemented(
-    message = "a callback returns nothing or a `Result<(), E>`, not `{Self}`",
-    note = "end the closure's body with a semicolon if it is to return nothing"
-)]
-pub trait IntoCallbackResult {
-    /// The result as the reactor takes it.
-    #[allow(clippy::missing_errors_doc, reason = "the error is the closure's")]
-    fn into_callback_result(self) -> CallbackResult;
-}
-
-impl IntoCallbackResult for () {
-    fn into_callback_result(self) -> CallbackResult {
-        Ok(())
-    }
-}
-
-impl<E: Into<BoxError>> IntoCallbackResult for Result<(), E> {
-    fn into_callback_result(self) -> CallbackResult {
-        self.map_err(Into::into)
-    }
-}
+use crate::apps::{CallbackResult, Context, Handler, Open};
+use crate::error::Error;
+use crate::outcome::Closed;
 
 type Closure<T> = Option<Box<T>>;
 

@@ -9,7 +9,10 @@ use websocket_link::proxy::{EnvironmentError, ProxyError};
 #[cfg(feature = "tls")]
 use websocket_link::tls::{TlsConfigError, TlsError};
 
-use crate::{HeaderError, ReconnectError, RedirectError, UrlError};
+use crate::address::UrlError;
+use crate::headers::HeaderError;
+use crate::reconnect::ReconnectError;
+use crate::redirect::RedirectError;
 
 /// An error of the user's own.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

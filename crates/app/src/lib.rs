@@ -26,41 +26,44 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod apps;
 mod attempts;
 mod callbacks;
 mod challenge;
-mod context;
 mod cookies;
+mod dial;
 mod error;
-mod handler;
 mod headers;
-mod inbox;
+mod id;
+mod live;
+mod message;
 mod options;
-mod outbox;
 mod outcome;
+mod panics;
 mod plan;
 mod reactor;
 mod reconnect;
 mod redirect;
-mod sender;
+mod schedule;
+mod table;
+mod threads;
 mod web_socket_app;
 
 pub use crate::address::UrlError;
+pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, PanicPolicy};
 pub use crate::attempts::Attempts;
-pub use crate::callbacks::IntoCallbackResult;
 pub use crate::challenge::Challenge;
-pub use crate::context::Context;
 pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};
-pub use crate::handler::{CallbackResult, Handler, Open};
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
-pub use crate::inbox::ReactorHandle;
+pub use crate::id::{AppId, TimerId};
+pub use crate::message::{OwnedMessage, Refused};
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, Outcome};
-pub use crate::reactor::{AppId, Apps, PanicPolicy, Reactor, TimerId};
+pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
-pub use crate::sender::{OwnedMessage, Refused, Sender};
+pub use crate::threads::{ReactorHandle, Sender};
 pub use crate::web_socket_app::WebSocketApp;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{

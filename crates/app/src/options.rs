@@ -13,7 +13,7 @@ use websocket_link::socket2::Socket;
 use websocket_link::tls::TlsOptions;
 use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
-use crate::Reconnect;
+use crate::reconnect::Reconnect;
 
 /// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on the app.
 ///
@@ -30,7 +30,7 @@ use crate::Reconnect;
 pub struct RunOptions {
     /// Shared with every app that runs with these options.
     pub(crate) config: Arc<Config>,
-    pub(crate) way: Arc<Way>,
+    pub(crate) connect: Arc<ConnectOptions>,
 }
 
 /// What becomes of messages that were accepted and not written when a connection ends.
@@ -46,9 +46,9 @@ pub enum Unsent {
     Drop,
 }
 
-/// What concerns the way to the server.
+/// How a server is reached.
 #[derive(Clone, Debug)]
-pub(crate) struct Way {
+pub(crate) struct ConnectOptions {
     pub(crate) reconnect: Option<Reconnect>,
     pub(crate) unsent: Unsent,
     pub(crate) attempt_timeout: Duration,
@@ -70,7 +70,7 @@ pub(crate) struct Way {
     pub(crate) require_subprotocol: bool,
 }
 
-impl Default for Way {
+impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             reconnect: None,
@@ -100,7 +100,7 @@ impl Default for RunOptions {
     fn default() -> Self {
         // Constant, and shared by all apps that change nothing: 10 000 of them would hold as many copies.
         static DEFAULT: LazyLock<RunOptions> =
-            LazyLock::new(|| RunOptions { config: Arc::default(), way: Arc::default() });
+            LazyLock::new(|| RunOptions { config: Arc::default(), connect: Arc::default() });
         DEFAULT.clone()
     }
 }
@@ -148,46 +148,46 @@ impl RunOptions {
     #[must_use]
     pub fn reconnect(self, policy: impl Into<Reconnect>) -> Self {
         let policy = policy.into();
-        self.on_way(|way| way.reconnect = (!policy.is_off()).then_some(policy))
+        self.with_connect(|connect| connect.reconnect = (!policy.is_off()).then_some(policy))
     }
 
     /// What becomes of messages that a [`Sender`](crate::Sender) accepted and that were not wholly written when their connection ended.
     /// Default [`Unsent::HandBack`].
     #[must_use]
     pub fn unsent(self, unsent: Unsent) -> Self {
-        self.on_way(|way| way.unsent = unsent)
+        self.with_connect(|connect| connect.unsent = unsent)
     }
 
     /// Time from the beginning of an attempt to the open connection, over all its steps. Default 30 s.
     #[must_use]
     pub fn attempt_timeout(self, timeout: Duration) -> Self {
-        self.on_way(|way| way.attempt_timeout = timeout)
+        self.with_connect(|connect| connect.attempt_timeout = timeout)
     }
 
     /// Time for resolving the host name. Default 10 s.
     #[must_use]
     pub fn resolve_timeout(self, timeout: Duration) -> Self {
-        self.on_way(|way| way.resolve_timeout = timeout)
+        self.with_connect(|connect| connect.resolve_timeout = timeout)
     }
 
     /// Time for connecting, over all addresses of the host. Default 10 s.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
-        self.on_way(|way| way.connect_timeout = timeout)
+        self.with_connect(|connect| connect.connect_timeout = timeout)
     }
 
     /// The head start of one address of a host over the next, while the earlier one has neither connected nor failed (Happy Eyeballs,
     /// RFC 8305). Between 10 ms and 2 s; default 250 ms.
     #[must_use]
     pub fn attempt_delay(self, delay: Duration) -> Self {
-        self.on_way(|way| way.attempt_delay = delay)
+        self.with_connect(|connect| connect.attempt_delay = delay)
     }
 
     /// Redirects (301, 302, 303, 307, 308) that one attempt follows. To another origin neither credentials nor cookies nor other
     /// headers of the user's go along, but those that are the same for everybody; from `wss` to `ws` nothing does. Default 3.
     #[must_use]
     pub fn max_redirects(self, redirects: u32) -> Self {
-        self.on_way(|way| way.max_redirects = redirects)
+        self.with_connect(|connect| connect.max_redirects = redirects)
     }
 
     /// The way through proxies: one [`Proxy`](crate::link::proxy::Proxy), or a [`ProxyPolicy`] with exceptions. Unix sockets and streams of
@@ -207,13 +207,13 @@ impl RunOptions {
     /// ```
     #[must_use]
     pub fn proxy(self, proxy: impl Into<ProxyPolicy>) -> Self {
-        self.on_way(|way| way.proxy = proxy.into())
+        self.with_connect(|connect| connect.proxy = proxy.into())
     }
 
     /// Time for getting a tunnel, counted from the stream that is connected to the proxy, TLS with it included. Default 10 s.
     #[must_use]
     pub fn proxy_timeout(self, timeout: Duration) -> Self {
-        self.on_way(|way| way.proxy_timeout = timeout)
+        self.with_connect(|connect| connect.proxy_timeout = timeout)
     }
 
     /// How `wss` URLs are reached: trust, client certificate, versions. A ready-made `Arc<rustls::ClientConfig>` serves too. Apps that share
@@ -221,14 +221,14 @@ impl RunOptions {
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(self, options: impl Into<TlsOptions>) -> Self {
-        self.on_way(|way| way.tls = options.into())
+        self.with_connect(|connect| connect.tls = options.into())
     }
 
     /// Time for the TLS handshake with the server, counted from the connected stream. Default 10 s.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls_timeout(self, timeout: Duration) -> Self {
-        self.on_way(|way| way.tls_timeout = timeout)
+        self.with_connect(|connect| connect.tls_timeout = timeout)
     }
 
     /// Time for the whole opening handshake, counted from the connected stream, with TLS from the end of its handshake. Default 10 s.
@@ -326,44 +326,44 @@ impl RunOptions {
     #[must_use]
     pub fn host(self, host: impl Into<String>) -> Self {
         let host = host.into();
-        self.on_way(|way| way.host = Some(host))
+        self.with_connect(|connect| connect.host = Some(host))
     }
 
     /// Sends no `Host` header, even when [`host`](Self::host) is set. Default `false`.
     #[must_use]
     pub fn suppress_host(self, suppress: bool) -> Self {
-        self.on_way(|way| way.suppress_host = suppress)
+        self.with_connect(|connect| connect.suppress_host = suppress)
     }
 
     /// Value of the `Origin` header in place of `http://host`.
     #[must_use]
     pub fn origin(self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
-        self.on_way(|way| way.origin = Some(origin))
+        self.with_connect(|connect| connect.origin = Some(origin))
     }
 
     /// Sends no `Origin` header. Default `false`.
     #[must_use]
     pub fn suppress_origin(self, suppress: bool) -> Self {
-        self.on_way(|way| way.suppress_origin = suppress)
+        self.with_connect(|connect| connect.suppress_origin = suppress)
     }
 
     /// Whether a server that selects none of the offered subprotocols is refused. Default `true`.
     #[must_use]
     pub fn require_subprotocol(self, require: bool) -> Self {
-        self.on_way(|way| way.require_subprotocol = require)
+        self.with_connect(|connect| connect.require_subprotocol = require)
     }
 
     /// Adds a closure that sets options on the TCP socket before it connects, after the defaults of [`SocketOptions`].
     #[must_use]
     pub fn sockopt(self, set: impl Fn(&Socket) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        self.on_way(|way| way.socket = std::mem::take(&mut way.socket).with(set))
+        self.with_connect(|connect| connect.socket = std::mem::take(&mut connect.socket).with(set))
     }
 
     /// All options of the TCP socket at once.
     #[must_use]
     pub fn socket_options(self, options: SocketOptions) -> Self {
-        self.on_way(|way| way.socket = options)
+        self.with_connect(|connect| connect.socket = options)
     }
 
     fn with(mut self, set: impl FnOnce(&mut Config)) -> Self {
@@ -371,8 +371,8 @@ impl RunOptions {
         self
     }
 
-    fn on_way(mut self, set: impl FnOnce(&mut Way)) -> Self {
-        set(Arc::make_mut(&mut self.way));
+    fn with_connect(mut self, set: impl FnOnce(&mut ConnectOptions)) -> Self {
+        set(Arc::make_mut(&mut self.connect));
         self
     }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use websocket_connection::{CloseCode, Side};
 
-use crate::Error;
-use crate::sender::OwnedMessage;
+use crate::error::Error;
+use crate::message::OwnedMessage;
 
 /// How a run ended: the end of its last connection, or of its last attempt to make one.
 #[derive(Debug)]

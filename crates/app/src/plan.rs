@@ -8,9 +8,12 @@ use websocket_connection::{Config, MaskKey, Request};
 use websocket_dispatcher::Io;
 
 use crate::address::Target;
+use crate::challenge::Challenge;
+use crate::cookies::CookieJar;
+use crate::error::Error;
 use crate::headers::{self, HeaderError};
+use crate::options::RunOptions;
 use crate::redirect;
-use crate::{Challenge, CookieJar, Error, RunOptions};
 
 type Function<T> = Option<Box<dyn FnMut() -> T>>;
 
@@ -62,7 +65,7 @@ impl Plan {
     /// A plan that has passed every check that is possible before the attempt.
     pub(crate) fn new(url: &str, extras: Extras, options: &RunOptions) -> Result<Box<Self>, Error> {
         options.config.check()?;
-        if let Some(reconnect) = &options.way.reconnect {
+        if let Some(reconnect) = &options.connect.reconnect {
             reconnect.check()?;
         }
         let needed =
@@ -73,12 +76,12 @@ impl Plan {
         plan.request_with(&target, HeaderMap::new())?.check()?;
         #[cfg(feature = "tls")]
         if target.secure {
-            options.way.tls.server_name_for(&target.host())?;
+            options.connect.tls.server_name_for(&target.host())?;
         }
         #[cfg(feature = "tls")]
-        if target.secure || options.way.proxy.is_tls() {
+        if target.secure || options.connect.proxy.is_tls() {
             // It may read files, which must not keep the loop from its work later.
-            options.way.tls.build()?;
+            options.connect.tls.build()?;
         }
         Ok(plan)
     }
@@ -119,6 +122,12 @@ impl Plan {
             Some(stream) => Ok(Some(stream)),
             None => self.function(|functions| &mut functions.socket).transpose(),
         }
+    }
+
+    /// Whether [`next_stream`](Self::next_stream) has one, or will make one.
+    pub(crate) fn has_stream(&self) -> bool {
+        let extras = self.extras.as_ref();
+        extras.is_some_and(|extras| extras.stream.is_some() || extras.functions.socket.is_some())
     }
 
     /// The request for the next attempt at `target`.
@@ -168,7 +177,7 @@ impl Plan {
 
     fn request_with(&self, target: &Target, more: HeaderMap) -> Result<Request, Error> {
         let mut request = Request::new(target.path.clone());
-        request.require_subprotocol = self.options.way.require_subprotocol;
+        request.require_subprotocol = self.options.connect.require_subprotocol;
         if let Some(extras) = &self.extras {
             request.subprotocols.clone_from(&extras.subprotocols);
             request.headers.clone_from(&extras.headers);
@@ -184,18 +193,18 @@ impl Plan {
 
     /// Sets what of a request depends on where it leads.
     fn aim(&self, request: &mut Request, target: &Target, crossed: bool) -> Result<(), Error> {
-        let way = &self.options.way;
+        let connect = &self.options.connect;
         let or = |name, given: Option<&String>, default: &HeaderValue| match given {
             Some(text) => headers::value(name, text),
             None => Ok(default.clone()),
         };
         request.path.clone_from(&target.path);
-        if !way.suppress_host {
-            let given = way.host.as_ref().filter(|_| !crossed);
+        if !connect.suppress_host {
+            let given = connect.host.as_ref().filter(|_| !crossed);
             request.host = Some(or("Host", given, &target.authority)?);
         }
-        if !way.suppress_origin {
-            request.origin = Some(or("Origin", way.origin.as_ref(), &target.origin)?);
+        if !connect.suppress_origin {
+            request.origin = Some(or("Origin", connect.origin.as_ref(), &target.origin)?);
         }
         let explicit = self.extras.as_ref().and_then(|extras| extras.cookie.as_ref()).filter(|_| !crossed);
         request.cookie = match self.jar() {

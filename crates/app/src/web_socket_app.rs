@@ -1,24 +1,25 @@
 //! The facade: a URL, options and callbacks.
 
-use std::any::Any;
+mod run;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use http::HeaderMap;
 use websocket_connection::{Fragment, MaskKey, Message, Opcode};
-use websocket_dispatcher::{Dispatcher, Io, MioDispatcher, Wait};
+use websocket_dispatcher::Io;
 
-use crate::callbacks::{Callbacks, IntoCallbackResult};
+use crate::apps::{Context, Handler, IntoCallbackResult, Open};
+use crate::attempts::Attempts;
+use crate::callbacks::Callbacks;
+use crate::challenge::Challenge;
+use crate::cookies::CookieJar;
+use crate::error::Error;
 use crate::headers::{self, HeaderError, ToHeaders};
-use crate::outbox::Outbox;
-use crate::plan::{Extras, Functions, Plan};
-use crate::reactor::App;
-use crate::sender::{Sender, Shared};
-use crate::{
-    AppId, Attempts, Challenge, Closed, Context, CookieJar, Error, Handler, Open, Outcome, Reactor,
-    ReconnectError, RunOptions,
-};
+use crate::outcome::Closed;
+use crate::plan::Functions;
+use crate::threads::Outbox;
 
 /// A WebSocket client: a URL, request headers and callbacks.
 ///
@@ -120,7 +121,7 @@ impl WebSocketApp {
     }
 
     /// Offers subprotocols, the preferred one first. The server must select one, unless
-    /// [`RunOptions::require_subprotocol`] says otherwise.
+    /// [`RunOptions::require_subprotocol`](crate::RunOptions::require_subprotocol) says otherwise.
     #[must_use]
     pub fn subprotocols<S: Into<String>>(mut self, subprotocols: impl IntoIterator<Item = S>) -> Self {
         self.subprotocols = subprotocols.into_iter().map(Into::into).collect();
@@ -147,7 +148,7 @@ impl WebSocketApp {
     }
 
     /// Runs on a stream that is connected already; host and path still come from the URL. It serves one request: with
-    /// [`RunOptions::reconnect`] it is refused, a challenge is not answered, and a redirect connects as if there were no such stream.
+    /// [`RunOptions::reconnect`](crate::RunOptions::reconnect) it is refused, a challenge is not answered, and a redirect connects as if there were no such stream.
     /// [`socket_with`](Self::socket_with) is the way then.
     #[must_use]
     pub fn socket(mut self, stream: Io) -> Self {
@@ -269,109 +270,6 @@ impl WebSocketApp {
     ) -> Self {
         self.callbacks.close = Some(Box::new(move |app, closed| call(app, closed).into_callback_result()));
         self
-    }
-
-    /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
-    pub fn sender(&mut self) -> Sender {
-        Sender(self.outbox.get_or_insert_with(|| Outbox::new(Shared::new())).shared().clone())
-    }
-
-    /// The attempts of the last [`run_forever`](Self::run_forever).
-    pub const fn attempts(&self) -> Attempts {
-        self.attempts
-    }
-
-    /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
-    ///
-    /// # Errors
-    /// What cannot work is refused before any I/O: URL, headers, options. [`Error::Dispatcher`] when the event loop cannot be opened
-    /// or breaks. A connection that fails is no error here but an [`Outcome`].
-    pub fn run_forever(&mut self, options: &RunOptions) -> Result<Outcome, Error> {
-        // First what is wrong with the app: then nothing is opened.
-        let app = self.build(options)?;
-        self.run_alone(app, MioDispatcher::new())
-    }
-
-    /// As [`run_forever`](Self::run_forever), on a dispatcher of yours in place of mio's poll.
-    ///
-    /// It serves this one run. To run many apps on one dispatcher, make a [`Reactor`] of it and use [`run_on`](Self::run_on).
-    ///
-    /// ```
-    /// use websocket_app::dispatcher::MioDispatcher; // or any other that may be blocked in
-    /// use websocket_app::{RunOptions, WebSocketApp};
-    /// # let server = websocket_testkit::server::EchoServer::start()?;
-    /// # let url = server.url();
-    ///
-    /// let outcome = WebSocketApp::new(url)
-    ///     .on_open(|app, _| app.close())
-    ///     .run_forever_on(MioDispatcher::new()?, &RunOptions::new())?;
-    /// assert!(!outcome.is_error());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// As [`run_forever`](Self::run_forever).
-    pub fn run_forever_on<D: Wait>(&mut self, dispatcher: D, options: &RunOptions) -> Result<Outcome, Error> {
-        let app = self.build(options)?;
-        self.run_alone(app, Ok(dispatcher))
-    }
-
-    fn run_alone<D: Wait>(&mut self, app: Box<App>, dispatcher: io::Result<D>) -> Result<Outcome, Error> {
-        let (outcome, app) = match dispatcher.and_then(Reactor::with_dispatcher) {
-            Ok(reactor) => reactor.run_alone(app),
-            Err(error) => (Err(Error::Dispatcher(error)), Some(app)),
-        };
-        if let Some(app) = app {
-            self.restore(*app);
-        }
-        outcome
-    }
-
-    /// Puts the app on `reactor` and returns at once; it begins to connect in the reactor's next turn.
-    ///
-    /// # Errors
-    /// What cannot work is refused before any I/O: URL, headers, options.
-    pub fn run_on<D: Dispatcher>(
-        self,
-        reactor: &mut Reactor<D>,
-        options: &RunOptions,
-    ) -> Result<AppId, Error> {
-        reactor.apps().add(self, options)
-    }
-
-    /// Checks everything that can be checked, then moves what the run needs into an app for a reactor.
-    pub(crate) fn build(&mut self, options: &RunOptions) -> Result<Box<App>, Error> {
-        let extras = Extras {
-            headers: self.headers.clone()?,
-            cookie: self.cookie.as_deref().map(|cookie| headers::value("Cookie", cookie)).transpose()?,
-            subprotocols: self.subprotocols.clone(),
-            ..Extras::default()
-        };
-        if self.stream.is_some() && options.way.reconnect.is_some() {
-            return Err(ReconnectError::OneSocket.into());
-        }
-        let mut plan = Plan::new(&self.url, extras, options)?;
-        plan.extras(|extras| &mut extras.jar, self.jar.clone());
-        plan.set_functions(std::mem::take(&mut self.functions));
-        plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
-        plan.extras(|extras| &mut extras.stream, self.stream.take());
-        let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
-        Ok(App::new(handler, plan, self.outbox.take()))
-    }
-
-    /// Takes back what [`build`](Self::build) moved, for the next run.
-    fn restore(&mut self, app: App) {
-        let (handler, plan, outbox, attempts) = app.into_parts();
-        self.attempts = attempts;
-        self.outbox = outbox;
-        (self.functions, self.mask_key) = plan.into_functions();
-        if (&*handler as &dyn Any).is::<Callbacks>() {
-            if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
-                self.callbacks = *callbacks;
-            }
-        } else {
-            self.handler = Some(handler);
-        }
     }
 }
 

@@ -90,12 +90,27 @@ impl<T> KeyTable<T> {
     /// # Errors
     /// `NotFound` for a key that is not, or no longer, registered.
     pub fn get_mut(&mut self, key: Key) -> io::Result<&mut T> {
-        match self.slots.get_mut(key.slot()) {
-            Some(Some((live, value))) if *live == key => Ok(value),
-            _ => Err(io::Error::new(
+        self.find_mut(key).ok_or_else(|| {
+            io::Error::new(
                 io::ErrorKind::NotFound,
                 format!("{key:?} is not registered (stale, or never was)"),
-            )),
+            )
+        })
+    }
+
+    /// The value under `key`; `None` for a stale key.
+    pub fn get(&self, key: Key) -> Option<&T> {
+        match self.slots.get(key.slot()) {
+            Some(Some((live, value))) if *live == key => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The value under `key`, to be changed; `None` for a stale key.
+    pub fn find_mut(&mut self, key: Key) -> Option<&mut T> {
+        match self.slots.get_mut(key.slot()) {
+            Some(Some((live, value))) if *live == key => Some(value),
+            _ => None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::UrlError;
+use crate::address::UrlError;
 
 /// A cookie that is not kept.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -13,8 +13,7 @@ use cookie_store::{Cookie, CookieStore};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use url::Url;
 
-use crate::UrlError;
-use crate::address::Target;
+use crate::address::{Target, UrlError};
 
 pub use error::CookieError;
 

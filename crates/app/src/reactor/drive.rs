@@ -1,18 +1,21 @@
 //! One piece of work on one app, with the app out of its slot and panics caught.
 
-use std::any::Any;
+use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use websocket_connection::{CloseCode, SendError, State};
-use websocket_dispatcher::{Dispatcher, Interest, Ready};
+use websocket_connection::{CloseCode, Connection, State};
+use websocket_dispatcher::{Dispatcher, Ready};
 
-use super::app::{App, Stage, check};
-use super::end::Next;
-use super::schedule::{Due, Entry};
-use super::{AppId, Apps, PanicPolicy};
-use crate::inbox::Job;
-use crate::sender::Order;
-use crate::{Error, Outcome, Timeout};
+use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress};
+use crate::error::Error;
+use crate::id::{AppId, QueryId};
+use crate::live::{Deadline, Live, Secure};
+use crate::panics::panic_message;
+use crate::plan::Plan;
+use crate::schedule::{Due, Entry};
+use crate::threads::{Job, Order};
 
 /// What there is to do about one app.
 pub(super) enum Work {
@@ -24,7 +27,9 @@ pub(super) enum Work {
     /// The app was added, or a close was asked for before there was a connection.
     Look,
     Commands,
-    Resolved(u64, std::io::Result<Vec<std::net::SocketAddr>>),
+    Resolved(QueryId, io::Result<Vec<SocketAddr>>),
+    /// There is a place for a connection.
+    Admitted(Place),
     /// Begin to stop.
     Drain,
     Stop,
@@ -34,7 +39,8 @@ pub(super) enum Work {
 pub(super) struct Driver<'a> {
     pub(super) dispatcher: &'a mut dyn Dispatcher,
     pub(super) apps: &'a mut Apps,
-    pub(super) buffer: &'a mut Vec<u8>,
+    pub(super) links: &'a mut Links,
+    pub(super) buffer: &'a mut [u8],
 }
 
 impl Driver<'_> {
@@ -45,8 +51,9 @@ impl Driver<'_> {
             Job::Run(work) => {
                 let ran = catch_unwind(AssertUnwindSafe(|| work(self.apps)));
                 if let Err(panic) = ran {
-                    log::error!(target: "websocket::app", "work from another thread panicked: {}", text(&*panic));
-                    self.keep_panic(panic);
+                    let message = panic_message(&*panic);
+                    log::error!(target: "websocket::app", "work from another thread panicked: {message}");
+                    self.apps.keep_panic(panic);
                 }
             }
         }
@@ -59,54 +66,12 @@ impl Driver<'_> {
         self.apps.interrupted = false;
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
         if let Some(panic) = &caught {
-            self.panicked(&mut app, id, text(&**panic));
+            self.panicked(&mut app, id, panic_message(&**panic));
         }
         self.apps.running = None;
         self.settle(app, id);
         if let Some(panic) = caught {
-            self.keep_panic(panic);
-        }
-    }
-
-    /// Closes all apps if that was asked for.
-    pub(super) fn drain_apps(&mut self) {
-        if std::mem::take(&mut self.apps.draining) {
-            for id in self.apps.ids() {
-                self.attend(id, Work::Drain);
-            }
-        }
-    }
-
-    /// Stops the reactor if that was asked for, or if it has been drained.
-    pub(super) fn stop_apps(&mut self) {
-        let drained = |apps: &Apps| apps.is_empty() || apps.stop_at.is_some_and(|at| at <= apps.env.now);
-        if self.apps.stopping || (self.apps.stop_at.is_some() && drained(self.apps)) {
-            self.apps.stopped = true;
-            for id in self.apps.ids() {
-                self.attend(id, Work::Stop);
-            }
-            // Whoever asked again in the meantime has what they want.
-            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
-        }
-    }
-
-    /// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
-    pub(super) fn each(
-        &mut self,
-        listed: &mut Vec<AppId>,
-        list: impl FnOnce(&mut Apps) -> &mut Vec<AppId>,
-        mut work: impl FnMut(&mut Self, AppId),
-    ) {
-        std::mem::swap(listed, list(self.apps));
-        for id in listed.drain(..) {
-            work(self, id);
-        }
-    }
-
-    /// Drops a removed app.
-    pub(super) fn discard(&mut self, id: AppId) {
-        if let Some(app) = self.apps.take_removed(id) {
-            self.release(app, id);
+            self.apps.keep_panic(panic);
         }
     }
 
@@ -118,46 +83,55 @@ impl Driver<'_> {
             return self.end(app, id, None);
         }
         match work {
-            Work::Ready(ready) => match &mut app.stage {
-                Stage::Connecting(_) => self.connecting(app, id, ready.key),
-                Stage::Tunnelling(tunnelling) if tunnelling.key == ready.key => self.tunnelling(app, id),
-                Stage::Live(live) if live.key == ready.key => {
-                    live.read_closed |= ready.read_closed;
-                    let queued = live.queued;
-                    if ready.writable {
-                        self.write(app, id);
-                    }
-                    if ready.readable && !queued && !self.apps.interrupted {
-                        self.read(app, id);
-                    }
-                }
-                _ => {}
-            },
+            Work::Ready(ready) => self.ready(app, id, ready),
             Work::Read => {
                 if let Stage::Live(live) = &mut app.stage {
                     live.queued = false;
                 }
-                self.read(app, id);
+                self.read(app, id, None);
             }
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
-            Work::Look => {
-                if matches!(app.stage, Stage::New) {
-                    match self.apps.stop_at {
-                        Some(_) => self.stop(app, id),
-                        None => self.start(app, id),
-                    }
-                }
-            }
+            Work::Look if app.is_new() => match self.apps.stop_at {
+                Some(_) => self.stop(app, id),
+                None => self.start(app, id),
+            },
+            Work::Look => {}
             Work::Commands => self.commands(app, id),
-            Work::Resolved(query, addresses) => self.resolved(app, id, query, addresses),
-            Work::Drain => self.drain(app, id),
+            Work::Resolved(query, addresses) => {
+                self.dial(app, id, |dial, plan, net| dial.resolved(query, addresses, plan, net));
+            }
+            Work::Admitted(place) => self.dial(app, id, |dial, plan, net| dial.admitted(place, plan, net)),
+            Work::Drain => match &app.stage {
+                Stage::Live(live) if live.connection.state() != State::Connecting => {
+                    app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
+                }
+                _ => self.stop(app, id),
+            },
             Work::Stop => self.stop(app, id),
         }
         if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
         {
             self.end(app, id, None);
+        }
+    }
+
+    /// A stream of the app has moved.
+    fn ready(&mut self, app: &mut App, id: AppId, ready: Ready) {
+        match &mut app.stage {
+            Stage::Dialling(_) => self.dial(app, id, |dial, plan, net| dial.ready(ready.key, plan, net)),
+            Stage::Live(live) if live.wire.key == ready.key => {
+                live.note(ready);
+                let queued = live.queued;
+                if ready.writable {
+                    self.write(app, id);
+                }
+                if ready.readable && !queued && !self.apps.interrupted {
+                    self.read(app, id, None);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -179,53 +153,98 @@ impl Driver<'_> {
     }
 
     fn deadline(&mut self, app: &mut App, id: AppId) {
-        if app.deadline().is_none_or(|deadline| deadline > self.apps.env.now) {
+        if app.due().is_none_or(|due| due > self.apps.env.now) {
             return;
         }
-        let now = self.apps.env.now;
-        let timeout = |deadline, timeout| if deadline <= now { timeout } else { Timeout::Attempt };
         match &mut app.stage {
-            Stage::Resolving(resolving) => {
-                let timeout = timeout(resolving.deadline, Timeout::Resolve);
-                self.end(app, id, Some(Error::Timeout(timeout)));
-            }
-            Stage::Connecting(connecting) if connecting.deadline.min(connecting.attempt.deadline) > now => {
-                self.race(app, id);
-            }
-            Stage::Connecting(connecting) => {
-                let timeout = timeout(connecting.deadline, Timeout::Connect);
-                self.end(app, id, Some(Error::Timeout(timeout)));
-            }
-            Stage::Tunnelling(tunnelling) => {
-                let timeout = timeout(tunnelling.deadline, Timeout::Proxy);
-                self.end(app, id, Some(Error::Timeout(timeout)));
-            }
-            Stage::Live(live) if live.secure.as_ref().is_some_and(|secure| secure.deadline().is_some()) => {
-                let handshake = live.secure.as_ref().and_then(|secure| secure.deadline());
-                let timeout = timeout(handshake.unwrap_or(now), Timeout::Tls);
-                self.end(app, id, Some(Error::Timeout(timeout)));
-            }
-            Stage::Live(live)
-                if live.connection.state() == State::Connecting
-                    && live.connection.deadline().is_none_or(|deadline| deadline > now) =>
-            {
-                self.end(app, id, Some(Error::Timeout(Timeout::Attempt)));
-            }
-            Stage::Live(live) => {
-                if live.connection.state() == State::Closing {
-                    // Our close frame may have been queued in this very turn, and not be written yet.
-                    let _courtesy = live.write_all(&mut app.control, self.apps);
+            Stage::Dialling(_) => self.dial(app, id, Dial::expired),
+            Stage::Live(live) => match live.due() {
+                Some((_, Deadline::Timeout(timeout))) => self.end(app, id, Some(Error::Timeout(timeout))),
+                _ => {
+                    if live.connection.state() == State::Closing {
+                        // Our close frame may have been queued in this very turn, and not be written yet.
+                        let written = live.write_all(&mut self.apps.env, &mut self.apps.scratch);
+                        let _courtesy = app.control.wrote(written);
+                    }
+                    let outcome = live.connection.handle_timeout(&mut self.apps.env);
+                    if live.connection.queued_bytes() > 0 {
+                        app.control.mark_dirty(self.apps, id);
+                    }
+                    if let Err(error) = outcome {
+                        app.report(id, self.apps, error.into());
+                    }
                 }
-                let outcome = live.connection.handle_timeout(&mut self.apps.env);
-                if live.connection.queued_bytes() > 0 {
-                    app.control.mark_dirty(self.apps, id);
-                }
-                if let Err(error) = outcome {
-                    app.report(id, self.apps, error.into());
-                }
-            }
+            },
             Stage::Over => self.start(app, id),
-            Stage::New => {}
+        }
+    }
+
+    /// Begins an attempt.
+    fn start(&mut self, app: &mut App, id: AppId) {
+        app.control.attempts.started = app.control.attempts.started.saturating_add(1);
+        app.control.log_state(id, State::Connecting);
+        if let Some(streak) = &mut app.control.streak {
+            streak.retry_at = None;
+        }
+        app.outcome = None;
+        match Attempt::begin(&mut app.plan, self.apps.env.now) {
+            Ok(attempt) => {
+                app.stage = Stage::Dialling(Dial::new(attempt));
+                self.dial(app, id, Dial::begin);
+            }
+            Err(error) => self.end(app, id, Some(error)),
+        }
+    }
+
+    /// Gives the dial an input, and follows what comes of it.
+    pub(super) fn dial(
+        &mut self,
+        app: &mut App,
+        id: AppId,
+        step: impl FnOnce(&mut Dial, &mut Plan, &mut Net<'_>) -> Progress,
+    ) {
+        // Otherwise the answer or the place comes too late.
+        if let Stage::Dialling(dial) = &mut app.stage {
+            match step(dial, &mut app.plan, &mut self.net(id)) {
+                Progress::Waiting => {}
+                Progress::Arrived(arrival) => {
+                    if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
+                        self.arrived(app, id, dial.into_attempt(), arrival);
+                    }
+                }
+                Progress::Failed(error) => self.end(app, id, Some(error)),
+            }
+        }
+    }
+
+    /// Begins the opening handshake on a stream that leads to the server.
+    fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
+        let Arrival { wire, early } = arrival;
+        let (options, env) = (&app.plan.options.connect, &mut self.apps.env);
+        let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
+        let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
+        let both = connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)));
+        let (mut connection, secure) = match both {
+            Ok(both) => both,
+            Err(error) => {
+                self.net(id).unwatch(wire);
+                return self.end(app, id, Some(error));
+            }
+        };
+        connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
+        let jar = app.plan.jar();
+        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        // The first write, at the end of this turn, sets what to watch from then on.
+        app.stage = Stage::Live(Live::new(wire, secure, connection, attempt.deadline));
+        app.attempt = Some(attempt);
+        app.control.mark_dirty(self.apps, id);
+        // Asked when all is in its place: it is the user's and may panic.
+        let wants_fragments = app.handler.wants_fragments();
+        if let Stage::Live(live) = &mut app.stage {
+            live.connection.set_deliver_fragments(wants_fragments);
+        }
+        if early.is_some() {
+            self.read(app, id, early);
         }
     }
 
@@ -237,7 +256,7 @@ impl Driver<'_> {
         while !(self.apps.interrupted || app.control.ended)
             && let Some(order) = app.control.outbox.as_mut().and_then(|outbox| outbox.next_order())
         {
-            self.send_backlog(app, id);
+            app.send_backlog(id, self.apps);
             match order {
                 Order::Close(close) => {
                     app.split(id, self.apps).1.request_close(&close);
@@ -251,46 +270,31 @@ impl Driver<'_> {
                 Order::Run(work) => app.call(id, self.apps, |_, context| work(context)),
             }
         }
-        self.send_backlog(app, id);
-    }
-
-    /// Encodes the messages of senders, until the output is full.
-    fn send_backlog(&mut self, app: &mut App, id: AppId) {
-        let (control, Stage::Live(live)) = (&mut app.control, &mut app.stage) else { return };
-        let Some(outbox) = control.outbox.as_mut().filter(|outbox| outbox.has_backlog()) else { return };
-        let tx = live.connection.tx();
-        let before = tx.queued_bytes();
-        let encoded = outbox.encode(tx, &mut self.apps.env);
-        control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
-        if tx.queued_bytes() > before {
-            control.mark_dirty(self.apps, id);
-        }
+        app.send_backlog(id, self.apps);
     }
 
     /// Writes what was sent, and watches for room for the rest.
-    pub(super) fn write(&mut self, app: &mut App, id: AppId) {
+    fn write(&mut self, app: &mut App, id: AppId) {
         app.control.dirty = false;
+        // It may have ended since the output grew.
         let Stage::Live(live) = &mut app.stage else { return };
-        if live.broken.is_some() {
+        if live.is_broken() {
             return;
         }
-        let interest = match live.write_all(&mut app.control, self.apps) {
-            Ok(true) => Interest::Read,
-            Ok(false) => Interest::ReadWrite,
+        let written = live.write_all(&mut self.apps.env, &mut self.apps.scratch);
+        let emptied = match app.control.wrote(written) {
+            Ok(emptied) => emptied,
             Err(error) => {
-                live.broken = Some(error);
-                return self.read(app, id);
+                live.break_with(error);
+                return self.read(app, id, None);
             }
         };
-        if interest != live.interest {
-            live.interest = interest;
-            if let Err(error) = self.dispatcher.reregister(live.key, &mut live.io, interest) {
-                return self.end(app, id, Some(Error::Io(error)));
-            }
+        if let Err(error) = live.watch(emptied, self.dispatcher) {
+            return self.end(app, id, Some(Error::Io(error)));
         }
         let open = live.connection.state() == State::Open;
-        if interest == Interest::Read {
-            self.send_backlog(app, id);
+        if emptied {
+            app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
@@ -298,97 +302,58 @@ impl Driver<'_> {
         }
     }
 
-    /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
-    fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
-        let unheard = std::mem::take(&mut app.control.unheard);
-        let over = matches!(app.stage, Stage::Over);
-        if unheard || self.apps.interrupted || (over && app.control.ended) {
-            log::error!(target: "websocket::app", "{id}: a callback panicked and no other can be told: {message}");
-        }
-        if self.apps.interrupted || (over && app.control.ended) {
-            return self.give_up(app, id);
-        }
-        let error = Error::CallbackPanicked(message);
-        if !over {
-            again(id, || self.say_goodbye(app, CloseCode::Error));
-        }
-        again(id, || match unheard {
-            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
-            false => app.report(id, self.apps, error),
-        });
-        if over {
-            // It waits to connect again: its last attempt has had its on_close.
-            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
-            return self.give_up(app, id);
-        }
-        again(id, || self.finish(app, id, Next::Nothing));
-    }
-
-    /// Sends a close frame if the connection is open and its socket takes it at once.
-    pub(super) fn say_goodbye(&mut self, app: &mut App, code: CloseCode) {
-        if let Stage::Live(live) = &mut app.stage
-            && live.connection.tx().close(&code.into(), &mut self.apps.env).is_ok()
-        {
-            // It is a courtesy: the stream is dropped next, whatever becomes of it.
-            let _courtesy = live.write_all(&mut app.control, self.apps);
-        }
-    }
-
     /// Puts the app back into its slot with its deadline armed, or drops it.
     fn settle(&mut self, mut app: Box<App>, id: AppId) {
         if self.apps.is_removed(id) {
-            self.release(app, id);
-            return;
+            return self.release(app, id);
         }
         if app.control.ended {
             self.apps.take_removed(id);
-            self.retire(app, id);
-            return;
+            return self.retire(app, id);
         }
         if let Stage::Live(live) = &mut app.stage {
             let state = live.connection.state();
-            app.control.note(id, state);
+            app.control.log_state(id, state);
             if state != State::Connecting {
-                live.attempt = None;
+                live.attempt_is_over();
+                app.attempt = None;
             }
         }
-        self.arm(&mut app, id);
+        self.apps.arm(&mut app, id);
         app.publish();
         self.apps.put_back(id, app);
     }
 
-    /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
-    fn arm(&mut self, app: &mut App, id: AppId) {
-        let (deadline, armed) = (app.deadline(), app.control.armed);
-        let serves = match (deadline, armed) {
-            (Some(deadline), Some(armed)) => armed.at <= deadline,
-            (deadline, armed) => deadline.is_none() && armed.is_none(),
-        };
-        if serves {
-            return;
-        }
-        self.apps.schedule.forget(usize::from(armed.is_some()));
-        app.control.armed = deadline.map(|deadline| self.apps.schedule.push(deadline, id, Due::Deadline));
-    }
-
-    /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
-    pub(super) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
-        if self.apps.panic_policy == PanicPolicy::Propagate {
-            self.apps.panic = Some(panic);
+    /// Closes all apps if that was asked for.
+    pub(super) fn drain_apps(&mut self) {
+        if std::mem::take(&mut self.apps.draining) {
+            for id in self.apps.ids() {
+                self.attend(id, Work::Drain);
+            }
         }
     }
-}
 
-/// Does what may panic where a panic must not go on: after another one, or while what is the user's is dropped.
-pub(super) fn again(id: AppId, step: impl FnOnce()) {
-    if catch_unwind(AssertUnwindSafe(step)).is_err() {
-        log::error!(target: "websocket::app", "{id}: the user's code panicked where nobody can be told");
+    /// Stops the reactor if that was asked for, or if it has been drained.
+    pub(super) fn stop_apps(&mut self) {
+        let drained = |apps: &Apps| apps.is_empty() || apps.stop_at.is_some_and(|at| at <= apps.env.now);
+        if self.apps.stopping || (self.apps.stop_at.is_some() && drained(self.apps)) {
+            self.apps.stopped = true;
+            for id in self.apps.ids() {
+                self.attend(id, Work::Stop);
+            }
+            // What was asked again in the meantime has happened.
+            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
+        }
     }
-}
 
-/// What a panic says.
-pub(super) fn text(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("(no message)").to_owned()
+    /// What dialling needs.
+    pub(super) fn net(&mut self, id: AppId) -> Net<'_> {
+        Net {
+            app: id,
+            dispatcher: self.dispatcher,
+            links: self.links,
+            now: self.apps.env.now,
+            buffer: self.buffer,
+        }
+    }
 }

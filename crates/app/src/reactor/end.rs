@@ -1,22 +1,18 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
-
 use websocket_connection::{CloseCode, Side, State};
 
-use super::app::{App, Control, Stage};
-use super::apps::Finished;
-use super::drive::{Driver, again, text};
-use super::schedule::later;
-use super::{AppId, Apps};
-use crate::inbox::Job;
-use crate::plan::Plan;
-use crate::{Closed, Context, Error, Outcome};
+use super::drive::Driver;
+use crate::apps::{App, Context, Finished, Stage};
+use crate::error::Error;
+use crate::id::AppId;
+use crate::outcome::{Closed, Outcome};
+use crate::panics::contain_panic;
+use crate::threads::Job;
 
 /// What follows an attempt that ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum AfterEnd {
     /// What the policy for reconnecting says.
     Ask,
     /// Nothing: the app is broken.
@@ -25,62 +21,31 @@ pub(super) enum Next {
     Stop,
 }
 
-/// Plans the next attempt, if one follows: the time until then.
-fn retry(control: &mut Control, plan: &Plan, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
-    let policy = plan.options.way.reconnect.as_ref()?;
-    let row = control.row.as_mut()?;
-    if control.close_requested || apps.stopping || apps.stop_at.is_some() {
-        return None;
-    }
-    let random = apps.env.next_u32();
-    let delay = row.ended(policy, outcome, &mut control.attempts, apps.env.now, random)?;
-    row.retry_at = Some(later(apps.env.now, delay));
-    Some(delay)
-}
-
 impl Driver<'_> {
     /// Ends the attempt, with `error` unless its failure has been reported before.
     pub(super) fn end(&mut self, app: &mut App, id: AppId, error: Option<Error>) {
-        if matches!(app.stage, Stage::Over) {
-            return self.give_up(app, id);
+        if app.attempt_is_over() {
+            return app.give_up(id);
         }
         if let Some(error) = error {
             app.report(id, self.apps, error);
         }
-        self.finish(app, id, Next::Ask);
+        self.finish(app, id, AfterEnd::Ask);
     }
 
     /// Ends the attempt because the reactor stops.
     pub(super) fn stop(&mut self, app: &mut App, id: AppId) {
-        if matches!(app.stage, Stage::Over) {
+        if app.attempt_is_over() {
             app.outcome = Some(Box::new(Outcome::Stopped));
-            return self.give_up(app, id);
+            return app.give_up(id);
         }
-        self.say_goodbye(app, CloseCode::Away);
-        self.finish(app, id, Next::Stop);
-    }
-
-    /// Begins to end the attempt because the reactor stops when all have.
-    pub(super) fn drain(&mut self, app: &mut App, id: AppId) {
-        match &app.stage {
-            Stage::Live(live) if live.connection.state() != State::Connecting => {
-                app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
-            }
-            _ => self.stop(app, id),
-        }
-    }
-
-    /// Ends a run whose last attempt is over.
-    pub(super) fn give_up(&mut self, app: &mut App, id: AppId) {
-        if !app.control.ended {
-            log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
-        }
-        app.control.ended = true;
+        app.say_goodbye(CloseCode::Away, self.apps);
+        self.finish(app, id, AfterEnd::Stop);
     }
 
     /// Closes the stream and calls `on_close`, the last callback of the attempt.
-    pub(super) fn finish(&mut self, app: &mut App, id: AppId, next: Next) {
-        if matches!(app.stage, Stage::Over) {
+    pub(super) fn finish(&mut self, app: &mut App, id: AppId, next: AfterEnd) {
+        if app.attempt_is_over() {
             return;
         }
         let (mut frame, mut clean) = (None, false);
@@ -90,32 +55,32 @@ impl Driver<'_> {
             clean = live.connection.is_clean();
             by = live.connection.closing_side().or(by);
             if live.connection.closing_side().is_some() {
-                app.control.note(id, State::Closing);
+                app.control.log_state(id, State::Closing);
             }
         }
-        app.control.note(id, State::Closed);
+        app.control.log_state(id, State::Closed);
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
             Some(error) => Outcome::Lost(*error),
-            None if next == Next::Stop => Outcome::Stopped,
+            None if next == AfterEnd::Stop => Outcome::Stopped,
             None => {
                 let by = by.unwrap_or(Side::Client);
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
         let retry_in = match next {
-            Next::Ask => self.ask(app, id, &outcome),
-            Next::Stop | Next::Nothing => None,
+            AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
+            AfterEnd::Stop | AfterEnd::Nothing => None,
         };
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry_in.is_none();
-        let policy = app.plan.options.way.unsent;
+        let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry_in.is_none(), policy)).unwrap_or_default();
         app.control.blocked = false;
-        again(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(self.apps));
 
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
@@ -130,10 +95,10 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
-        app.control.unheard = true;
-        let mut context = Context { apps: self.apps, id, control: &mut app.control, live: None };
+        app.control.in_last_callback = true;
+        let mut context = Context { apps: self.apps, id, control: &mut app.control, connected: None };
         let result = app.handler.on_close(&mut context, &closed);
-        app.control.unheard = false;
+        app.control.in_last_callback = false;
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
         }
@@ -142,7 +107,7 @@ impl Driver<'_> {
             app.outcome = None;
         }
         if app.control.close_requested {
-            self.give_up(app, id);
+            app.give_up(id);
         }
         // Orders that came too late for this attempt are for the next.
         if app.control.outbox.as_ref().is_some_and(|outbox| outbox.has_orders()) && !app.control.ended {
@@ -150,37 +115,21 @@ impl Driver<'_> {
         }
     }
 
-    /// Asks the policy whether another attempt follows. It may be the user's code, and its panic must not take `on_close` away.
-    fn ask(&mut self, app: &mut App, id: AppId, outcome: &Outcome) -> Option<Duration> {
-        let asked = catch_unwind(AssertUnwindSafe(|| retry(&mut app.control, &app.plan, outcome, self.apps)));
-        asked.unwrap_or_else(|panic| {
-            again(id, || app.report(id, self.apps, Error::CallbackPanicked(text(&*panic))));
-            // The outcome stands: it was there before.
-            app.failure = None;
-            self.keep_panic(panic);
-            None
-        })
-    }
-
     /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
     pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
+        // It counts among the connections that are being made until here.
+        app.attempt = None;
         match std::mem::replace(&mut app.stage, Stage::Over) {
-            Stage::Connecting(connecting) => {
-                let mut race = connecting.race;
-                for racer in race.abandon() {
-                    self.unwatch(id, racer.key, racer.io);
-                }
-            }
-            Stage::Tunnelling(tunnelling) => self.unwatch(id, tunnelling.key, tunnelling.io),
+            Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
                 live.connection.abort(&mut self.apps.env);
                 if let Some(secure) = &mut live.secure {
-                    again(id, || secure.say_goodbye(&mut live.io));
+                    contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
-                self.unwatch(id, live.key, live.io);
+                self.net(id).unwatch(live.wire);
             }
-            Stage::New | Stage::Resolving(_) | Stage::Over => {}
+            Stage::Over => {}
         }
     }
 
@@ -190,20 +139,54 @@ impl Driver<'_> {
         self.retire(app, id);
     }
 
-    /// Drops an app that has ended or was removed, or keeps it for whoever waits for its outcome.
+    /// Drops an app that has ended or was removed, or keeps it where its outcome is waited for.
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
-        again(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(self.apps));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         if app.keep_outcome {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();
-                again(id, || drop(outbox));
+                contain_panic(id, || drop(outbox));
                 emptied
             });
             let outcome = app.outcome.take().map_or(Outcome::Stopped, |outcome| *outcome);
             self.apps.finished = Some(Finished { outcome, app });
         } else {
-            again(id, || drop(app));
+            contain_panic(id, || drop(app));
         }
+    }
+
+    /// Drops a removed app.
+    pub(super) fn discard(&mut self, id: AppId) {
+        if let Some(app) = self.apps.take_removed(id) {
+            self.release(app, id);
+        }
+    }
+
+    /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
+    pub(super) fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
+        let in_last_callback = std::mem::take(&mut app.control.in_last_callback);
+        let over = app.attempt_is_over();
+        let ended = over && app.control.ended;
+        if in_last_callback || self.apps.interrupted || ended {
+            log::error!(target: "websocket::app", "{id}: a callback panicked and no other can be told: {message}");
+        }
+        if self.apps.interrupted || ended {
+            return app.give_up(id);
+        }
+        let error = Error::CallbackPanicked(message);
+        if !over {
+            contain_panic(id, || app.say_goodbye(CloseCode::Error, self.apps));
+        }
+        contain_panic(id, || match in_last_callback {
+            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
+            false => app.report(id, self.apps, error),
+        });
+        if over {
+            // It waits to connect again: its last attempt has had its on_close.
+            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            return app.give_up(id);
+        }
+        contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));
     }
 }

@@ -1,50 +1,41 @@
 //! Many apps on one thread, on one dispatcher.
 
-mod app;
-mod apps;
-mod attempt;
-mod connect;
 mod drive;
 mod end;
 mod receive;
-mod schedule;
-#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
-mod secure;
-mod tunnel;
+mod run;
+#[cfg(test)]
+mod tests;
 
 use std::any::Any;
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::resume_unwind;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 use websocket_connection::{Entropy, Env, SeededEntropy};
-use websocket_dispatcher::{Dispatcher, MioDispatcher, Next, PollWait, Ready, Wait};
+use websocket_dispatcher::{Dispatcher, MioDispatcher, Next, Ready};
 use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 
-pub(crate) use app::{App, Control};
-pub use apps::{AppId, Apps, PanicPolicy};
-pub use schedule::TimerId;
-use schedule::later;
-
-use crate::inbox::{Inbox, Job, ReactorHandle};
-use crate::{Error, Outcome};
+use crate::apps::{Apps, PanicPolicy};
+use crate::dial::Links;
+use crate::id::AppId;
+use crate::threads::{Inbox, Job, ReactorHandle};
 use drive::{Driver, Work};
 
 /// The receive buffer that all connections of a reactor take turns in.
 const BUFFER: usize = 128 << 10;
 
-/// Observations that a turn of `run_async` handles at most: its task should not keep the thread for longer than a millisecond or so.
-const SHARE: usize = 256;
-
 /// Apps whose reading goes on in a turn, at most: each of them may read as much as `receive::BUDGET`.
 const RUNNABLE: usize = 16;
+
+/// Apps that get their place for a connection in one turn, at most.
+const ADMITTED: usize = 64;
 
 /// Runs many apps on one thread. Dropping it drops its apps silently; [`Apps::stop`] ends them with `on_close`.
 ///
@@ -53,7 +44,7 @@ const RUNNABLE: usize = 16;
 /// [`next_deadline`](Self::next_deadline), and call [`poll`](Self::poll) with a zero timeout when either is due.
 ///
 /// A turn handles, in this order: what other threads asked for, readiness, apps whose reading stopped early, deadlines and timers,
-/// apps just added; then it writes what was sent, and stops if it was asked to. Everything that a turn itself adds waits for the next one, so a turn always ends.
+/// apps just added, apps whose turn to connect has come; then it writes what was sent, and stops if it was asked to. Everything that a turn itself adds waits for the next one, so a turn always ends.
 ///
 /// ```no_run
 /// use websocket_app::{Reactor, RunOptions, WebSocketApp};
@@ -70,6 +61,7 @@ const RUNNABLE: usize = 16;
 pub struct Reactor<D: Dispatcher = MioDispatcher> {
     dispatcher: D,
     apps: Apps,
+    links: Links,
     buffer: Vec<u8>,
     /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
@@ -104,10 +96,14 @@ impl<D: Dispatcher> Reactor<D> {
         SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
         let env = Env::new(dispatcher.now(), SeededEntropy::new(seed));
         let inbox = Inbox::new(dispatcher.waker());
-        let apps = Apps::new(env, inbox, Box::new(SystemResolver::default()), Box::new(SystemConnector));
+        let answers = inbox.clone();
+        let reply =
+            Arc::new(move |app, query, addresses| answers.push(Job::Resolved { app, query, addresses }));
+        let (resolver, connector) = (Box::new(SystemResolver::default()), Box::new(SystemConnector));
         Ok(Self {
             dispatcher,
-            apps,
+            apps: Apps::new(env, inbox),
+            links: Links::new(resolver, connector, reply),
             buffer: vec![0; BUFFER],
             ready: Vec::new(),
             share: Vec::new(),
@@ -121,14 +117,14 @@ impl<D: Dispatcher> Reactor<D> {
     /// Resolves names with `resolver` instead of the system's.
     #[must_use]
     pub fn resolver(mut self, resolver: impl Resolver + 'static) -> Self {
-        self.apps.resolver = Box::new(resolver);
+        self.links.resolver = Box::new(resolver);
         self
     }
 
     /// Connects with `connector` instead of over TCP.
     #[must_use]
     pub fn connector(mut self, connector: impl Connector + 'static) -> Self {
-        self.apps.connector = Box::new(connector);
+        self.links.connector = Box::new(connector);
         self
     }
 
@@ -143,6 +139,32 @@ impl<D: Dispatcher> Reactor<D> {
     #[must_use]
     pub fn panic_policy(mut self, policy: PanicPolicy) -> Self {
         self.apps.panic_policy = policy;
+        self
+    }
+
+    /// How many connections may be in the making at once, over all servers: from the first look-up to the open connection. The others
+    /// wait for their turn, and their deadlines begin with it. At least 1; default 512.
+    #[must_use]
+    pub fn max_attempts(self, attempts: usize) -> Self {
+        self.links.gate.set_max_total(attempts);
+        self
+    }
+
+    /// How many connections may be in the making at once to one server, which is an address and port, or a name and port until its
+    /// address is known. The others wait for their turn, and their deadlines begin with it. RFC 6455 section 4.1 asks for 1, which is
+    /// the strict mode; with it, thousands of connections to one server take thousands of round trips. At least 1; default 64, fewer than
+    /// a server with a usual backlog takes at once.
+    ///
+    /// ```
+    /// use websocket_app::Reactor;
+    ///
+    /// let reactor = Reactor::new()?.max_attempts_per_server(1); // as RFC 6455 has it
+    /// # let _ = reactor;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn max_attempts_per_server(self, attempts: usize) -> Self {
+        self.links.gate.set_max_per_server(attempts);
         self
     }
 
@@ -168,7 +190,7 @@ impl<D: Dispatcher> Reactor<D> {
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
         match self.take_turn(ready) {
             Ok(next) => {
-                self.apps.told = Some(next);
+                self.apps.host_waits_for = Some(next);
                 next
             }
             Err(panic) => {
@@ -183,19 +205,20 @@ impl<D: Dispatcher> Reactor<D> {
     fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
         self.apps.env.now = self.dispatcher.now();
         self.apps.in_turn = true;
+        let mut jobs = std::mem::take(&mut self.jobs);
         if self.apps.inbox.has_jobs() {
-            self.apps.inbox.take(&mut self.jobs);
+            self.apps.inbox.take(&mut jobs);
         }
-        let mut driver =
-            Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer };
+        let mut listed = std::mem::take(&mut self.listed);
+        let mut driver = self.driver();
         // What this turn adds to a list waits for the next one.
         let (runnable, newest) = (driver.apps.runnable.len().min(RUNNABLE), driver.apps.schedule.newest());
-        for job in self.jobs.drain(..) {
+        for job in jobs.drain(..) {
             driver.job(job);
         }
         for ready in ready {
-            if let Some(id) = driver.apps.owner(ready.key) {
-                driver.attend(id, Work::Ready(*ready));
+            if let Some(id) = driver.links.keys.get(ready.key) {
+                driver.attend(*id, Work::Ready(*ready));
             }
         }
         for _ in 0..runnable {
@@ -205,139 +228,45 @@ impl<D: Dispatcher> Reactor<D> {
         while let Some(entry) = driver.apps.schedule.pop_due(driver.apps.env.now, newest) {
             driver.attend(entry.app, Work::Due(entry));
         }
-        driver.each(&mut self.listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
+        each(&mut driver, &mut listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
+        for _ in 0..ADMITTED {
+            let Some((id, place)) = driver.links.gate.call() else { break };
+            driver.attend(id, Work::Admitted(place));
+        }
         driver.drain_apps();
-        driver.each(&mut self.listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
+        each(&mut driver, &mut listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
         // Before the stop, which is over when no app is left, and for what the stop itself removes.
-        driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
         driver.stop_apps();
-        driver.each(&mut self.listed, |apps| &mut apps.removals, Driver::discard);
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
+        (self.jobs, self.listed) = (jobs, listed);
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
         match self.apps.panic.take() {
             Some(panic) => Err(panic),
-            None => Ok(self.apps.next()),
+            None => Ok(self.next()),
         }
+    }
+
+    /// What the reactor waits for.
+    fn next(&self) -> Next {
+        let next = self.apps.next();
+        Next::new(next.deadline, next.again || self.links.gate.can_call())
     }
 
     /// When the next turn is due, on the dispatcher's clock, as [`Next::deadline`].
     pub fn next_deadline(&self) -> Option<Instant> {
-        let next = self.apps.next();
+        let next = self.next();
         if next.again { Some(self.apps.env.now) } else { next.deadline }
     }
 
-    /// Takes a turn with `at_most` of the observations; the rest is for the next one.
-    fn turn_with_what_was_seen(&mut self, at_most: usize) -> Next {
-        let mut share = std::mem::take(&mut self.share);
-        share.clear();
-        if self.ready.len() <= at_most {
-            std::mem::swap(&mut share, &mut self.ready);
-        } else {
-            share.extend(self.ready.drain(..at_most));
-        }
-        (self.turn_is_due, self.gave_way) = (!self.ready.is_empty(), false);
-        self.apps.told = None;
-        let next = self.take_turn(&share);
-        self.share = share;
-        next.unwrap_or_else(|panic| resume_unwind(panic))
-    }
-
     fn driver(&mut self) -> Driver<'_> {
-        Driver { dispatcher: &mut self.dispatcher, apps: &mut self.apps, buffer: &mut self.buffer }
-    }
-
-    fn is_done(&mut self) -> bool {
-        self.apps.stopped || (self.apps.is_empty() && !self.apps.inbox.has_jobs())
-    }
-}
-
-impl<D: PollWait> Reactor<D> {
-    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
-    ///
-    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the thread have theirs between
-    /// two turns. Dropping the future loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
-    ///
-    /// # Errors
-    /// [`Error::Dispatcher`] when the event loop is broken.
-    pub async fn run_async(&mut self) -> Result<(), Error> {
-        self.apps.stopped = false;
-        while !self.is_done() {
-            self.poll_wait().await?;
-            self.turn_with_what_was_seen(SHARE);
+        Driver {
+            dispatcher: &mut self.dispatcher,
+            apps: &mut self.apps,
+            links: &mut self.links,
+            buffer: &mut self.buffer,
         }
-        Ok(())
-    }
-
-    /// Waits until a turn is due, and gives way to other tasks at least once.
-    async fn poll_wait(&mut self) -> Result<(), Error> {
-        let deadline = self.next_deadline();
-        poll_fn(|cx| {
-            if !self.turn_is_due {
-                let Poll::Ready(waited) = self.dispatcher.poll_wait(cx, deadline, &mut self.ready) else {
-                    self.gave_way = true;
-                    return Poll::Pending;
-                };
-                waited?;
-                self.turn_is_due = true;
-            }
-            if std::mem::replace(&mut self.gave_way, true) {
-                return Poll::Ready(Ok(()));
-            }
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        })
-        .await
-        .map_err(Error::Dispatcher)
-    }
-}
-
-impl<D: Wait> Reactor<D> {
-    /// Runs one app and nothing else; returns its outcome and the app.
-    pub(crate) fn run_alone(mut self, mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
-        app.keep_outcome = true;
-        let id = self.apps.insert(app);
-        let ran = self.run();
-        // Where the loop broke, the app is still there, and its stream goes back like any other.
-        self.driver().discard(id);
-        let Some(finished) = self.apps.finished.take() else { return (ran.map(|()| Outcome::Stopped), None) };
-        (ran.map(|()| finished.outcome), Some(finished.app))
-    }
-
-    /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
-    ///
-    /// # Errors
-    /// [`Error::Dispatcher`] when the event loop is broken.
-    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
-        let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
-        let waited = self.dispatcher.wait(deadline, &mut self.ready);
-        let next = self.turn_with_what_was_seen(usize::MAX);
-        waited.map_err(Error::Dispatcher)?;
-        Ok(next)
-    }
-
-    /// Runs until all apps have ended, or the reactor is stopped.
-    ///
-    /// # Errors
-    /// As [`poll`](Self::poll).
-    pub fn run(&mut self) -> Result<(), Error> {
-        self.apps.stopped = false;
-        while !self.is_done() {
-            self.poll(None)?;
-        }
-        Ok(())
-    }
-
-    /// Runs until `done`, which is asked before every turn, or the reactor is stopped.
-    ///
-    /// # Errors
-    /// As [`poll`](Self::poll).
-    pub fn run_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
-        self.apps.stopped = false;
-        while !self.apps.stopped && !done(self.apps()) {
-            self.poll(None)?;
-        }
-        Ok(())
     }
 }
 
@@ -363,5 +292,18 @@ impl<D: Dispatcher> Drop for Reactor<D> {
 impl<D: Dispatcher> fmt::Debug for Reactor<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reactor").field("apps", &self.apps.len()).finish_non_exhaustive()
+    }
+}
+
+/// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
+fn each<'a>(
+    driver: &mut Driver<'a>,
+    listed: &mut Vec<AppId>,
+    list: impl FnOnce(&mut Apps) -> &mut Vec<AppId>,
+    mut work: impl FnMut(&mut Driver<'a>, AppId),
+) {
+    std::mem::swap(listed, list(driver.apps));
+    for id in listed.drain(..) {
+        work(driver, id);
     }
 }

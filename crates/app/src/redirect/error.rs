@@ -4,8 +4,7 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::UrlError;
-use crate::address::is_scheme;
+use crate::address::{UrlError, is_scheme};
 
 /// Longest part of a location that an error shows, in characters.
 const SHOWN: usize = 200;

@@ -6,8 +6,7 @@ use http::header::{self, HeaderMap, HeaderName};
 use http::{HeaderValue, StatusCode};
 use url::Position;
 
-use crate::UrlError;
-use crate::address::Target;
+use crate::address::{Target, UrlError};
 
 use error::redacted;
 

@@ -1,4 +1,9 @@
-//! The apps of one reactor, as callbacks and the reactor's owner reach them.
+//! What a callback can reach: the apps of one reactor, an app's context, its timers.
+
+mod app;
+mod context;
+mod handler;
+mod timers;
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -6,32 +11,22 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slab::Slab;
 use websocket_connection::Env;
-use websocket_dispatcher::{Key, Next};
-use websocket_link::{Connector, Resolver};
+use websocket_dispatcher::Next;
 
-use super::app::App;
-use super::schedule::{Due, Entry, Schedule, later};
-use super::secure::Shared;
-use crate::inbox::{Inbox, ReactorHandle};
-use crate::{Context, Error, Outcome, RunOptions, WebSocketApp};
+use crate::id::AppId;
+use crate::live::Scratch;
+use crate::outcome::Outcome;
+use crate::schedule::{Due, Entry, Schedule, later};
+use crate::table::Table;
+use crate::threads::{Inbox, ReactorHandle};
 
-/// Names one app on its reactor. The name of an app that has ended is not used again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub struct AppId {
-    slot: u32,
-    generation: u32,
-}
-
-impl fmt::Display for AppId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "app {}.{}", self.slot, self.generation)
-    }
-}
+pub(crate) use app::{App, Control, OpenDetails, Stage, check};
+pub(crate) use context::Connected;
+pub use context::Context;
+pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
 
 struct Slot {
-    generation: u32,
     /// Absent while it runs.
     app: Option<Box<App>>,
     removed: bool,
@@ -41,7 +36,7 @@ struct Slot {
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a panic either ends here or goes on")]
 pub enum PanicPolicy {
-    /// The app gets `on_error` with [`Error::CallbackPanicked`] and, unless it was waiting to connect again, `on_close`; its neighbours
+    /// The app gets `on_error` with [`Error::CallbackPanicked`](crate::Error::CallbackPanicked) and, unless it was waiting to connect again, `on_close`; its neighbours
     /// notice nothing.
     #[default]
     Catch,
@@ -50,7 +45,7 @@ pub enum PanicPolicy {
     Propagate,
 }
 
-/// How an app that somebody waits for has ended.
+/// How an app whose outcome is waited for has ended.
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
     pub(crate) app: Box<App>,
@@ -66,45 +61,35 @@ pub struct Apps {
     /// Apps with unwritten output.
     pub(crate) dirty: Vec<AppId>,
     /// Apps that need a look for another reason: just added, or a close was asked for.
-    pub(super) waiting: Vec<AppId>,
+    pub(crate) waiting: Vec<AppId>,
     /// Apps whose reading stopped early.
-    pub(super) runnable: VecDeque<AppId>,
-    pub(super) removals: Vec<AppId>,
-    pub(super) stopping: bool,
+    pub(crate) runnable: VecDeque<AppId>,
+    pub(crate) removals: Vec<AppId>,
+    pub(crate) stopping: bool,
     /// Asked to close all apps; the turn begins with that.
-    pub(super) draining: bool,
+    pub(crate) draining: bool,
     /// The reactor stops when all apps have ended, or else at this time.
-    pub(super) stop_at: Option<Instant>,
+    pub(crate) stop_at: Option<Instant>,
     /// The last turn has stopped the apps.
-    pub(super) stopped: bool,
-    pub(super) in_turn: bool,
-    /// What the host was told to wait for, if it calls `turn` itself; who waits with the reactor asks before it sleeps.
-    pub(super) told: Option<Next>,
+    pub(crate) stopped: bool,
+    pub(crate) in_turn: bool,
+    /// What a host that calls `turn` itself waits for; a reactor that waits itself asks before it sleeps.
+    pub(crate) host_waits_for: Option<Next>,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
-    pub(super) running: Option<AppId>,
+    pub(crate) running: Option<AppId>,
     /// The app that is running was removed.
-    pub(super) interrupted: bool,
+    pub(crate) interrupted: bool,
     /// A panic that goes on when the turn has ended.
-    pub(super) panic: Option<Box<dyn Any + Send>>,
-    pub(super) resolver: Box<dyn Resolver>,
-    pub(super) connector: Box<dyn Connector>,
-    pub(super) panic_policy: PanicPolicy,
-    pub(super) finished: Option<Finished>,
-    /// For connections over TLS.
-    pub(super) shared: Shared,
-    slots: Slab<Slot>,
-    sources: Slab<(u32, AppId)>,
-    generation: u32,
-    pub(super) queries: u64,
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
+    pub(crate) panic_policy: PanicPolicy,
+    pub(crate) finished: Option<Finished>,
+    /// Memory to encrypt into, which all connections take turns in.
+    pub(crate) scratch: Scratch,
+    slots: Table<Slot>,
 }
 
 impl Apps {
-    pub(super) fn new(
-        env: Env,
-        inbox: Arc<Inbox>,
-        resolver: Box<dyn Resolver>,
-        connector: Box<dyn Connector>,
-    ) -> Self {
+    pub(crate) fn new(env: Env, inbox: Arc<Inbox>) -> Self {
         Self {
             env,
             inbox,
@@ -118,39 +103,24 @@ impl Apps {
             stop_at: None,
             stopped: false,
             in_turn: false,
-            told: None,
+            host_waits_for: None,
             running: None,
             interrupted: false,
             panic: None,
-            resolver,
-            connector,
             panic_policy: PanicPolicy::default(),
             finished: None,
-            shared: Shared::default(),
-            slots: Slab::new(),
-            sources: Slab::new(),
-            generation: 0,
-            queries: 0,
+            scratch: Scratch::default(),
+            slots: Table::default(),
         }
-    }
-
-    /// Adds an app, which begins to connect in the next turn.
-    ///
-    /// # Errors
-    /// An [`Error`] about the URL, a header or an option. There was no I/O, and no callback is called.
-    pub fn add(&mut self, mut app: WebSocketApp, options: &RunOptions) -> Result<AppId, Error> {
-        Ok(self.insert(app.build(options)?))
     }
 
     pub(crate) fn insert(&mut self, app: Box<App>) -> AppId {
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
-        let entry = self.slots.vacant_entry();
-        let id = AppId { slot: u32::try_from(entry.key()).unwrap_or(u32::MAX), generation };
-        if let Some(outbox) = &app.control.outbox {
-            outbox.shared().attach(self.inbox.clone(), id, app.control.limit);
+        let attached =
+            app.control.outbox.as_ref().map(|outbox| (outbox.mailbox().clone(), app.control.limit));
+        let id = AppId(self.slots.insert(Slot { app: Some(app), removed: false }));
+        if let Some((mailbox, limit)) = attached {
+            mailbox.attach(self.inbox.clone(), id, limit);
         }
-        entry.insert(Slot { generation, app: Some(app), removed: false });
         self.waiting.push(id);
         self.call_host();
         id
@@ -158,7 +128,7 @@ impl Apps {
 
     /// Ends an app at once and silently: no closing handshake, no further callback. Whether it was there.
     pub fn remove(&mut self, id: AppId) -> bool {
-        let Some(slot) = self.slot(id) else { return false };
+        let Some(slot) = self.slots.get_mut(id.0) else { return false };
         if slot.removed {
             return false;
         }
@@ -204,15 +174,12 @@ impl Apps {
 
     /// Whether all apps have ended.
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.len() == 0
     }
 
     /// The apps that have not ended.
     pub fn ids(&self) -> Vec<AppId> {
-        self.slots
-            .iter()
-            .map(|(slot, entry)| AppId { slot: slot as u32, generation: entry.generation })
-            .collect()
+        self.slots.keys().map(AppId).collect()
     }
 
     /// A handle for other threads.
@@ -221,12 +188,12 @@ impl Apps {
     }
 
     /// The app is looked at before the turn ends, or in the next.
-    pub(crate) fn attend(&mut self, id: AppId) {
+    pub(crate) fn look_at(&mut self, id: AppId) {
         self.waiting.push(id);
     }
 
     /// What the reactor waits for.
-    pub(super) fn next(&self) -> Next {
+    pub(crate) fn next(&self) -> Next {
         let again = !(self.runnable.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
@@ -239,77 +206,75 @@ impl Apps {
 
     /// After a change outside of a turn: wakes the host if it would sleep over it.
     fn call_host(&self) {
-        let Some(told) = self.told.filter(|_| !self.in_turn) else { return };
+        let Some(expected) = self.host_waits_for.filter(|_| !self.in_turn) else { return };
         let next = self.next();
-        let sooner = |at| told.deadline.is_none_or(|known| at < known);
+        let sooner = |at| expected.deadline.is_none_or(|known| at < known);
         if next.again || next.deadline.is_some_and(sooner) {
             self.inbox.announce();
         }
     }
 
-    pub(super) fn new_key(&mut self, app: AppId) -> Key {
-        self.generation = self.generation.wrapping_add(1);
-        let slot = self.sources.insert((self.generation, app));
-        Key::new(u32::try_from(slot).unwrap_or(u32::MAX), self.generation)
+    /// Whether no app is to connect again.
+    pub(crate) const fn is_stopping(&self) -> bool {
+        self.stopping || self.stop_at.is_some()
     }
 
-    pub(super) fn free_key(&mut self, key: Key) {
-        if self.owner(key).is_some() {
-            self.sources.remove(key.slot());
+    /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
+    pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
+        if self.panic_policy == PanicPolicy::Propagate {
+            self.panic = Some(panic);
         }
     }
 
-    pub(super) fn owner(&self, key: Key) -> Option<AppId> {
-        self.sources
-            .get(key.slot())
-            .filter(|(generation, _)| *generation == key.generation())
-            .map(|(_, app)| *app)
-    }
-
-    pub(super) fn take(&mut self, id: AppId) -> Option<Box<App>> {
-        self.slot(id).filter(|slot| !slot.removed)?.app.take()
+    pub(crate) fn take(&mut self, id: AppId) -> Option<Box<App>> {
+        self.slots.get_mut(id.0).filter(|slot| !slot.removed)?.app.take()
     }
 
     /// Takes a removed app out for good, or a running one out of the table.
-    pub(super) fn take_removed(&mut self, id: AppId) -> Option<Box<App>> {
-        let app = self.slot(id)?.app.take();
-        self.slots.remove(id.slot as usize);
-        app
+    pub(crate) fn take_removed(&mut self, id: AppId) -> Option<Box<App>> {
+        self.slots.remove(id.0)?.app
     }
 
-    pub(super) fn put_back(&mut self, id: AppId, app: Box<App>) {
-        if let Some(slot) = self.slot(id) {
+    pub(crate) fn put_back(&mut self, id: AppId, app: Box<App>) {
+        if let Some(slot) = self.slots.get_mut(id.0) {
             slot.app = Some(app);
         }
     }
 
-    pub(super) fn is_removed(&self, id: AppId) -> bool {
-        self.slots.get(id.slot as usize).is_none_or(|slot| slot.generation != id.generation || slot.removed)
+    pub(crate) fn is_removed(&self, id: AppId) -> bool {
+        self.slots.get(id.0).is_none_or(|slot| slot.removed)
     }
 
-    pub(super) fn tidy_schedule(&mut self) {
+    /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
+    pub(crate) fn arm(&mut self, app: &mut App, id: AppId) {
+        let (due, armed) = (app.due(), app.control.armed);
+        let serves = match (due, armed) {
+            (Some(due), Some(armed)) => armed.at <= due,
+            (due, armed) => due.is_none() && armed.is_none(),
+        };
+        if !serves {
+            self.schedule.forget(usize::from(armed.is_some()));
+            app.control.armed = due.map(|at| self.schedule.push(at, id, Due::Deadline));
+        }
+    }
+
+    pub(crate) fn tidy_schedule(&mut self) {
         let slots = &self.slots;
         self.schedule.tidy(|entry: &Entry| {
-            let slot =
-                slots.get(entry.app.slot as usize).filter(|slot| slot.generation == entry.app.generation);
-            slot.and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
+            slots.get(entry.app.0).and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
                 Due::Deadline => app.control.armed == Some(entry.armed()),
                 Due::Timer(timer) => app.control.timers.contains(timer),
             })
         });
     }
-
-    fn slot(&mut self, id: AppId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)
-    }
 }
 
-/// An app in foreign hands; it comes back also when these panic.
+/// An app that is lent to other code; it comes back also when that panics.
 struct Lent<'a> {
     apps: &'a mut Apps,
     id: AppId,
     app: Option<Box<App>>,
-    /// The app that lends a hand.
+    /// The app whose callback was running before.
     running: Option<AppId>,
 }
 

@@ -1,5 +1,7 @@
 //! Whether and when a connection is made again.
 
+mod error;
+
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -12,7 +14,10 @@ use websocket_link::proxy::ProxyFailure;
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsError;
 
-use crate::{Error, Outcome};
+use crate::error::Error;
+use crate::outcome::Outcome;
+
+pub use error::ReconnectError;
 
 /// The longest wait that a server's `Retry-After` can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
@@ -266,40 +271,6 @@ impl fmt::Debug for Reconnect {
             .finish()
     }
 }
-
-/// A policy for reconnecting that cannot work.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum ReconnectError {
-    /// The first delay of a back-off is zero, which doubling does not change.
-    FirstDelayZero,
-    /// The cap of a back-off is below its first delay.
-    #[non_exhaustive]
-    CapBelowFirst {
-        /// The first delay.
-        first: Duration,
-        /// The cap.
-        cap: Duration,
-    },
-    /// [`WebSocketApp::socket`](crate::WebSocketApp::socket) gives one stream, and reconnecting needs one for each attempt.
-    OneSocket,
-}
-
-impl fmt::Display for ReconnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::FirstDelayZero => f.write_str("the first delay of a back-off must be above zero"),
-            Self::CapBelowFirst { first, cap } => {
-                write!(f, "the cap of a back-off ({cap:?}) must not be below its first delay ({first:?})")
-            }
-            Self::OneSocket => f.write_str(
-                "one socket cannot serve several attempts: give socket_with a function that makes them, or do not reconnect",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ReconnectError {}
 
 #[cfg(test)]
 mod tests {

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use websocket_connection::{Env, SendError, Tx};
 
-use crate::Unsent;
-use crate::sender::{Command, Order, OwnedMessage, Shared};
+use super::mailbox::{Command, Mailbox, Order};
+use crate::message::OwnedMessage;
+use crate::options::Unsent;
 
 /// What senders have asked for, from the mailbox to the wire.
 ///
 /// A message is kept until its last byte was written, so that it can be handed back when the connection ends before that.
 pub(crate) struct Outbox {
-    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
     /// Out of the mailbox and not done yet.
     commands: VecDeque<Command>,
     /// Messages whose turn has come, which the full output could not take yet.
@@ -24,9 +25,9 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(shared: Arc<Shared>) -> Box<Self> {
+    pub(crate) fn new(mailbox: Arc<Mailbox>) -> Box<Self> {
         Box::new(Self {
-            shared,
+            mailbox,
             commands: VecDeque::new(),
             backlog: VecDeque::new(),
             in_output: VecDeque::new(),
@@ -36,16 +37,16 @@ impl Outbox {
 
     /// For the next run of the same app.
     pub(crate) fn emptied(&self) -> Box<Self> {
-        Self::new(self.shared.clone())
+        Self::new(self.mailbox.clone())
     }
 
-    pub(crate) const fn shared(&self) -> &Arc<Shared> {
-        &self.shared
+    pub(crate) const fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
     }
 
     /// Empties the mailbox.
     pub(crate) fn fetch(&mut self) {
-        self.commands.append(&mut self.shared.take());
+        self.commands.append(&mut self.mailbox.take());
     }
 
     /// The next order; messages on the way to it join the backlog.
@@ -73,7 +74,7 @@ impl Outbox {
                 OwnedMessage::Binary(bytes) => tx.send_binary(bytes, env)?,
                 OwnedMessage::Ping(payload) => tx.ping(payload, env)?,
             }
-            self.shared.release(message);
+            self.mailbox.release(message);
             let end = self.written + tx.queued_bytes() as u64;
             self.in_output.extend(self.backlog.pop_front().map(|message| (end, message)));
         }
@@ -91,7 +92,7 @@ impl Outbox {
     /// The connection has ended, and if it was the `last` one, so has the app. Returns what was promised to senders and is not wholly on
     /// the wire.
     pub(crate) fn interrupt(&mut self, last: bool, unsent: Unsent) -> Vec<OwnedMessage> {
-        self.commands.append(&mut if last { self.shared.detach() } else { self.shared.pause() });
+        self.commands.append(&mut if last { self.mailbox.detach() } else { self.mailbox.pause() });
         let mut messages: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
         messages.extend(self.backlog.drain(..));
         // Orders stay: they are to be done if the app goes on, and are the user's closures, which are dropped with the app if not.
@@ -105,7 +106,7 @@ impl Outbox {
             Unsent::HandBack => {}
             Unsent::Keep if last => {}
             Unsent::Keep => {
-                messages.iter().for_each(|message| self.shared.keep(message));
+                messages.iter().for_each(|message| self.mailbox.keep(message));
                 self.backlog.extend(messages.iter().cloned());
             }
             Unsent::Drop => messages.clear(),
@@ -121,7 +122,7 @@ impl Outbox {
 
 impl Drop for Outbox {
     fn drop(&mut self) {
-        // Senders outlive the app and its reactor: they must not queue for nobody.
-        self.shared.detach();
+        // Senders outlive the app and its reactor: they must not queue what nothing will take.
+        self.mailbox.detach();
     }
 }

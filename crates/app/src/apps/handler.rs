@@ -7,10 +7,36 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
-use crate::{Attempts, BoxError, Closed, Context, Error};
+use super::Context;
+use crate::attempts::Attempts;
+use crate::error::{BoxError, Error};
+use crate::outcome::Closed;
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection goes on.
 pub type CallbackResult = Result<(), BoxError>;
+
+/// What a closure may return: nothing, or a `Result` whose error goes to `on_error`.
+#[diagnostic::on_unimplemented(
+    message = "a callback returns nothing or a `Result<(), E>`, not `{Self}`",
+    note = "end the closure's body with a semicolon if it is to return nothing"
+)]
+pub trait IntoCallbackResult {
+    /// The result as the reactor takes it.
+    #[allow(clippy::missing_errors_doc, reason = "the error is the closure's")]
+    fn into_callback_result(self) -> CallbackResult;
+}
+
+impl IntoCallbackResult for () {
+    fn into_callback_result(self) -> CallbackResult {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> IntoCallbackResult for Result<(), E> {
+    fn into_callback_result(self) -> CallbackResult {
+        self.map_err(Into::into)
+    }
+}
 
 /// What `on_open` is told.
 #[derive(Debug)]

@@ -1,15 +1,17 @@
 //! What a callback can do.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::time::{Duration, Instant};
 
-use websocket_connection::{Close, Env, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
-use crate::outbox::Outbox;
-use crate::reactor::{AppId, Apps, Control, TimerId};
-use crate::sender::{Sender, Shared};
-use crate::{Attempts, CallbackResult, IntoCallbackResult};
+use super::app::Control;
+use super::{Apps, CallbackResult, IntoCallbackResult};
+use crate::attempts::Attempts;
+use crate::id::{AppId, TimerId};
+use crate::live::write_all;
+use crate::threads::{Mailbox, Outbox, Sender};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
@@ -18,11 +20,11 @@ pub struct Context<'a> {
     pub(crate) apps: &'a mut Apps,
     pub(crate) id: AppId,
     pub(crate) control: &'a mut Control,
-    pub(crate) live: Option<Live<'a>>,
+    pub(crate) connected: Option<Connected<'a>>,
 }
 
 /// The connection of an app that has one.
-pub(crate) struct Live<'a> {
+pub(crate) struct Connected<'a> {
     pub(crate) tx: &'a mut Tx,
     /// Where to write at once; `None` where that must wait.
     pub(crate) io: Option<&'a mut Io>,
@@ -67,8 +69,8 @@ impl Context<'_> {
     /// when their turn comes.
     #[cfg(feature = "deflate")]
     pub fn set_compression(&mut self, compress: bool) {
-        if let Some(live) = &mut self.live {
-            live.tx.set_compression(compress);
+        if let Some(connected) = &mut self.connected {
+            connected.tx.set_compression(compress);
         }
     }
 
@@ -100,13 +102,13 @@ impl Context<'_> {
 
     pub(crate) fn request_close(&mut self, close: &Close) {
         self.control.close_requested = true;
-        match &mut self.live {
-            Some(live) if live.tx.state() != State::Connecting => {
+        match &mut self.connected {
+            Some(connected) if connected.tx.state() != State::Connecting => {
                 // Code and reason were checked when the close was asked for.
-                let _checked = live.tx.close(close, &mut self.apps.env);
+                let _checked = connected.tx.close(close, &mut self.apps.env);
                 self.control.mark_dirty(self.apps, self.id);
             }
-            _ => self.apps.attend(self.id),
+            _ => self.apps.look_at(self.id),
         }
     }
 
@@ -121,14 +123,14 @@ impl Context<'_> {
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(Live { tx, io: Some(io) }) = &mut self.live else { return Ok(()) };
-        write_all(self.control, tx, io, &mut self.apps.env).map(drop)
+        let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
+        self.control.wrote(write_all(tx, io, &mut self.apps.env)).map(drop)
     }
 
     /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next attempt begins if there is one.
     pub fn state(&self) -> State {
-        match &self.live {
-            Some(live) => live.tx.state(),
+        match &self.connected {
+            Some(connected) => connected.tx.state(),
             None if self.control.ended || self.retry_at().is_some() => State::Closed,
             None => State::Connecting,
         }
@@ -151,17 +153,17 @@ impl Context<'_> {
 
     /// When the next attempt begins, while the app waits for it.
     pub fn retry_at(&self) -> Option<Instant> {
-        self.control.row.as_ref()?.retry_at
+        self.control.retry_at()
     }
 
     /// Bytes that were sent here and are not written yet.
     pub fn queued_bytes(&self) -> usize {
-        self.live.as_ref().map_or(0, |live| live.tx.queued_bytes())
+        self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes())
     }
 
     /// Round-trip times of pings so far.
     pub fn rtt(&self) -> Rtt {
-        self.live.as_ref().map(|live| live.tx.rtt()).unwrap_or_default()
+        self.connected.as_ref().map(|connected| connected.tx.rtt()).unwrap_or_default()
     }
 
     /// This app's name on its reactor.
@@ -177,17 +179,17 @@ impl Context<'_> {
     /// A handle on this app for other threads.
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
-            let shared = Shared::new();
-            shared.attach(self.apps.inbox.clone(), self.id, self.control.limit);
+            let mailbox = Mailbox::new();
+            mailbox.attach(self.apps.inbox.clone(), self.id, self.control.limit);
             if self.control.ended {
-                drop(shared.detach());
+                drop(mailbox.detach());
             }
-            Outbox::new(shared)
+            Outbox::new(mailbox)
         });
-        let shared = outbox.shared().clone();
-        shared.set_state(self.state());
-        shared.set_output(self.queued_bytes());
-        Sender(shared)
+        let mailbox = outbox.mailbox().clone();
+        mailbox.set_state(self.state());
+        mailbox.set_output(self.queued_bytes());
+        Sender(mailbox)
     }
 
     /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the connection attempt; one that is
@@ -230,47 +232,14 @@ impl Context<'_> {
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let Some(live) = &mut self.live else { return Err(SendError::NotOpen(self.state())) };
-        let sent = send(live.tx, self.apps);
+        let Some(connected) = &mut self.connected else { return Err(SendError::NotOpen(self.state())) };
+        let sent = send(connected.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.id),
             Err(SendError::QueueFull { .. }) => self.control.blocked = true,
             Err(_) => {}
         }
         sent
-    }
-}
-
-/// Writes until nothing is left or the stream takes no more; `true` when nothing is left.
-pub(crate) fn write_all(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
-    while tx.queued_bytes() > 0 {
-        match io.write(tx.output()) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(len) => {
-                tx.wrote(len, env);
-                control.wrote(len);
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                control.blocked = true;
-                tx.stall(env);
-                return Ok(false);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    flush(control, tx, io, env)
-}
-
-/// Has a stream that keeps bytes of its own write them; `true` when nothing is left.
-pub(crate) fn flush(control: &mut Control, tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
-    match io.flush() {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            control.blocked = true;
-            tx.stall(env);
-            Ok(false)
-        }
-        flushed => flushed.map(|()| true),
     }
 }
 

@@ -6,30 +6,26 @@ use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Env, Input};
+use websocket_connection::{Connection, Env};
 use websocket_dispatcher::Io;
 use websocket_link::proxy::Proxy;
 use websocket_link::tls::rustls::pki_types::ServerName;
-use websocket_link::tls::{TlsConfigError, TlsOptions, TlsOutput, TlsSession, TlsStream};
+use websocket_link::tls::{TlsConfigError, TlsInfo, TlsOptions, TlsOutput, TlsSession, TlsStream};
 
-use super::AppId;
-use super::app::{App, Control, LiveStage, Stage};
-use super::attempt::Attempt;
-use super::drive::Driver;
-use super::receive::converse;
-use super::schedule::later;
-use crate::Error;
-use crate::context::flush;
-use crate::options::Way;
+use super::wire::{Written, flush};
+use crate::address::Target;
+use crate::error::Error;
+use crate::options::ConnectOptions;
+use crate::schedule::later;
 
 /// Bytes of plaintext that one record carries at most.
 const RECORD: usize = 16 << 10;
 
 /// Memory to encrypt into, which all connections of a reactor take turns in.
-pub(super) type Shared = TlsOutput;
+pub(crate) type Scratch = TlsOutput;
 
 /// The TLS of one connection.
-pub(super) struct Secure {
+pub(crate) struct Secure {
     session: TlsSession,
     /// Ciphertext that the stream has not taken yet.
     output: TlsOutput,
@@ -42,69 +38,111 @@ pub(super) struct Secure {
 }
 
 impl Secure {
-    /// Begins a session with the server of the attempt's target; `None` where there is none to be.
-    pub(super) fn begin(way: &Way, attempt: &Attempt, now: Instant) -> Result<Option<Box<Self>>, Error> {
-        if !attempt.target.secure {
+    /// Begins a session with the server of `target`, if its URL asks for TLS. A redirect may have led to another host than that of the
+    /// user's URL.
+    pub(crate) fn begin(
+        options: &ConnectOptions,
+        target: &Target,
+        other_host: bool,
+        now: Instant,
+    ) -> Result<Option<Box<Self>>, Error> {
+        if !target.secure {
             return Ok(None);
         }
         let mut output = TlsOutput::new();
-        let host = attempt.target.host();
-        let name = if attempt.other_host { own_name(&host) } else { way.tls.server_name_for(&host) }?;
-        let session = TlsSession::new(way.tls.build()?, name, &mut output)?;
+        let host = target.host();
+        let name = if other_host { own_name(&host) } else { options.tls.server_name_for(&host) }?;
+        let session = TlsSession::new(options.tls.build()?, name, &mut output)?;
         Ok(Some(Box::new(Self {
             session,
             output,
             written: 0,
             records: VecDeque::new(),
-            deadline: later(now, way.tls_timeout),
+            deadline: later(now, options.tls_timeout),
         })))
     }
 
     /// By when the handshake must be complete, until it is.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    pub(crate) fn deadline(&self) -> Option<Instant> {
         self.session.is_handshaking().then_some(self.deadline)
     }
 
     /// Puts what the last read has cut to the front of `buffer`; returns its length.
-    pub(super) fn restore(&mut self, buffer: &mut [u8]) -> usize {
+    pub(crate) fn restore(&mut self, buffer: &mut [u8]) -> usize {
         self.session.restore(buffer)
     }
 
     /// Whether the server has said that it sends no more.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.session.peer_has_closed()
     }
 
     /// What the end of the stream means, where the connection inside could not know.
-    pub(super) fn end_of_stream(&self) -> Result<(), Error> {
+    pub(crate) fn end_of_stream(&self) -> Result<(), Error> {
         // Behind the handshake, WebSocket has an end of its own, and many servers never send close_notify. A failure was told before.
         let unfinished = self.session.is_handshaking() && self.session.error().is_none();
         if unfinished { Ok(self.session.end_of_stream()?) } else { Ok(()) }
     }
 
-    /// As [`write_all`](crate::context::write_all), encrypted. `shared` is empty memory to encrypt into, and is given back.
+    /// Gives back what [`restore`](Self::restore) has put to the front of the buffer, since nothing came behind it.
+    pub(crate) fn put_back(&mut self, cut: &mut [u8]) {
+        if !cut.is_empty() {
+            // It was looked at before: there is nothing to deliver, and a failure is kept.
+            let _looked_at_before =
+                self.session.receive(cut, &mut self.output, |_| ControlFlow::Continue(()));
+        }
+    }
+
+    /// Decrypts `incoming` and passes the plaintext of each record to `deliver`. What is cut stays with the session.
+    ///
+    /// # Errors
+    /// The failure of TLS. What was decrypted before has been delivered.
+    pub(crate) fn receive(
+        &mut self,
+        incoming: &mut [u8],
+        deliver: impl FnMut(&[u8]) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        Ok(self.session.receive(incoming, &mut self.output, deliver)?)
+    }
+
+    /// Whether the handshake is under options.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.session.is_handshaking()
+    }
+
+    /// What was negotiated.
+    pub(crate) fn info(&self) -> Option<TlsInfo> {
+        self.session.info()
+    }
+
+    /// Whether there is ciphertext to write.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// As [`write_all`](super::write_all), encrypted. `scratch` is empty memory to encrypt into, and is given back.
     pub(super) fn write_all(
         &mut self,
-        control: &mut Control,
         connection: &mut Connection,
         io: &mut Io,
         env: &mut Env,
-        shared: &mut Shared,
-    ) -> io::Result<bool> {
+        scratch: &mut Scratch,
+    ) -> Written {
         if self.output.is_empty() {
-            std::mem::swap(&mut self.output, shared);
+            std::mem::swap(&mut self.output, scratch);
         }
-        let written = self.write_on(control, connection, io, env);
+        let mut bytes = 0;
+        let emptied = self.write_on(&mut bytes, connection, io, env);
         if self.output.is_empty() {
-            std::mem::swap(&mut self.output, shared);
+            std::mem::swap(&mut self.output, scratch);
         }
         self.output.release();
-        written
+        Written { bytes, emptied }
     }
 
     fn write_on(
         &mut self,
-        control: &mut Control,
+        bytes: &mut usize,
         connection: &mut Connection,
         io: &mut Io,
         env: &mut Env,
@@ -116,10 +154,12 @@ impl Secure {
                     Ok(len) => {
                         self.output.consume(len);
                         self.written += len as u64;
-                        self.account(control, connection, env);
+                        let done = self.take_written();
+                        // Also where no record is done yet, the stream has moved.
+                        connection.wrote(done, env);
+                        *bytes += done;
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        control.blocked = true;
                         connection.tx().stall(env);
                         return Ok(false);
                     }
@@ -128,7 +168,7 @@ impl Secure {
                 }
             }
             if connection.queued_bytes() == 0 || self.session.is_handshaking() {
-                return flush(control, connection.tx(), io, env);
+                return flush(connection.tx(), io, env);
             }
             self.encrypt(connection.output())?;
         }
@@ -144,20 +184,18 @@ impl Secure {
         Ok(())
     }
 
-    /// The connection has written what is in records that were wholly written: the server cannot read one that was cut.
-    fn account(&mut self, control: &mut Control, connection: &mut Connection, env: &mut Env) {
+    /// Bytes of the connection's output that are in records which were wholly written by now: the server cannot read one that was cut.
+    fn take_written(&mut self) -> usize {
         let mut done = 0;
         while let Some((_, len)) = self.records.front().filter(|(end, _)| *end <= self.written) {
             done += len;
             self.records.pop_front();
         }
-        // Also where no record is done yet, the stream has moved.
-        connection.wrote(done, env);
-        control.wrote(done);
+        done
     }
 
     /// Says that nothing more will be sent, or what went wrong, if the stream takes that at once.
-    pub(super) fn say_goodbye(&mut self, io: &mut Io) {
+    pub(crate) fn say_goodbye(&mut self, io: &mut Io) {
         self.session.close_notify(&mut self.output);
         if !self.output.is_empty() {
             // It is a courtesy: the stream is dropped next, whatever becomes of it.
@@ -167,12 +205,12 @@ impl Secure {
 }
 
 /// Speaks TLS with the proxy at the other end of `io`, if the proxy does.
-pub(super) fn to_proxy(way: &Way, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
+pub(crate) fn to_proxy(options: &ConnectOptions, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
     if !proxy.is_tls() {
         return Ok(io);
     }
     let mut output = TlsOutput::new();
-    match proxy_session(way, proxy, &mut output) {
+    match proxy_session(options, proxy, &mut output) {
         Ok(session) => Ok(Io::custom(TlsStream::with_session(io, session, output))),
         Err(error) => Err((io, error)),
     }
@@ -183,49 +221,11 @@ fn own_name(host: &str) -> Result<ServerName<'static>, TlsConfigError> {
     TlsOptions::new().server_name_for(host)
 }
 
-fn proxy_session(way: &Way, proxy: &Proxy, output: &mut TlsOutput) -> Result<TlsSession, Error> {
+fn proxy_session(
+    options: &ConnectOptions,
+    proxy: &Proxy,
+    output: &mut TlsOutput,
+) -> Result<TlsSession, Error> {
     let name = own_name(&proxy.server().host.to_string())?;
-    Ok(TlsSession::new(way.tls.build()?, name, output)?)
-}
-
-impl Driver<'_> {
-    /// Decrypts the first `len` bytes of the buffer and delivers what is in them. What is cut stays with the session.
-    pub(super) fn deliver_secure(&mut self, app: &mut App, id: AppId, len: usize) {
-        let App { handler, control, stage, .. } = app;
-        let Stage::Live(live) = stage else { return };
-        let LiveStage { connection, secure: Some(secure), .. } = &mut **live else { return };
-        let was_handshaking = secure.session.is_handshaking();
-        let mut outcome = Ok(());
-        let received = secure.session.receive(&mut self.buffer[..len], &mut secure.output, |plaintext| {
-            let mut input = Input::new(plaintext);
-            outcome = converse(&mut **handler, control, self.apps, id, connection, None, &mut input);
-            if outcome.is_ok() && !self.apps.interrupted {
-                outcome = connection.absorb(&mut input, &mut self.apps.env).map_err(Error::from);
-            }
-            match outcome {
-                Ok(()) if !self.apps.interrupted => ControlFlow::Continue(()),
-                _ => ControlFlow::Break(()),
-            }
-        });
-        if self.apps.interrupted {
-            return;
-        }
-        if was_handshaking && !secure.session.is_handshaking() {
-            let info = secure.session.info();
-            log::debug!(target: "websocket::tls", "{id}: {info:?}");
-            control.on_open.get_or_insert_default().tls = info;
-            connection.restart_upgrade(&self.apps.env);
-        }
-        if connection.queued_bytes() > 0 || !secure.output.is_empty() {
-            control.mark_dirty(self.apps, id);
-        }
-        if received.is_err() {
-            // The session has more to say about it, the connection has not.
-            connection.abort(&mut self.apps.env);
-        }
-        let failure = outcome.err().or(received.err().map(Error::Tls));
-        if let (Some(error), None) = (failure, &app.failure) {
-            self.refused(app, id, error);
-        }
-    }
+    Ok(TlsSession::new(options.tls.build()?, name, output)?)
 }

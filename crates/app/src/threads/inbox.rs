@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::{AppId, Apps, Error, RunOptions, WebSocketApp};
+use crate::apps::Apps;
+use crate::id::{AppId, QueryId};
 
 /// One thing to do on the loop.
 pub(crate) enum Job {
@@ -16,7 +17,7 @@ pub(crate) enum Job {
     /// The resolver has answered the query of this number.
     Resolved {
         app: AppId,
-        query: u64,
+        query: QueryId,
         addresses: io::Result<Vec<SocketAddr>>,
     },
     Run(Box<dyn FnOnce(&mut Apps) + Send>),
@@ -85,21 +86,6 @@ impl ReactorHandle {
     /// Runs `work` on the reactor's thread, in one of its next turns.
     pub fn run(&self, work: impl FnOnce(&mut Apps) + Send + 'static) {
         self.0.push(Job::Run(Box::new(work)));
-    }
-
-    /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is refused, `refused` is
-    /// called there with the reason.
-    pub fn add(
-        &self,
-        options: RunOptions,
-        make: impl FnOnce() -> WebSocketApp + Send + 'static,
-        refused: impl FnOnce(Error) + Send + 'static,
-    ) {
-        self.run(move |apps| {
-            if let Err(error) = apps.add(make(), &options) {
-                refused(error);
-            }
-        });
     }
 
     /// Stops the reactor, as [`Apps::stop`].

@@ -1,0 +1,334 @@
+//! One app on its reactor: where its attempt stands.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use websocket_connection::{Close, CloseCode, SendError, State};
+#[cfg(feature = "tls")]
+use websocket_link::tls::TlsInfo;
+
+use super::context::Connected;
+use super::timers::AppTimers;
+use super::{Apps, CallbackResult, Context, Handler};
+use crate::address::Target;
+use crate::attempts::{Attempts, Streak};
+use crate::cookies::CookieJar;
+use crate::dial::{Attempt, Dial};
+use crate::error::Error;
+use crate::id::AppId;
+use crate::live::{Live, Written};
+use crate::outcome::Outcome;
+use crate::panics::{contain_panic, panic_message};
+use crate::plan::Plan;
+use crate::schedule::{Armed, later};
+use crate::threads::Outbox;
+
+/// One app.
+pub(crate) struct App {
+    pub(crate) handler: Box<dyn Handler>,
+    pub(crate) control: Control,
+    pub(crate) stage: Stage,
+    /// What a live connection that is not open yet was dialled for: it may have to be dialled again.
+    pub(crate) attempt: Option<Box<Attempt>>,
+    pub(crate) plan: Box<Plan>,
+    /// The outcome is waited for.
+    pub(crate) keep_outcome: bool,
+    /// The failure that has been reported and will end, or has ended, the attempt.
+    pub(crate) failure: Option<Box<Error>>,
+    /// How the last attempt ended, from then on until the next one begins or it is not needed.
+    pub(crate) outcome: Option<Box<Outcome>>,
+}
+
+/// What callbacks may change while their connection is borrowed.
+#[derive(Default)]
+pub(crate) struct Control {
+    /// Made when the first sender is.
+    pub(crate) outbox: Option<Box<Outbox>>,
+    pub(crate) limit: usize,
+    pub(crate) timers: AppTimers,
+    /// The user wants this run to end.
+    pub(crate) close_requested: bool,
+    /// The socket took no more, or a message was refused, since the output was last empty.
+    pub(crate) blocked: bool,
+    /// The output has grown since it was last written.
+    pub(crate) dirty: bool,
+    /// `on_error` or `on_close` is running: no callback is told of a panic in it.
+    pub(crate) in_last_callback: bool,
+    /// The run is over.
+    pub(crate) ended: bool,
+    pub(crate) attempts: Attempts,
+    /// Present where lost connections are made again.
+    pub(crate) streak: Option<Box<Streak>>,
+    pub(crate) on_open: Option<Box<OpenDetails>>,
+    /// The state that was logged last.
+    logged: LoggedState,
+    /// The app's earliest entry in the schedule.
+    pub(crate) armed: Option<Armed>,
+}
+
+impl Control {
+    /// The output is to be written at the end of the turn.
+    #[inline]
+    pub(crate) fn mark_dirty(&mut self, apps: &mut Apps, id: AppId) {
+        if !self.dirty {
+            self.dirty = true;
+            apps.dirty.push(id);
+        }
+    }
+
+    /// When the next attempt begins, while the app waits for it.
+    pub(crate) fn retry_at(&self) -> Option<Instant> {
+        self.streak.as_ref()?.retry_at
+    }
+
+    /// Logs a change of the connection's state.
+    pub(crate) fn log_state(&mut self, id: AppId, state: State) {
+        let before = std::mem::replace(&mut self.logged.0, state);
+        if before != state {
+            log::debug!(target: "websocket::life_cycle", "{id}: {before:?} -> {state:?}");
+        }
+    }
+
+    /// Takes note of what was written; `true` when nothing is left.
+    ///
+    /// # Errors
+    /// Why the stream takes no more.
+    pub(crate) fn wrote(&mut self, written: Written) -> std::io::Result<bool> {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.wrote(written.bytes);
+        }
+        self.blocked |= matches!(written.emptied, Ok(false));
+        written.emptied
+    }
+}
+
+/// What is of use when the connection opens, and not after.
+#[derive(Default)]
+pub(crate) struct OpenDetails {
+    /// The jar for the cookies of the response, and where they come from.
+    pub(crate) cookies: Option<(CookieJar, Target)>,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<TlsInfo>,
+}
+
+impl OpenDetails {
+    /// Where the cookies of the response go, and where they come from.
+    pub(crate) fn with_cookies(jar: CookieJar, target: Target) -> Box<Self> {
+        let mut details = Box::<Self>::default();
+        details.cookies = Some((jar, target));
+        details
+    }
+}
+
+/// A state; closed to begin with.
+struct LoggedState(State);
+
+impl Default for LoggedState {
+    fn default() -> Self {
+        Self(State::Closed)
+    }
+}
+
+/// How far the attempt has come.
+pub(crate) enum Stage {
+    /// There is no stream to the server yet.
+    Dialling(Box<Dial>),
+    /// There is a stream with a connection on it.
+    Live(Box<Live>),
+    /// No attempt is under way: the first has not begun, or the last is over; where [`Streak::retry_at`] is set, another follows.
+    Over,
+}
+
+impl Stage {
+    /// The connection as callbacks see it.
+    fn connected(&mut self) -> Option<Connected<'_>> {
+        match self {
+            Self::Live(live) => {
+                let (tx, io) = live.sending_half();
+                Some(Connected { tx, io })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl App {
+    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
+        let limit = plan.options.config.max_queued_bytes;
+        let streak = plan.options.connect.reconnect.is_some().then(Box::default);
+        let control = Control { limit, outbox, streak, ..Control::default() };
+        Box::new(Self {
+            handler,
+            control,
+            stage: Stage::Over,
+            attempt: None,
+            plan,
+            keep_outcome: false,
+            failure: None,
+            outcome: None,
+        })
+    }
+
+    /// What the next run needs again.
+    pub(crate) fn into_parts(self) -> (Box<dyn Handler>, Box<Plan>, Option<Box<Outbox>>, Attempts) {
+        let Control { outbox, attempts, .. } = self.control;
+        (self.handler, self.plan, outbox.map(|outbox| outbox.emptied()), attempts)
+    }
+
+    /// Whether the last attempt has had its `on_close`.
+    pub(crate) fn attempt_is_over(&self) -> bool {
+        matches!(self.stage, Stage::Over) && (self.control.ended || self.control.retry_at().is_some())
+    }
+
+    /// Whether the first attempt has yet to begin.
+    pub(crate) fn is_new(&self) -> bool {
+        matches!(self.stage, Stage::Over) && !self.attempt_is_over()
+    }
+
+    /// Whether the user's close ends the attempt here and now, since there is no server to shake hands with.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        self.control.close_requested
+            && !matches!(&self.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
+    }
+
+    /// When this app must be looked at, whatever happens.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Dialling(dial) => dial.due(),
+            Stage::Live(live) => live.due().map(|(at, _)| at),
+            Stage::Over => self.control.retry_at(),
+        }
+    }
+
+    /// Ends a run whose last attempt is over.
+    pub(crate) fn give_up(&mut self, id: AppId) {
+        if !self.control.ended {
+            log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
+        }
+        self.control.ended = true;
+    }
+
+    /// Asks the policy for reconnecting whether another attempt follows this outcome: the time until then. The policy may be the user's
+    /// code, and its panic must not take `on_close` away.
+    pub(crate) fn ask_for_retry(
+        &mut self,
+        id: AppId,
+        outcome: &Outcome,
+        apps: &mut Apps,
+    ) -> Option<Duration> {
+        let asked = catch_unwind(AssertUnwindSafe(|| self.plan_retry(outcome, apps)));
+        asked.unwrap_or_else(|panic| {
+            let error = Error::CallbackPanicked(panic_message(&*panic));
+            contain_panic(id, || self.report(id, apps, error));
+            // The outcome stands: it was there before.
+            self.failure = None;
+            apps.keep_panic(panic);
+            None
+        })
+    }
+
+    fn plan_retry(&mut self, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
+        let Self { control, plan, .. } = self;
+        let policy = plan.options.connect.reconnect.as_ref()?;
+        let streak = control.streak.as_mut()?;
+        if control.close_requested || apps.is_stopping() {
+            return None;
+        }
+        let random = apps.env.next_u32();
+        let delay = streak.ended(policy, outcome, &mut control.attempts, apps.env.now, random)?;
+        streak.retry_at = Some(later(apps.env.now, delay));
+        Some(delay)
+    }
+
+    /// Sends a close frame if the connection is open and its socket takes it at once.
+    pub(crate) fn say_goodbye(&mut self, code: CloseCode, apps: &mut Apps) {
+        if let Stage::Live(live) = &mut self.stage
+            && live.connection.tx().close(&Close::from(code), &mut apps.env).is_ok()
+        {
+            // It is a courtesy: the stream is dropped next, whatever becomes of it.
+            let _courtesy = self.control.wrote(live.write_all(&mut apps.env, &mut apps.scratch));
+        }
+    }
+
+    /// Encodes the messages of senders, until the output is full.
+    pub(crate) fn send_backlog(&mut self, id: AppId, apps: &mut Apps) {
+        if let (control, Stage::Live(live)) = (&mut self.control, &mut self.stage)
+            && let Some(outbox) = control.outbox.as_mut().filter(|outbox| outbox.has_backlog())
+        {
+            let tx = live.connection.tx();
+            let before = tx.queued_bytes();
+            let encoded = outbox.encode(tx, &mut apps.env);
+            control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
+            if tx.queued_bytes() > before {
+                control.mark_dirty(apps, id);
+            }
+        }
+    }
+
+    /// Tells the app's senders how far the connection is.
+    pub(crate) fn publish(&self) {
+        let Some(outbox) = &self.control.outbox else { return };
+        let (state, output) = match &self.stage {
+            Stage::Live(live) => (live.connection.state(), live.connection.queued_bytes()),
+            Stage::Over if self.attempt_is_over() => (State::Closed, 0),
+            _ => (State::Connecting, 0),
+        };
+        outbox.mailbox().set_state(state);
+        outbox.mailbox().set_output(output);
+    }
+
+    /// The handler, and the context to call it with.
+    pub(crate) fn split<'a>(
+        &'a mut self,
+        id: AppId,
+        apps: &'a mut Apps,
+    ) -> (&'a mut dyn Handler, Context<'a>) {
+        let connected = self.stage.connected();
+        (&mut *self.handler, Context { apps, id, control: &mut self.control, connected })
+    }
+
+    /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
+    pub(crate) fn call(
+        &mut self,
+        id: AppId,
+        apps: &mut Apps,
+        call: impl FnOnce(&mut dyn Handler, &mut Context<'_>) -> CallbackResult,
+    ) {
+        if apps.interrupted {
+            return;
+        }
+        let (handler, mut context) = self.split(id, apps);
+        let result = call(handler, &mut context);
+        check(handler, &mut context, result);
+    }
+
+    /// Tells the handler of a failure of the connection. The first one is kept, also if `on_error` panics.
+    pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
+        let Self { handler, control, stage, failure, .. } = self;
+        let mut context = Context { apps, id, control, connected: stage.connected() };
+        match failure {
+            None => tell(&mut **handler, &mut context, failure.insert(Box::new(error))),
+            Some(_) => tell(&mut **handler, &mut context, &error),
+        }
+    }
+}
+
+/// Passes the error of a callback to `on_error`.
+#[inline]
+pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result: CallbackResult) {
+    if let Err(error) = result {
+        tell(handler, context, &Error::Callback(error));
+    }
+}
+
+#[cold]
+fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+    if context.apps.interrupted {
+        return;
+    }
+    context.control.in_last_callback = true;
+    if let Err(error) = handler.on_error(context, error) {
+        log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
+    }
+    context.control.in_last_callback = false;
+}

@@ -1,0 +1,220 @@
+//! One attempt to reach a server: where it leads, and where it continues when it is refused.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use websocket_connection::{Request, Response};
+use websocket_dispatcher::Io;
+use websocket_link::proxy::{Proxy, ProxyFailure};
+use websocket_link::{Destination, Host};
+
+use super::gate::{Place, Server};
+use crate::address::{self, Target, UrlError};
+use crate::challenge::Challenge;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::redirect::Redirects;
+use crate::schedule::later;
+
+/// What all steps of an attempt need, until its connection is open.
+pub(crate) struct Attempt {
+    pub(crate) target: Target,
+    pub(crate) request: Request,
+    /// Of the whole attempt. It begins to run when the attempt has a place.
+    pub(crate) deadline: Instant,
+    /// The right to make this connection, given back when it is open or has failed.
+    pub(super) place: Option<Place>,
+    pub(super) via: Option<Box<Via>>,
+    /// The stream is the user's own, and leads to the server of the target.
+    pub(super) own_stream: bool,
+    /// A redirect has led to another host than that of the URL.
+    pub(crate) other_host: bool,
+    redirects: Redirects,
+    /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
+    authorized: bool,
+    proxy_authorized: bool,
+}
+
+/// The proxy on the way, and what it is asked for.
+pub(super) struct Via {
+    pub(super) proxy: Proxy,
+    pub(super) destination: Destination,
+}
+
+/// An attempt that continues after a refusal, and the user's stream for it.
+pub(crate) type Continued = (Box<Attempt>, Option<Io>);
+
+/// Where an attempt continues that was refused.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Onward {
+    /// To the same target, with an answer to its challenge.
+    Again,
+    SameOrigin,
+    OtherOrigin,
+}
+
+/// The server of `target`, as a proxy and the resolver know it.
+fn destination(target: &Target) -> Result<Destination, Error> {
+    let host = match &target.place {
+        address::Place::Name(name) => name.parse::<Host>(),
+        address::Place::Address(address) => Ok(Host::from(*address)),
+    };
+    let host = host.map_err(|error| UrlError::Syntax(error.to_string()))?;
+    Ok(Destination::new(host, target.port))
+}
+
+impl Attempt {
+    /// An attempt at the plan's next target. Its request is made when it has a place.
+    pub(crate) fn begin(plan: &mut Plan, now: Instant) -> Result<Box<Self>, Error> {
+        let target = plan.next_target()?;
+        Ok(Box::new(Self {
+            request: Request::new(target.path.clone()),
+            target,
+            deadline: later(now, plan.options.connect.attempt_timeout),
+            place: None,
+            via: None,
+            own_stream: plan.has_stream(),
+            other_host: false,
+            redirects: Redirects::default(),
+            authorized: false,
+            proxy_authorized: false,
+        }))
+    }
+
+    /// Chooses between a proxy and the direct way; returns what counts as the server.
+    pub(super) fn choose_route(&mut self, plan: &Plan) -> Result<Server, Error> {
+        self.via = None;
+        self.proxy_authorized = false;
+        if let Some(path) = &self.target.unix {
+            return Ok(Server::Unix(path.clone()));
+        }
+        let destination = destination(&self.target)?;
+        if self.own_stream {
+            return Ok(Server::Named(destination));
+        }
+        let proxy = plan.options.connect.proxy.choose(&destination, self.target.secure);
+        if let Some(proxy) = proxy.map_err(Error::ProxyEnvironment)? {
+            self.via = Some(Box::new(Via { proxy, destination: destination.clone() }));
+            return Ok(Server::Named(destination));
+        }
+        Ok(match self.literal_address(&destination)? {
+            Some(address) => Server::At(address),
+            None => Server::Named(destination),
+        })
+    }
+
+    /// The host that a stream is connected to first.
+    pub(super) fn first_hop(&self) -> Result<Destination, Error> {
+        match &self.via {
+            Some(via) => Ok(via.proxy.server().clone()),
+            None => destination(&self.target),
+        }
+    }
+
+    /// The address of the first hop, where no name has to be resolved.
+    pub(super) fn literal_address(&self, hop: &Destination) -> Result<Option<SocketAddr>, Error> {
+        match &self.via {
+            // Only here an address may have a zone.
+            None => {
+                let address = self.target.socket_address().transpose();
+                address.map_err(|source| Error::Connect { address: None, source })
+            }
+            Some(_) => Ok(hop.host.address().map(|address| SocketAddr::new(address, hop.port))),
+        }
+    }
+
+    /// Time that was spent waiting for a place does not count.
+    pub(super) fn postpone(&mut self, waited: Duration) {
+        self.deadline = later(self.deadline, waited);
+    }
+
+    /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its challenge, the attempt continues,
+    /// on this stream of the user's if there is one.
+    ///
+    /// # Errors
+    /// Why the attempt cannot continue where the response leads.
+    pub(crate) fn refused(
+        mut self: Box<Self>,
+        response: &Response,
+        plan: &mut Plan,
+    ) -> Result<Option<Continued>, Error> {
+        if let Some(jar) = plan.jar() {
+            jar.store(&self.target, &response.headers);
+        }
+        let Some(onward) = self.next_request(response, plan)? else { return Ok(None) };
+        if onward == Onward::OtherOrigin {
+            self.own_stream = false;
+            self.place = None;
+        }
+        if !self.own_stream {
+            return Ok(Some((self, None)));
+        }
+        match plan.next_stream().map_err(|source| Error::Connect { address: None, source })? {
+            // The only stream is used up, and the answer is for the server at its other end.
+            None if onward == Onward::Again => Ok(None),
+            stream => {
+                self.own_stream = stream.is_some();
+                Ok(Some((self, stream)))
+            }
+        }
+    }
+
+    /// Prepares the request that follows a refusal, if one does.
+    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Onward>, Error> {
+        let limit = plan.options.connect.max_redirects;
+        let redirected = self.redirects.follow(response.status, &response.headers, &self.target, limit)?;
+        if let Some(target) = redirected {
+            log::debug!(target: "websocket::upgrade", "redirected with {} to {:?}", response.status, target.authority);
+            if self.request.headers.get(AUTHORIZATION) == self.target.authorization.as_ref() {
+                // It comes from the URL, and the next one may have another.
+                self.request.headers.remove(AUTHORIZATION);
+            }
+            plan.redirect(&mut self.request, &target, self.redirects.crossed_origin())?;
+            target.check_tls(cfg!(feature = "tls"))?;
+            let same = target.same_origin(&self.target);
+            self.other_host |= target.place != self.target.place;
+            self.target = target;
+            self.authorized = false;
+            return Ok(Some(if same { Onward::SameOrigin } else { Onward::OtherOrigin }));
+        }
+        // The user's answer is for the server of the URL, not for any other that it has sent the client to.
+        if response.status != StatusCode::UNAUTHORIZED
+            || self.redirects.crossed_origin()
+            || std::mem::replace(&mut self.authorized, true)
+        {
+            return Ok(None);
+        }
+        let challenges: Vec<String> = response
+            .headers
+            .get_all(WWW_AUTHENTICATE)
+            .iter()
+            .map(|challenge| String::from_utf8_lossy(challenge.as_bytes()).into_owned())
+            .collect();
+        let Some(answer) = plan.authorize(&Challenge { proxy: None, challenges: &challenges }) else {
+            return Ok(None);
+        };
+        let mut answer: HeaderValue = crate::headers::value("Authorization", &answer)?;
+        answer.set_sensitive(true);
+        self.request.headers.insert(AUTHORIZATION, answer);
+        // The response may have brought cookies.
+        plan.redirect(&mut self.request, &self.target, false)?;
+        Ok(Some(Onward::Again))
+    }
+
+    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which the attempt continues.
+    pub(super) fn answers_proxy(&mut self, failure: &Error, plan: &mut Plan) -> bool {
+        let (Error::Proxy(error), Some(via)) = (failure, &mut self.via) else { return false };
+        let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else { return false };
+        if std::mem::replace(&mut self.proxy_authorized, true) {
+            return false;
+        }
+        let answer = plan.authorize(&Challenge { proxy: Some(&error.proxy), challenges });
+        let Some(proxy) = answer.and_then(|answer| via.proxy.clone().authorization(&answer).ok()) else {
+            return false;
+        };
+        via.proxy = proxy;
+        true
+    }
+}

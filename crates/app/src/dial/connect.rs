@@ -1,0 +1,205 @@
+//! From addresses to a stream.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use websocket_dispatcher::{Interest, Io, Key};
+use websocket_link::Eyeballs;
+
+use super::gate::{Admission, Place, Server, Ticket};
+use super::net::Net;
+use crate::error::Error;
+use crate::live::Wire;
+use crate::options::ConnectOptions;
+use crate::schedule::later;
+
+/// Streams that are connecting, of which the first to succeed is used.
+pub(super) struct Race {
+    eyeballs: Eyeballs<Racer>,
+    /// Every address needs a place: that which the race was given serves for one, if it is for this address.
+    place: Option<Place>,
+    needs_places: bool,
+    /// The next address, which has no place yet.
+    waiting: Option<Waiting>,
+    /// The last failure.
+    failure: Option<(Option<SocketAddr>, io::Error)>,
+    deadline: Instant,
+}
+
+/// A stream that is connecting.
+struct Racer {
+    wire: Wire,
+    address: Option<SocketAddr>,
+    place: Option<Place>,
+}
+
+struct Waiting {
+    address: SocketAddr,
+    _ticket: Ticket,
+    since: Instant,
+}
+
+/// How a race stands.
+#[must_use]
+pub(super) enum Standing {
+    Open,
+    Won(Wire, Option<Place>),
+    Lost(Error),
+}
+
+impl Race {
+    /// A race between these addresses. With a `place`, each needs one of its own.
+    pub(super) fn new(
+        addresses: Vec<SocketAddr>,
+        place: Option<Place>,
+        options: &ConnectOptions,
+        now: Instant,
+    ) -> Self {
+        Self {
+            eyeballs: Eyeballs::new(addresses, options.attempt_delay),
+            needs_places: place.is_some(),
+            place,
+            waiting: None,
+            failure: None,
+            deadline: later(now, options.connect_timeout),
+        }
+    }
+
+    /// A race with one stream, connected or connecting, that was made elsewhere.
+    pub(super) fn with_stream(io: Io, options: &ConnectOptions, net: &mut Net<'_>) -> Result<Self, Error> {
+        let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
+        let mut race = Self::new(Vec::new(), None, options, net.now);
+        race.eyeballs.started(Racer { wire, address: None, place: None }, net.now);
+        Ok(race)
+    }
+
+    /// By when a stream must be connected; `None` while the race waits for a place.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        (!self.is_waiting()).then_some(self.deadline)
+    }
+
+    /// When the next address is to be tried.
+    pub(super) fn next_start(&self) -> Option<Instant> {
+        if self.waiting.is_some() { None } else { self.eyeballs.deadline() }
+    }
+
+    /// Whether nothing is under way but waiting for a place.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting.is_some() && self.eyeballs.running().is_empty()
+    }
+
+    /// Starts connecting to the addresses whose turn has come.
+    pub(super) fn start_due(&mut self, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
+        while self.waiting.is_none()
+            && let Some(address) = self.eyeballs.next(net.now)
+        {
+            let place = match self.place_for(address, net) {
+                Some(Admission::Granted(place)) => Some(place),
+                Some(Admission::Waiting(ticket)) => {
+                    self.waiting = Some(Waiting { address, _ticket: ticket, since: net.now });
+                    break;
+                }
+                None => None,
+            };
+            self.start(address, place, options, net);
+        }
+        if self.waiting.is_some() || !self.eyeballs.is_exhausted() {
+            return Standing::Open;
+        }
+        let none = || (None, io::ErrorKind::AddrNotAvailable.into());
+        let (address, source) = self.failure.take().unwrap_or_else(none);
+        Standing::Lost(Error::Connect { address, source })
+    }
+
+    /// There is a place for the address that waits for one. Returns for how long nothing else was under way.
+    pub(super) fn admitted(
+        &mut self,
+        place: Place,
+        options: &ConnectOptions,
+        net: &mut Net<'_>,
+    ) -> (Duration, Standing) {
+        let was_waiting = self.is_waiting();
+        let Some(Waiting { address, since, .. }) = self.waiting.take() else {
+            return (Duration::ZERO, Standing::Open);
+        };
+        let waited = if was_waiting { net.now.saturating_duration_since(since) } else { Duration::ZERO };
+        self.deadline = later(self.deadline, waited);
+        self.start(address, Some(place), options, net);
+        (waited, self.start_due(options, net))
+    }
+
+    /// A connecting stream has moved.
+    pub(super) fn ready(&mut self, key: Key, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
+        let racers = self.eyeballs.running_mut();
+        let Some(index) = racers.iter().position(|racer| racer.wire.key == key) else {
+            return Standing::Open;
+        };
+        let Racer { wire, address, .. } = &mut racers[index];
+        let moved = wire.io.connected().and_then(|connected| {
+            let interest = if connected { wire.interest } else { wire.io.connecting_interest() };
+            wire.watch_for(interest, net.dispatcher)?;
+            Ok(connected)
+        });
+        match moved {
+            Ok(false) => Standing::Open,
+            Ok(true) => match self.eyeballs.won(index) {
+                Some(winner) => {
+                    self.hang_up(net);
+                    Standing::Won(winner.wire, winner.place)
+                }
+                None => Standing::Open,
+            },
+            Err(error) => {
+                let address = *address;
+                log::debug!(target: "websocket::connect", "{}: {address:?} failed: {error}", net.app);
+                self.failure = Some((address, error));
+                if let Some(loser) = self.eyeballs.failed(index) {
+                    net.unwatch(loser.wire);
+                }
+                self.start_due(options, net)
+            }
+        }
+    }
+
+    /// Ends the race.
+    pub(super) fn hang_up(&mut self, net: &mut Net<'_>) {
+        self.waiting = None;
+        for loser in self.eyeballs.abandon() {
+            net.unwatch(loser.wire);
+        }
+    }
+
+    /// Asks for a place at `address`, where one is needed.
+    fn place_for(&mut self, address: SocketAddr, net: &Net<'_>) -> Option<Admission> {
+        if !self.needs_places {
+            return None;
+        }
+        let server = Server::At(address);
+        Some(match self.place.take() {
+            Some(place) if place.is_at(&server) => Admission::Granted(place),
+            Some(place) => net.links.gate.exchange(place, server, net.app),
+            None => net.links.gate.enter(server, net.app),
+        })
+    }
+
+    fn start(
+        &mut self,
+        address: SocketAddr,
+        place: Option<Place>,
+        options: &ConnectOptions,
+        net: &mut Net<'_>,
+    ) {
+        log::debug!(target: "websocket::connect", "{}: connecting to {address}", net.app);
+        let connected = net.links.connector.connect(address, &options.socket);
+        match connected.and_then(|io| net.watch(io)) {
+            Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now),
+            Err(error) => self.failure = Some((Some(address), error)),
+        }
+    }
+}
+
+/// Whether the stream was watched for bytes while it connected: what is left of them is not reported again.
+pub(super) fn may_hold_bytes(wire: &Wire) -> bool {
+    wire.interest == Interest::Read
+}

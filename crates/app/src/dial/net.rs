@@ -1,0 +1,80 @@
+//! What dialling needs of a reactor: its dispatcher, keys, resolver, connector, time and buffer.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use websocket_dispatcher::{Dispatcher, Interest, Io};
+use websocket_link::{Answer, Asker, Connector, Query, Resolver};
+
+use super::gate::Gate;
+use crate::id::{AppId, QueryId};
+use crate::live::Wire;
+use crate::panics::contain_panic;
+use crate::table::Table;
+
+/// Takes a resolver's answer back to the loop, from any thread.
+pub(crate) type Reply = dyn Fn(AppId, QueryId, io::Result<Vec<SocketAddr>>) + Send + Sync;
+
+/// What a reactor dials with, for as long as it lives.
+pub(crate) struct Links {
+    pub(crate) resolver: Box<dyn Resolver>,
+    pub(crate) connector: Box<dyn Connector>,
+    pub(crate) gate: Gate,
+    /// The app of each watched stream.
+    pub(crate) keys: Table<AppId>,
+    pub(crate) reply: std::sync::Arc<Reply>,
+    queries: u64,
+}
+
+impl Links {
+    pub(crate) fn new(
+        resolver: Box<dyn Resolver>,
+        connector: Box<dyn Connector>,
+        reply: std::sync::Arc<Reply>,
+    ) -> Self {
+        Self { resolver, connector, gate: Gate::default(), keys: Table::default(), reply, queries: 0 }
+    }
+}
+
+/// What one app's dialling needs of its reactor.
+pub(crate) struct Net<'a> {
+    pub(crate) app: AppId,
+    pub(crate) dispatcher: &'a mut dyn Dispatcher,
+    pub(crate) links: &'a mut Links,
+    pub(crate) now: Instant,
+    /// To read into.
+    pub(crate) buffer: &'a mut [u8],
+}
+
+impl Net<'_> {
+    /// Asks for the addresses of a name. The answer is not wanted once the [`Asker`] is dropped.
+    pub(super) fn resolve(&mut self, host: &str, port: u16) -> (QueryId, Asker) {
+        self.links.queries += 1;
+        let query = QueryId(self.links.queries);
+        let (app, reply) = (self.app, self.links.reply.clone());
+        let (answer, asker) = Answer::with_asker(move |addresses| reply(app, query, addresses));
+        self.links.resolver.resolve(Query::new(host, port), answer);
+        (query, asker)
+    }
+
+    /// Watches a stream that is connecting.
+    pub(super) fn watch(&mut self, mut io: Io) -> io::Result<Wire> {
+        let key = self.links.keys.insert(self.app);
+        // A custom one may be connected, or may have to hear something first: it is asked at the first event.
+        let interest = if io.is_socket() { Interest::Write } else { Interest::ReadWrite };
+        match self.dispatcher.register(key, &mut io, interest) {
+            Ok(()) => Ok(Wire { key, io, interest }),
+            Err(error) => {
+                self.links.keys.remove(key);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key must not be lost.
+    pub(crate) fn unwatch(&mut self, wire: Wire) {
+        self.links.keys.remove(wire.key);
+        contain_panic(self.app, || self.dispatcher.deregister(wire.key, wire.io));
+    }
+}

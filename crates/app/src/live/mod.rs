@@ -1,0 +1,267 @@
+//! A stream with a connection on it: what is read from it, written to it, and due.
+//!
+//! Nothing here calls the user's code: bytes come out as they were read, and the reactor delivers them.
+
+#[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
+mod secure;
+mod wire;
+
+use std::io::{self, Read as _};
+use std::time::Instant;
+
+use websocket_connection::{Connection, Env, Input, State, Tx, UpgradeError};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
+
+use crate::error::{Error, Timeout};
+use crate::schedule::earliest;
+
+pub(crate) use secure::{Scratch, Secure, to_proxy};
+pub(crate) use wire::{Wire, Written, write_all};
+
+/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be inflated a thousandfold before
+/// the budget is looked at again.
+const SMALL_READ: usize = 16 << 10;
+
+/// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
+/// being woken for them.
+const BULK: usize = 16 << 10;
+
+/// How reading came to its end.
+pub(crate) enum Stop {
+    /// The stream has no more bytes now.
+    Dry,
+    /// The budget is used up.
+    Budget,
+    End,
+    Failed(io::Error),
+}
+
+/// What one read has brought.
+pub(crate) struct Chunk {
+    /// Bytes that came.
+    pub(crate) fresh: usize,
+    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the message that they belong to.
+    pub(crate) in_buffer: Option<usize>,
+    /// The read left room, and is small enough for the stream to be dry.
+    pub(crate) short: bool,
+}
+
+/// What is due.
+pub(crate) enum Deadline {
+    /// This ends the attempt.
+    Timeout(Timeout),
+    /// A deadline of the connection.
+    Connection,
+}
+
+/// A stream with a connection on it, from the upgrade request to the end.
+pub(crate) struct Live {
+    pub(crate) wire: Wire,
+    /// Between the stream and the connection, for `wss`.
+    pub(crate) secure: Option<Box<Secure>>,
+    pub(crate) connection: Connection,
+    /// By when the connection must be open; `None` once it is.
+    open_by: Option<Instant>,
+    /// The end of the stream was reported, so a short read is not the last.
+    read_closed: bool,
+    /// Writing has failed with this; the connection ends with it once everything that can be read was read.
+    broken: Option<io::Error>,
+    /// Reading stopped early and continues with its turn among those that did.
+    pub(crate) queued: bool,
+    /// A read was inflated so far that the next ones are to be small.
+    inflates_hugely: bool,
+}
+
+impl Live {
+    /// A connection whose request waits to be written to the stream.
+    pub(crate) fn new(
+        wire: Wire,
+        secure: Option<Box<Secure>>,
+        connection: Connection,
+        open_by: Instant,
+    ) -> Box<Self> {
+        Box::new(Self {
+            wire,
+            secure,
+            connection,
+            open_by: Some(open_by),
+            read_closed: false,
+            broken: None,
+            queued: false,
+            inflates_hugely: false,
+        })
+    }
+
+    /// The connection is open, or beyond: the attempt has no deadline any more.
+    pub(crate) fn attempt_is_over(&mut self) {
+        self.open_by = None;
+    }
+
+    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS.
+    pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
+        let io = self.secure.is_none().then_some(&mut self.wire.io);
+        (self.connection.tx(), io)
+    }
+
+    /// What the dispatcher has seen.
+    pub(crate) fn note(&mut self, ready: Ready) {
+        self.read_closed |= ready.read_closed;
+    }
+
+    /// What is due next. Of two at the same time it is the step's, which says more than the attempt's.
+    pub(crate) fn due(&self) -> Option<(Instant, Deadline)> {
+        let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
+        let step = match handshake {
+            Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
+            None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
+        };
+        let whole = self.open_by.map(|at| (at, Deadline::Timeout(Timeout::Attempt)));
+        earliest([step, whole])
+    }
+
+    /// Writes until nothing is left or the stream takes no more.
+    pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
+        match &mut self.secure {
+            None => write_all(self.connection.tx(), &mut self.wire.io, env),
+            Some(secure) => secure.write_all(&mut self.connection, &mut self.wire.io, env, scratch),
+        }
+    }
+
+    /// Watches for room if there is output left, and for bytes in any case.
+    ///
+    /// # Errors
+    /// What the dispatcher said.
+    pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
+        let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
+        self.wire.watch_for(interest, dispatcher)
+    }
+
+    /// Writing has failed; what the server has sent before is still to be read.
+    pub(crate) fn break_with(&mut self, error: io::Error) {
+        self.broken = Some(error);
+    }
+
+    /// Whether writing has failed.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
+    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which `short_read_drains`.
+    pub(crate) fn short_read_is_last(&self, short_read_drains: bool) -> bool {
+        short_read_drains && self.wire.io.is_socket() && !self.read_closed
+    }
+
+    /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a frame that is not whole yet.
+    ///
+    /// # Errors
+    /// Why nothing was read.
+    pub(crate) fn read(&mut self, buffer: &mut [u8], held: usize, env: &mut Env) -> Result<Chunk, Stop> {
+        let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
+        // What is encrypted cannot be read to where it belongs.
+        let spare = if self.secure.is_none() { self.connection.spare(env) } else { None };
+        let (read, room) = match spare {
+            Some(spare) => (read(&mut self.wire.io, spare), None),
+            None => {
+                let room = self.read_size(buffer.len() - held);
+                (read(&mut self.wire.io, &mut buffer[held..held + room]), Some(room))
+            }
+        };
+        match (read, room) {
+            (Ok(fresh), Some(room)) => {
+                let short = fresh < BULK && fresh < room;
+                Ok(Chunk { fresh, in_buffer: Some(held + fresh), short })
+            }
+            (Ok(fresh), None) => Ok(Chunk { fresh, in_buffer: None, short: false }),
+            (Err(stop), _) => {
+                if let Some(secure) = &mut self.secure {
+                    secure.put_back(&mut buffer[..held]);
+                }
+                Err(stop)
+            }
+        }
+    }
+
+    /// `fresh` bytes were inflated to `inflated`: too many of such bytes are not to be read at once.
+    pub(crate) fn note_inflated(&mut self, fresh: usize, inflated: u64, budget: usize) {
+        self.inflates_hugely |= inflated > budget.max(fresh * (budget / SMALL_READ)) as u64;
+    }
+
+    /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into
+    /// the connection, a small one to the front of the buffer. Returns its length there.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub(crate) fn keep(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        rest: usize,
+        env: &mut Env,
+    ) -> Result<usize, Error> {
+        let used = len - rest;
+        if rest > self.read_size(buffer.len()) / 4 {
+            self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
+            return Ok(0);
+        }
+        buffer.copy_within(used..len, 0);
+        Ok(rest)
+    }
+
+    /// Whether the peer has said, below the connection, that it sends no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| secure.has_ended())
+    }
+
+    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection, and an end of the stream gets
+    /// its meaning.
+    ///
+    /// # Errors
+    /// How the connection ends by this.
+    pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        if self.secure.is_none() && self.connection.error().is_none() {
+            outcome = self.connection.absorb(&mut Input::new(held), env).map_err(Error::from);
+        }
+        // What the server said before it stopped listening has been read now.
+        let stop = match stop {
+            Stop::Dry => self.broken.take().map_or(Stop::Dry, Stop::Failed),
+            stop => stop,
+        };
+        match stop {
+            Stop::Dry | Stop::Budget => outcome,
+            Stop::End => {
+                let secure = self.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
+                let ended = self.connection.end_of_stream(env).map_err(Error::from);
+                outcome.and(secure).and(ended)
+            }
+            Stop::Failed(error) => {
+                let closing = self.connection.state() == State::Closing;
+                // A reset after the close frames, or after ours, is how some servers hang up.
+                outcome.and(match self.connection.end_of_stream(env).map_err(Error::from) {
+                    // The head of the response came whole, and says more.
+                    Err(refusal @ Error::Upgrade(UpgradeError::Status { .. })) => Err(refusal),
+                    Err(_) if !closing => Err(Error::Io(error)),
+                    _ => Ok(()),
+                })
+            }
+        }
+    }
+
+    /// How much of `buffer` bytes one read may fill.
+    fn read_size(&self, buffer: usize) -> usize {
+        if self.inflates_hugely { buffer.min(SMALL_READ) } else { buffer }
+    }
+}
+
+/// Reads some bytes.
+fn read(io: &mut Io, room: &mut [u8]) -> Result<usize, Stop> {
+    loop {
+        return match io.read(room) {
+            Ok(0) => Err(Stop::End),
+            Ok(len) => Ok(len),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Stop::Dry),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(Stop::Failed(error)),
+        };
+    }
+}

@@ -1,0 +1,71 @@
+//! A stream that the dispatcher watches, and writing to it.
+
+use std::io::{self, Write as _};
+
+use websocket_connection::{Env, Tx};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key};
+
+/// A stream that the dispatcher watches.
+pub(crate) struct Wire {
+    pub(crate) key: Key,
+    pub(crate) io: Io,
+    pub(crate) interest: Interest,
+}
+
+impl Wire {
+    /// Watches for `interest` from now on.
+    ///
+    /// # Errors
+    /// What the dispatcher said.
+    pub(crate) fn watch_for(
+        &mut self,
+        interest: Interest,
+        dispatcher: &mut dyn Dispatcher,
+    ) -> io::Result<()> {
+        if std::mem::replace(&mut self.interest, interest) == interest {
+            return Ok(());
+        }
+        dispatcher.reregister(self.key, &mut self.io, interest)
+    }
+}
+
+/// What writing has come to.
+#[must_use]
+pub(crate) struct Written {
+    /// Bytes of the connection's output that the stream has taken.
+    pub(crate) bytes: usize,
+    /// Whether nothing is left; otherwise the stream takes no more now, or is broken.
+    pub(crate) emptied: io::Result<bool>,
+}
+
+/// Writes until nothing is left or the stream takes no more.
+pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut Env) -> Written {
+    let mut bytes = 0;
+    while tx.queued_bytes() > 0 {
+        match io.write(tx.output()) {
+            Ok(0) => return Written { bytes, emptied: Err(io::ErrorKind::WriteZero.into()) },
+            Ok(len) => {
+                tx.wrote(len, env);
+                bytes += len;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tx.stall(env);
+                return Written { bytes, emptied: Ok(false) };
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Written { bytes, emptied: Err(error) },
+        }
+    }
+    Written { bytes, emptied: flush(tx, io, env) }
+}
+
+/// Has a stream that keeps bytes of its own write them; `true` when nothing is left.
+pub(super) fn flush(tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
+    match io.flush() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            tx.stall(env);
+            Ok(false)
+        }
+        flushed => flushed.map(|()| true),
+    }
+}

@@ -1,0 +1,129 @@
+//! Running a reactor: waiting, and a turn after each wait.
+
+use std::future::poll_fn;
+use std::panic::resume_unwind;
+use std::task::Poll;
+use std::time::Duration;
+
+use websocket_dispatcher::{Dispatcher, Next, PollWait, Wait};
+
+use super::Reactor;
+use crate::apps::{App, Apps};
+use crate::error::Error;
+use crate::outcome::Outcome;
+use crate::schedule::later;
+
+/// Observations that a turn of `run_async` handles at most: its task should not keep the thread for longer than a millisecond or so.
+const SHARE: usize = 256;
+
+impl<D: Dispatcher> Reactor<D> {
+    /// Takes a turn with `at_most` of the observations; the rest is for the next one.
+    fn turn_with_what_was_seen(&mut self, at_most: usize) -> Next {
+        let mut share = std::mem::take(&mut self.share);
+        share.clear();
+        if self.ready.len() <= at_most {
+            std::mem::swap(&mut share, &mut self.ready);
+        } else {
+            share.extend(self.ready.drain(..at_most));
+        }
+        (self.turn_is_due, self.gave_way) = (!self.ready.is_empty(), false);
+        self.apps.host_waits_for = None;
+        let next = self.take_turn(&share);
+        self.share = share;
+        next.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.apps.stopped || (self.apps.is_empty() && !self.apps.inbox.has_jobs())
+    }
+}
+
+impl<D: PollWait> Reactor<D> {
+    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
+    ///
+    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the thread have theirs between
+    /// two turns. Dropping the future loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
+    ///
+    /// # Errors
+    /// [`Error::Dispatcher`] when the event loop is broken.
+    pub async fn run_async(&mut self) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.is_done() {
+            self.poll_wait().await?;
+            self.turn_with_what_was_seen(SHARE);
+        }
+        Ok(())
+    }
+
+    /// Waits until a turn is due, and gives way to other tasks at least once.
+    async fn poll_wait(&mut self) -> Result<(), Error> {
+        let deadline = self.next_deadline();
+        poll_fn(|cx| {
+            if !self.turn_is_due {
+                let Poll::Ready(waited) = self.dispatcher.poll_wait(cx, deadline, &mut self.ready) else {
+                    self.gave_way = true;
+                    return Poll::Pending;
+                };
+                waited?;
+                self.turn_is_due = true;
+            }
+            if std::mem::replace(&mut self.gave_way, true) {
+                return Poll::Ready(Ok(()));
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await
+        .map_err(Error::Dispatcher)
+    }
+}
+
+impl<D: Wait> Reactor<D> {
+    /// Runs one app and nothing else; returns its outcome and the app.
+    pub(crate) fn run_alone(mut self, mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
+        app.keep_outcome = true;
+        let id = self.apps.insert(app);
+        let ran = self.run();
+        // Where the loop broke, the app is still there, and its stream goes back like any other.
+        self.driver().discard(id);
+        let Some(finished) = self.apps.finished.take() else { return (ran.map(|()| Outcome::Stopped), None) };
+        (ran.map(|()| finished.outcome), Some(finished.app))
+    }
+
+    /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
+    ///
+    /// # Errors
+    /// [`Error::Dispatcher`] when the event loop is broken.
+    pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
+        let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
+        let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
+        let waited = self.dispatcher.wait(deadline, &mut self.ready);
+        let next = self.turn_with_what_was_seen(usize::MAX);
+        waited.map_err(Error::Dispatcher)?;
+        Ok(next)
+    }
+
+    /// Runs until all apps have ended, or the reactor is stopped.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn run(&mut self) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.is_done() {
+            self.poll(None)?;
+        }
+        Ok(())
+    }
+
+    /// Runs until `done`, which is asked before every turn, or the reactor is stopped.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn run_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.apps.stopped && !done(self.apps()) {
+            self.poll(None)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,5 @@
+//! What only the inside of a reactor shows.
+
+#[cfg(not(feature = "tls"))]
+mod no_tls;
+mod schedule;

@@ -1,0 +1,179 @@
+//! What an app and its senders share.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use websocket_connection::{Close, SendError, State};
+
+use super::inbox::{Inbox, Job, ReactorHandle};
+use crate::apps::{CallbackResult, Context};
+use crate::id::AppId;
+use crate::message::OwnedMessage;
+
+type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
+
+pub(crate) enum Command {
+    Send(OwnedMessage),
+    Do(Order),
+}
+
+/// Anything but sending.
+pub(crate) enum Order {
+    Close(Close),
+    Remove,
+    Run(Work),
+}
+
+/// What an app and its senders share.
+pub(crate) struct Mailbox {
+    /// A [`State`], as of the last turn.
+    state: AtomicU8,
+    /// Bytes of the messages that are not in the output yet.
+    accepted: AtomicUsize,
+    /// Bytes in the connection's output, as of the last turn.
+    output: AtomicUsize,
+    limit: AtomicUsize,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: VecDeque<Command>,
+    /// Where to announce commands; `None` until the app runs and after it has ended.
+    home: Option<(Arc<Inbox>, AppId)>,
+    announced: bool,
+    /// The app has ended; what is asked of it until it runs again is dropped.
+    ended: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: AtomicU8::new(State::Connecting as u8),
+            accepted: AtomicUsize::new(0),
+            output: AtomicUsize::new(0),
+            limit: AtomicUsize::new(0),
+            queue: Mutex::default(),
+        })
+    }
+
+    /// The app runs from now on; what was asked before is announced.
+    pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+        let mut queue = self.lock();
+        self.set_state(State::Connecting);
+        if !queue.commands.is_empty() {
+            queue.announced = true;
+            inbox.push(Job::Commands(app));
+        }
+        queue.home = Some((inbox, app));
+        queue.ended = false;
+    }
+
+    /// The app has ended; returns what was not done.
+    pub(crate) fn detach(&self) -> VecDeque<Command> {
+        let mut queue = self.lock();
+        queue.home = None;
+        queue.ended = true;
+        self.clear(&mut queue)
+    }
+
+    /// The connection has ended and another attempt follows; returns what was not done.
+    pub(crate) fn pause(&self) -> VecDeque<Command> {
+        self.clear(&mut self.lock())
+    }
+
+    /// The reactor that the app runs on, while it runs.
+    pub(super) fn reactor(&self) -> Option<ReactorHandle> {
+        self.lock().home.as_ref().map(|(inbox, _)| ReactorHandle(inbox.clone()))
+    }
+
+    /// A message waits again.
+    pub(crate) fn keep(&self, message: &OwnedMessage) {
+        self.accepted.fetch_add(message.frame_len(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(super) fn state(&self) -> State {
+        let state = self.state.load(Ordering::Acquire);
+        let known = [State::Connecting, State::Open, State::Closing];
+        known.into_iter().find(|known| *known as u8 == state).unwrap_or(State::Closed)
+    }
+
+    pub(crate) fn set_output(&self, bytes: usize) {
+        self.output.store(bytes, Ordering::Relaxed);
+    }
+
+    /// A message has gone to the output.
+    pub(crate) fn release(&self, message: &OwnedMessage) {
+        self.accepted.fetch_sub(message.frame_len(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn take(&self) -> VecDeque<Command> {
+        let mut queue = self.lock();
+        queue.announced = false;
+        std::mem::take(&mut queue.commands)
+    }
+
+    pub(super) fn order(&self, order: Order) {
+        // A closure that is not taken is dropped without the lock: its destructor may use this very sender.
+        let refused = self.lock().post(Command::Do(order));
+        drop(refused);
+    }
+
+    /// Takes a message, or hands it back. All is decided under the lock, so that nothing is accepted after [`detach`](Self::detach).
+    pub(super) fn accept(&self, message: OwnedMessage) -> Result<(), (OwnedMessage, SendError)> {
+        let len = message.frame_len();
+        let mut queue = self.lock();
+        let state = self.state();
+        if state != State::Open {
+            return Err((message, SendError::NotOpen(state)));
+        }
+        let (queued, limit) = (self.queued(), self.limit.load(Ordering::Relaxed));
+        if len > limit {
+            return Err((message, SendError::TooBig { len, limit }));
+        }
+        if queued.saturating_add(len) > limit {
+            return Err((message, SendError::QueueFull { queued, len, limit }));
+        }
+        self.accepted.fetch_add(len, Ordering::Relaxed);
+        // Open apps have not ended: it is taken.
+        let _taken = queue.post(Command::Send(message));
+        Ok(())
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed) + self.output.load(Ordering::Relaxed)
+    }
+
+    fn clear(&self, queue: &mut Queue) -> VecDeque<Command> {
+        self.set_state(State::Closed);
+        self.accepted.store(0, Ordering::Relaxed);
+        self.output.store(0, Ordering::Relaxed);
+        queue.announced = false;
+        std::mem::take(&mut queue.commands)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    /// Takes the command, or hands it back when the app has ended.
+    fn post(&mut self, command: Command) -> Option<Command> {
+        if self.ended {
+            return Some(command);
+        }
+        self.commands.push_back(command);
+        if let (Some((inbox, app)), false) = (&self.home, self.announced) {
+            inbox.push(Job::Commands(*app));
+            self.announced = true;
+        }
+        None
+    }
+}

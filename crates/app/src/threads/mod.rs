@@ -1,0 +1,12 @@
+//! What other threads hold of a reactor and its apps.
+
+mod inbox;
+mod mailbox;
+mod outbox;
+mod sender;
+
+pub use inbox::ReactorHandle;
+pub(crate) use inbox::{Inbox, Job};
+pub(crate) use mailbox::{Mailbox, Order};
+pub(crate) use outbox::Outbox;
+pub use sender::Sender;

@@ -1,0 +1,147 @@
+//! An app as other threads see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tungstenite::{Bytes, Utf8Bytes};
+use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError, State};
+
+use super::inbox::ReactorHandle;
+use super::mailbox::{Mailbox, Order};
+use crate::apps::{Context, IntoCallbackResult};
+use crate::message::{OwnedMessage, Refused};
+
+/// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
+///
+/// Messages are put on the wire in the order in which one thread sends them. A message that is accepted is either written or, when
+/// the connection ends first, handed to `on_close` as [`Closed::unsent`](crate::Closed::unsent).
+///
+/// ```no_run
+/// use std::thread;
+/// use websocket_app::{RunOptions, WebSocketApp};
+///
+/// let mut app = WebSocketApp::new("ws://127.0.0.1:9001/").on_open(|app, _| {
+///     let sender = app.sender();
+///     thread::spawn(move || {
+///         if let Err(refused) = sender.send_text("from another thread") {
+///             eprintln!("{:?} was not sent: {}", refused.message, refused.reason);
+///         }
+///         sender.close();
+///     });
+/// });
+/// app.run_forever(&RunOptions::default())?;
+/// # Ok::<(), websocket_app::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Sender(pub(crate) Arc<Mailbox>);
+
+impl Sender {
+    /// Queues a text message.
+    ///
+    /// # Errors
+    /// [`Refused`] with the message when the connection is not open, or when it would exceed `max_queued_bytes`.
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Text(text.into()))
+    }
+
+    /// Queues a binary message.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send_bytes(&self, bytes: impl Into<Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Binary(bytes.into()))
+    }
+
+    /// Queues a ping, at most 125 bytes.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text), or when the payload is too long.
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn ping(&self, payload: impl Into<Bytes>) -> Result<(), Refused> {
+        self.send(OwnedMessage::Ping(payload.into()))
+    }
+
+    /// Queues `message`.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
+    pub fn send(&self, message: OwnedMessage) -> Result<(), Refused> {
+        let len = message.as_bytes().len();
+        if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
+            return Err(Refused { message, reason: SendError::ControlTooLong { len } });
+        }
+        self.0.accept(message).map_err(|(message, reason)| Refused { message, reason })
+    }
+
+    /// Closes with code 1000, as [`close_with`](Self::close_with).
+    pub fn close(&self) {
+        self.0.order(Order::Close(Close::default()));
+    }
+
+    /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that takes no bytes: accepted
+    /// messages that the full output could not take yet come back as [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or
+    /// before its connection is open, the attempt is ended instead; while it waits to connect again, it ends without another callback.
+    ///
+    /// # Errors
+    /// A code or reason that must not be sent; nothing was queued.
+    pub fn close_with(&self, close: impl Into<Close>) -> Result<(), SendError> {
+        let close = close.into();
+        close.check()?;
+        self.0.order(Order::Close(close));
+        Ok(())
+    }
+
+    /// Ends the app at once and silently: no closing handshake, no further callback.
+    pub fn remove(&self) {
+        self.0.order(Order::Remove);
+    }
+
+    /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`. If the app ends first, `work`
+    /// is dropped.
+    pub fn run<R: IntoCallbackResult>(&self, work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static) {
+        self.0.order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
+    }
+
+    /// Stops the reactor, as [`Apps::stop`](crate::Apps::stop). Nothing happens when this app does not run.
+    pub fn stop(&self) {
+        if let Some(reactor) = self.reactor() {
+            reactor.stop();
+        }
+    }
+
+    /// Closes all apps of the reactor and stops it, as [`Apps::stop_within`](crate::Apps::stop_within). Nothing happens when this app does
+    /// not run.
+    pub fn stop_within(&self, timeout: Duration) {
+        if let Some(reactor) = self.reactor() {
+            reactor.stop_within(timeout);
+        }
+    }
+
+    /// The reactor that the app runs on, while it runs.
+    pub fn reactor(&self) -> Option<ReactorHandle> {
+        self.0.reactor()
+    }
+
+    /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its last turn.
+    pub fn queued_bytes(&self) -> usize {
+        self.0.queued()
+    }
+
+    /// Whether the connection was open when the loop last looked.
+    pub fn is_open(&self) -> bool {
+        self.0.state() == State::Open
+    }
+}
+
+impl fmt::Debug for Sender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("open", &self.is_open())
+            .field("queued_bytes", &self.queued_bytes())
+            .finish()
+    }
+}

@@ -1,0 +1,166 @@
+//! Running: from a URL, options and callbacks to an app on a reactor, and back.
+
+use std::any::Any;
+use std::io;
+
+use websocket_dispatcher::{Dispatcher, MioDispatcher, Wait};
+
+use super::WebSocketApp;
+use crate::apps::{App, Apps};
+use crate::attempts::Attempts;
+use crate::callbacks::Callbacks;
+use crate::error::Error;
+use crate::headers;
+use crate::id::AppId;
+use crate::options::RunOptions;
+use crate::outcome::Outcome;
+use crate::plan::{Extras, Plan};
+use crate::reactor::Reactor;
+use crate::reconnect::ReconnectError;
+use crate::threads::{Mailbox, Outbox, ReactorHandle, Sender};
+
+impl WebSocketApp {
+    /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
+    pub fn sender(&mut self) -> Sender {
+        Sender(self.outbox.get_or_insert_with(|| Outbox::new(Mailbox::new())).mailbox().clone())
+    }
+
+    /// The attempts of the last [`run_forever`](Self::run_forever).
+    pub const fn attempts(&self) -> Attempts {
+        self.attempts
+    }
+
+    /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
+    ///
+    /// # Errors
+    /// What cannot work is refused before any I/O: URL, headers, options. [`Error::Dispatcher`] when the event loop cannot be opened
+    /// or breaks. A connection that fails is no error here but an [`Outcome`].
+    pub fn run_forever(&mut self, options: &RunOptions) -> Result<Outcome, Error> {
+        // First what is wrong with the app: then nothing is opened.
+        let app = self.build(options)?;
+        self.run_alone(app, MioDispatcher::new())
+    }
+
+    /// As [`run_forever`](Self::run_forever), on a dispatcher of yours in place of mio's poll.
+    ///
+    /// It serves this one run. To run many apps on one dispatcher, make a [`Reactor`] of it and use [`run_on`](Self::run_on).
+    ///
+    /// ```
+    /// use websocket_app::dispatcher::MioDispatcher; // or any other that may be blocked in
+    /// use websocket_app::{RunOptions, WebSocketApp};
+    /// # let server = websocket_testkit::server::EchoServer::start()?;
+    /// # let url = server.url();
+    ///
+    /// let outcome = WebSocketApp::new(url)
+    ///     .on_open(|app, _| app.close())
+    ///     .run_forever_on(MioDispatcher::new()?, &RunOptions::new())?;
+    /// assert!(!outcome.is_error());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run_forever`](Self::run_forever).
+    pub fn run_forever_on<D: Wait>(&mut self, dispatcher: D, options: &RunOptions) -> Result<Outcome, Error> {
+        let app = self.build(options)?;
+        self.run_alone(app, Ok(dispatcher))
+    }
+
+    fn run_alone<D: Wait>(&mut self, app: Box<App>, dispatcher: io::Result<D>) -> Result<Outcome, Error> {
+        let (outcome, app) = match dispatcher.and_then(Reactor::with_dispatcher) {
+            Ok(reactor) => reactor.run_alone(app),
+            Err(error) => (Err(Error::Dispatcher(error)), Some(app)),
+        };
+        if let Some(app) = app {
+            self.restore(*app);
+        }
+        outcome
+    }
+
+    /// Puts the app on `reactor` and returns at once; it begins to connect in the reactor's next turn.
+    ///
+    /// # Errors
+    /// What cannot work is refused before any I/O: URL, headers, options.
+    pub fn run_on<D: Dispatcher>(
+        self,
+        reactor: &mut Reactor<D>,
+        options: &RunOptions,
+    ) -> Result<AppId, Error> {
+        reactor.apps().add(self, options)
+    }
+
+    /// Checks everything that can be checked, then moves what the run needs into an app for a reactor.
+    fn build(&mut self, options: &RunOptions) -> Result<Box<App>, Error> {
+        let extras = Extras {
+            headers: self.headers.clone()?,
+            cookie: self.cookie.as_deref().map(|cookie| headers::value("Cookie", cookie)).transpose()?,
+            subprotocols: self.subprotocols.clone(),
+            ..Extras::default()
+        };
+        if self.stream.is_some() && options.connect.reconnect.is_some() {
+            return Err(ReconnectError::OneSocket.into());
+        }
+        let mut plan = Plan::new(&self.url, extras, options)?;
+        plan.extras(|extras| &mut extras.jar, self.jar.clone());
+        plan.set_functions(std::mem::take(&mut self.functions));
+        plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
+        plan.extras(|extras| &mut extras.stream, self.stream.take());
+        let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
+        Ok(App::new(handler, plan, self.outbox.take()))
+    }
+
+    /// Takes back what [`build`](Self::build) moved, for the next run.
+    fn restore(&mut self, app: App) {
+        let (handler, plan, outbox, attempts) = app.into_parts();
+        self.attempts = attempts;
+        self.outbox = outbox;
+        (self.functions, self.mask_key) = plan.into_functions();
+        if (&*handler as &dyn Any).is::<Callbacks>() {
+            if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
+                self.callbacks = *callbacks;
+            }
+        } else {
+            self.handler = Some(handler);
+        }
+    }
+}
+
+impl Apps {
+    /// Adds an app, which begins to connect in the next turn.
+    ///
+    /// # Errors
+    /// An [`Error`] about the URL, a header or an option. There was no I/O, and no callback is called.
+    pub fn add(&mut self, mut app: WebSocketApp, options: &RunOptions) -> Result<AppId, Error> {
+        Ok(self.insert(app.build(options)?))
+    }
+}
+
+impl ReactorHandle {
+    /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is refused, `refused` is
+    /// called there with the reason.
+    pub fn add(
+        &self,
+        options: RunOptions,
+        make: impl FnOnce() -> WebSocketApp + Send + 'static,
+        refused: impl FnOnce(Error) + Send + 'static,
+    ) {
+        self.run(move |apps| {
+            if let Err(error) = apps.add(make(), &options) {
+                refused(error);
+            }
+        });
+    }
+}
+
+impl Sender {
+    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does not run.
+    pub fn add(
+        &self,
+        options: RunOptions,
+        make: impl FnOnce() -> WebSocketApp + Send + 'static,
+        refused: impl FnOnce(Error) + Send + 'static,
+    ) {
+        if let Some(reactor) = self.reactor() {
+            reactor.add(options, make, refused);
+        }
+    }
+}
