@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 
 use super::ProxyFailure;
-use super::server::Login;
+use super::login::Login;
 use crate::Destination;
 
 /// What every answer starts with.

@@ -28,8 +28,11 @@ mod environment;
 mod error;
 mod handshake;
 mod http;
+mod login;
 mod no_proxy;
 mod policy;
+mod reply;
+mod scheme;
 mod server;
 mod socks4;
 mod socks5;
@@ -41,4 +44,5 @@ pub use error::{ProxyConfigError, ProxyError, ProxyFailure, Socks4Reply, Socks5R
 pub use handshake::{Handshake, Progress};
 pub use no_proxy::NoProxy;
 pub use policy::ProxyPolicy;
-pub use server::{Proxy, ProxyScheme};
+pub use scheme::ProxyScheme;
+pub use server::Proxy;

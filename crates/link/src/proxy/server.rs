@@ -6,67 +6,9 @@ use std::str::FromStr;
 
 use percent_encoding::percent_decode_str;
 
-use super::{ProxyConfigError, ProxyError, ProxyFailure};
+use super::login::Login;
+use super::{ProxyConfigError, ProxyError, ProxyFailure, ProxyScheme};
 use crate::{Destination, Host};
-
-/// What a proxy speaks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default, Debug)]
-#[non_exhaustive]
-pub enum ProxyScheme {
-    /// HTTP with CONNECT (RFC 9110 section 9.3.6). The default.
-    #[default]
-    Http,
-    /// As `Http`, over TLS to the proxy.
-    Https,
-    /// SOCKS4: IPv4 addresses only, names are resolved here.
-    Socks4,
-    /// SOCKS4a: names are resolved by the proxy.
-    Socks4a,
-    /// SOCKS5 (RFC 1928): names are resolved here.
-    Socks5,
-    /// SOCKS5 (RFC 1928): names are resolved by the proxy.
-    Socks5h,
-}
-
-impl ProxyScheme {
-    /// The port of a proxy that names none: 80, 443 for `https`, 1080 for SOCKS.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Http => 80,
-            Self::Https => 443,
-            Self::Socks4 | Self::Socks4a | Self::Socks5 | Self::Socks5h => 1080,
-        }
-    }
-
-    /// The name, as in a URL.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Socks4 => "socks4",
-            Self::Socks4a => "socks4a",
-            Self::Socks5 => "socks5",
-            Self::Socks5h => "socks5h",
-        }
-    }
-}
-
-impl fmt::Display for ProxyScheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ProxyScheme {
-    type Err = ProxyConfigError;
-
-    fn from_str(text: &str) -> Result<Self, ProxyConfigError> {
-        [Self::Http, Self::Https, Self::Socks4, Self::Socks4a, Self::Socks5, Self::Socks5h]
-            .into_iter()
-            .find(|scheme| scheme.as_str().eq_ignore_ascii_case(text))
-            .ok_or_else(|| ProxyConfigError::Scheme(text.to_owned()))
-    }
-}
 
 /// A proxy server. Neither `Debug` nor `Display` shows its credentials.
 ///
@@ -85,16 +27,6 @@ pub struct Proxy {
     server: Destination,
     login: Option<Login>,
 }
-
-/// How the user proves to be one.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) enum Login {
-    Password { user: Box<[u8]>, password: Box<[u8]> },
-    Authorization(Box<str>),
-}
-
-/// What RFC 1929 and the length bytes of SOCKS allow.
-const SOCKS_LIMIT: usize = 255;
 
 impl Proxy {
     /// A proxy from its parts. Without a port it is that of the scheme.
@@ -158,33 +90,7 @@ impl Proxy {
         user: impl Into<Vec<u8>>,
         password: impl Into<Vec<u8>>,
     ) -> Result<Self, ProxyConfigError> {
-        let (user, password) = (user.into(), password.into());
-        let refused = match self.scheme {
-            ProxyScheme::Http | ProxyScheme::Https => {
-                // RFC 7617 section 2.
-                if user.contains(&b':') {
-                    Some("the user must not contain a colon")
-                } else if user.iter().chain(&password).any(u8::is_ascii_control) {
-                    Some("user and password must not contain control characters")
-                } else {
-                    None
-                }
-            }
-            _ if user.len() > SOCKS_LIMIT || password.len() > SOCKS_LIMIT => {
-                Some("user and password must not exceed 255 bytes each")
-            }
-            ProxyScheme::Socks4 | ProxyScheme::Socks4a if !password.is_empty() => {
-                Some("SOCKS4 has no passwords; leave it out or use socks5")
-            }
-            ProxyScheme::Socks4 | ProxyScheme::Socks4a if user.contains(&0) => {
-                Some("the user must not contain NUL")
-            }
-            _ => None,
-        };
-        if let Some(what) = refused {
-            return Err(ProxyConfigError::Credentials(what));
-        }
-        self.login = Some(Login::Password { user: user.into(), password: password.into() });
+        self.login = Some(Login::password(self.scheme, user.into(), password.into())?);
         Ok(self)
     }
 
@@ -194,13 +100,7 @@ impl Proxy {
     /// # Errors
     /// When the scheme is not HTTP, or the value no header's value.
     pub fn authorization(mut self, value: &str) -> Result<Self, ProxyConfigError> {
-        if !self.is_http() {
-            return Err(ProxyConfigError::Credentials("only HTTP proxies take an authorization"));
-        }
-        if value.is_empty() || !value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-            return Err(ProxyConfigError::Credentials("the authorization must be printable ASCII"));
-        }
-        self.login = Some(Login::Authorization(value.into()));
+        self.login = Some(Login::authorization(self.scheme, value)?);
         Ok(self)
     }
 
@@ -236,10 +136,6 @@ impl Proxy {
             if addresses.is_empty() { ProxyFailure::NeedsAddress } else { ProxyFailure::Ipv6Unsupported };
         let error = || ProxyError { proxy: self.to_string(), failure };
         addresses.iter().find(usable).copied().ok_or_else(error)
-    }
-
-    pub(super) const fn is_http(&self) -> bool {
-        matches!(self.scheme, ProxyScheme::Http | ProxyScheme::Https)
     }
 
     pub(super) const fn login(&self) -> Option<&Login> {

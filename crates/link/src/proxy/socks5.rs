@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::handshake::fill;
-use super::server::Login;
+use super::login::Login;
+use super::reply::fill;
 use super::{ProxyFailure, Socks5Reply};
 use crate::Destination;
 
