@@ -10,20 +10,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, KeyLog};
 
-use super::TlsConfigError;
 use super::pem::Source;
 use super::roots::Roots;
 use super::settings::{KeyLogging, Settings};
-
-/// A version of TLS. Older ones than these are broken and not offered.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum TlsVersion {
-    /// TLS 1.2 (RFC 5246).
-    Tls12,
-    /// TLS 1.3 (RFC 8446).
-    Tls13,
-}
+use super::{TlsConfigError, TlsVersion};
 
 /// Options of TLS connections.
 ///

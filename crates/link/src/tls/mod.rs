@@ -48,16 +48,18 @@ mod session;
 mod settings;
 mod stream;
 mod verify;
+mod version;
 
 #[cfg(test)]
 mod tests;
 
 pub use rustls;
 
-pub use self::config::{TlsOptions, TlsVersion};
+pub use self::config::TlsOptions;
 pub use self::config_error::TlsConfigError;
 pub use self::error::TlsError;
 pub use self::info::TlsInfo;
 pub use self::output::TlsOutput;
 pub use self::session::TlsSession;
 pub use self::stream::TlsStream;
+pub use self::version::TlsVersion;
