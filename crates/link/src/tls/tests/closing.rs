@@ -76,7 +76,7 @@ fn an_end_without_close_notify_is_a_truncation_of_its_own_type() {
 }
 
 #[test]
-fn b206_an_end_anywhere_in_the_handshake_is_told_as_such() {
+fn b206_an_end_anywhere_in_the_handshake_is_reported_as_such() {
     for version in VERSIONS {
         let world = World::new(version);
         let mut pair = world.pair();

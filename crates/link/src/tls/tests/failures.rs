@@ -28,7 +28,7 @@ fn a_plain_http_answer_is_recognised_however_it_is_cut() {
 }
 
 #[test]
-fn an_answer_that_is_not_tls_is_told_as_such() {
+fn an_answer_that_is_not_tls_is_reported_as_such() {
     let answers: [&[u8]; 5] = [
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"220 mail.example ESMTP\r\n",
@@ -187,7 +187,7 @@ fn b206_a_server_that_chooses_an_older_version_is_refused() {
 }
 
 #[test]
-fn a_plaintext_alert_instead_of_a_handshake_is_told() {
+fn a_plaintext_alert_instead_of_a_handshake_is_reported() {
     let mut pair = World::new(TlsVersion::Tls13).pair();
     let error = pair.feed_in_pieces(&[21, 3, 3, 0, 2, 2, 112], || 1).unwrap_err();
     assert_eq!(error, TlsError::Alert(AlertDescription::UnrecognisedName));
@@ -217,7 +217,7 @@ fn errors_become_io_errors_that_keep_their_type() {
 }
 
 #[test]
-fn b206_a_certificate_that_is_refused_is_told_to_the_server_too() {
+fn b206_a_certificate_that_is_refused_is_reported_to_the_server_too() {
     for version in VERSIONS {
         let world = World::new(version);
         let stranger = isolated()

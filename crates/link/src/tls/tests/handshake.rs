@@ -91,10 +91,10 @@ fn b208_sessions_are_resumed_across_connections_and_clones_of_the_options() {
         let clone = world.options.clone();
         talk(&mut world.open());
         for _reconnect in 0..3 {
-            let mut again = Pair::new(&clone, &world.server);
-            again.handshake().unwrap();
-            assert!(again.client.info().unwrap().resumed, "{version:?}");
-            talk(&mut again);
+            let mut resumed = Pair::new(&clone, &world.server);
+            resumed.handshake().unwrap();
+            assert!(resumed.client.info().unwrap().resumed, "{version:?}");
+            talk(&mut resumed);
         }
 
         let changed = world.options.clone().alpn(["http/1.1"]);

@@ -291,7 +291,7 @@ fn what_came_is_read_though_nothing_can_be_written_any_more() {
 }
 
 #[test]
-fn b209_the_ends_of_a_stream_are_told_apart() {
+fn b209_the_ends_of_a_stream_are_distinguished() {
     let world = World::new(TlsVersion::Tls13);
     let mut echo = Echo::new(&world.server);
     let mut stream = echo.stream(&world.options);
