@@ -26,6 +26,7 @@ mod mask;
 mod ping;
 mod progress;
 mod receive;
+mod state;
 #[cfg(test)]
 mod tests;
 mod transmit;
@@ -43,7 +44,8 @@ pub use crate::event::{Event, Fragment, Kind, Message};
 pub use crate::frame::{MAX_CONTROL_PAYLOAD, Opcode};
 pub use crate::input::Input;
 pub use crate::ping::Rtt;
-pub use crate::transmit::{MaskKey, Side, State, Tx};
+pub use crate::state::{Side, State};
+pub use crate::transmit::{MaskKey, Tx};
 pub use crate::upgrade::{Request, RequestError, Response, UpgradeError};
 pub use http;
 pub use tungstenite::protocol::frame::coding::CloseCode;

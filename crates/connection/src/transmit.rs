@@ -6,61 +6,10 @@ use std::time::{Duration, Instant};
 use crate::deflate::Outbound;
 use crate::frame::{First, MAX_HEADER, append_header};
 use crate::ping::Pings;
-use crate::{Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, close, mask};
-
-/// Where a connection stands, in the words of RFC 6455 section 4.1 and 7.1.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "the four states of RFC 6455")]
-pub enum State {
-    /// The opening handshake is under way.
-    Connecting,
-    /// Messages flow.
-    Open,
-    /// A close frame was sent or received; the rest of the closing handshake is under way.
-    Closing,
-    /// Nothing more will come or go: drop the stream.
-    Closed,
-}
-
-/// Which end of a connection.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a connection has two ends")]
-pub enum Side {
-    /// This end.
-    Client,
-    /// The peer.
-    Server,
-}
-
-/// A closing handshake under way.
-pub(crate) struct Closing {
-    /// The side whose close frame came first.
-    pub(crate) by: Side,
-    since: Instant,
-    /// Where our close frame ends in the stream of outgoing bytes.
-    end: u64,
-    /// In place of the configured one.
-    timeout: Option<Duration>,
-    /// A later close wants the end by then.
-    hurried: Option<Instant>,
-}
-
-impl Closing {
-    /// When the stream is dropped, whether or not the server has answered.
-    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let first = self.since.checked_add(self.timeout(config));
-        [first, self.hurried].into_iter().flatten().min()
-    }
-
-    /// Whether the answer is waited for at all.
-    pub(crate) fn waits(&self, config: &Config) -> bool {
-        !self.timeout(config).is_zero()
-    }
-
-    fn timeout(&self, config: &Config) -> Duration {
-        self.timeout.unwrap_or(config.close_timeout)
-    }
-}
+use crate::state::Lifecycle;
+use crate::{
+    Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
+};
 
 /// A source of mask keys that takes the place of the default one.
 pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
@@ -69,7 +18,7 @@ pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
 ///
 /// Nothing here does I/O: frames wait as bytes until the caller writes them.
 pub struct Tx {
-    pub(crate) state: State,
+    pub(crate) lifecycle: Lifecycle,
     /// Outgoing bytes from `start` on; what was written before is dropped from time to time.
     out: Vec<u8>,
     start: usize,
@@ -79,8 +28,6 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
-    /// Set once the closing handshake has begun: most connections are open, and hold no memory for it.
-    pub(crate) closing: Option<Box<Closing>>,
     /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
@@ -91,14 +38,13 @@ pub struct Tx {
 impl Tx {
     pub(crate) fn new(request: Vec<u8>, config: &Config) -> Self {
         Self {
-            state: State::Connecting,
+            lifecycle: Lifecycle::new(),
             out: request,
             start: 0,
             written: 0,
             stalled: None,
             limit: config.max_queued_bytes,
             fragmented: false,
-            closing: None,
             owed_pong: None,
             pings: Pings::default(),
             mask_key: None,
@@ -107,8 +53,9 @@ impl Tx {
     }
 
     /// Where the connection stands.
+    #[inline]
     pub const fn state(&self) -> State {
-        self.state
+        self.lifecycle.state()
     }
 
     /// Bytes that wait to be written.
@@ -234,39 +181,32 @@ impl Tx {
     /// A code or reason that must not be sent, or a connection that is not open yet.
     pub fn close(&mut self, close: &Close, env: &mut Env) -> Result<(), SendError> {
         let payload = close::payload(close.code, &close.reason)?;
-        if self.state == State::Connecting {
-            return Err(SendError::NotOpen(self.state));
-        }
-        match (self.state, &mut self.closing, close.timeout) {
-            (State::Open, ..) => self.send_close(Side::Client, &payload, close.timeout, env),
-            // Nobody waits for an answer any more.
-            (State::Closing, Some(closing), Some(Duration::ZERO)) => closing.timeout = Some(Duration::ZERO),
-            (State::Closing, Some(closing), Some(timeout)) => {
-                closing.hurried = [closing.hurried, env.now.checked_add(timeout)].into_iter().flatten().min();
-            }
-            _ => {}
+        match (self.state(), close.timeout) {
+            (State::Connecting, _) => return Err(SendError::NotOpen(State::Connecting)),
+            (State::Open, timeout) => self.send_close(Side::Client, &payload, timeout, env),
+            (State::Closing, Some(timeout)) => self.lifecycle.hurry(timeout, env.now),
+            (State::Closing, None) | (State::Closed, _) => {}
         }
         Ok(())
     }
 
-    /// Sends the only close frame of this connection; `by` is the side that began, `timeout` takes the place of the configured one.
+    /// Sends the only close frame of this connection; `by` is the side that began, `timeout` replaces the configured one.
     pub(crate) fn send_close(&mut self, by: Side, payload: &[u8], timeout: Option<Duration>, env: &mut Env) {
         self.frame(First::whole(Opcode::Close), payload, env);
-        self.state = State::Closing;
         let end = self.written + self.queued_bytes() as u64;
-        self.closing = Some(Box::new(Closing { by, since: env.now, end, timeout, hurried: None }));
+        self.lifecycle.begin_closing(by, end, timeout, env.now);
         self.owed_pong = None;
         self.pings.stop();
     }
 
     /// Whether our close frame was wholly written.
     pub(crate) fn has_closed(&self) -> bool {
-        self.closing.as_ref().is_some_and(|closing| closing.end <= self.written)
+        self.lifecycle.closing().is_some_and(|closing| closing.end <= self.written)
     }
 
     /// Answers a ping; the latest one later when too much is queued.
     pub(crate) fn answer_ping(&mut self, payload: &[u8], env: &mut Env) {
-        if self.state != State::Open {
+        if self.state() != State::Open {
             return;
         }
         if self.admit(payload.len()).is_ok() {
@@ -342,8 +282,8 @@ impl Tx {
     }
 
     fn admit(&self, len: usize) -> Result<(), SendError> {
-        if self.state != State::Open {
-            return Err(SendError::NotOpen(self.state));
+        if self.state() != State::Open {
+            return Err(SendError::NotOpen(self.state()));
         }
         let queued = self.queued_bytes();
         let len = len.saturating_add(MAX_HEADER);
@@ -383,7 +323,7 @@ impl Tx {
 impl fmt::Debug for Tx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tx")
-            .field("state", &self.state)
+            .field("state", &self.state())
             .field("queued_bytes", &self.queued_bytes())
             .finish_non_exhaustive()
     }

@@ -1,14 +1,15 @@
-//! The state machine: every transition between the states of RFC 6455 is in this file.
+//! The client's end of a connection: bytes, time and commands in; events, bytes and a deadline out.
+
+mod deadlines;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::receive::{Rx, Step};
 use crate::upgrade::Upgrade;
 use crate::{
     CloseFrame, Config, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, ProtocolError, Request,
-    RequestError, Rtt, Side, State, Timeout, Tx, close, deflate, utf8,
+    RequestError, Rtt, Side, State, Tx, close, deflate, utf8,
 };
 
 /// The client's end of one WebSocket connection, without socket, clock or thread.
@@ -61,20 +62,13 @@ impl Connection {
     /// Where the connection stands.
     #[inline]
     pub const fn state(&self) -> State {
-        self.tx.state
+        self.tx.state()
     }
 
     /// Delivers fragments singly or whole messages, whatever [`Config::deliver_fragments`] says: for one connection of many that share a
     /// configuration. To be set before messages come.
     pub const fn set_deliver_fragments(&mut self, deliver: bool) {
         self.rx.deliver_fragments = deliver;
-    }
-
-    /// The stream is ready for the upgrade only now: `upgrade_timeout` runs from here.
-    pub fn restart_upgrade(&mut self, env: &Env) {
-        if let Some(upgrade) = &mut self.upgrade {
-            upgrade.started = env.now;
-        }
     }
 
     /// The sending half.
@@ -94,7 +88,7 @@ impl Connection {
 
     /// The side that began the closing handshake, if it has begun.
     pub fn closing_side(&self) -> Option<Side> {
-        self.tx.closing.as_ref().map(|closing| closing.by)
+        self.tx.lifecycle.closing().map(|closing| closing.by)
     }
 
     /// Whether the closing handshake is complete: the server's close frame came, and ours was wholly written (RFC 6455 section 7.1.4).
@@ -136,7 +130,7 @@ impl Connection {
         if let Some(message) = self.receive_whole(input) {
             return Ok(Some((Event::Message(message), &mut self.tx)));
         }
-        if input.rest().is_empty() && self.tx.state == State::Open && self.rx.is_between_frames() {
+        if input.rest().is_empty() && self.tx.state() == State::Open && self.rx.is_between_frames() {
             return Ok(None);
         }
         self.receive_any(input, env)
@@ -157,7 +151,7 @@ impl Connection {
     /// leaves it where it is, for the long way.
     #[inline(always)]
     fn receive_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        if self.tx.state != State::Open {
+        if self.tx.state() != State::Open {
             return None;
         }
         let (kind, payload, len) = self.rx.whole(input, &self.config)?;
@@ -228,7 +222,7 @@ impl Connection {
     pub fn absorb(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<(), Error> {
         self.check_error(input)?;
         self.tx.pings.received += input.rest().len() as u64;
-        match self.tx.state {
+        match self.tx.state() {
             State::Connecting | State::Closed => Ok(()),
             State::Closing if self.close_frame.is_some() => Ok(()),
             State::Open | State::Closing => {
@@ -260,7 +254,7 @@ impl Connection {
     /// # Errors
     /// An end before the closing handshake was begun, or before the upgrade was complete.
     pub fn end_of_stream(&mut self, env: &mut Env) -> Result<(), Error> {
-        let error = match self.tx.state {
+        let error = match self.tx.state() {
             State::Connecting => self.upgrade.as_mut().map(|upgrade| upgrade.end_of_stream().into()),
             State::Open => Some(Error::EndOfStream),
             State::Closing | State::Closed => None,
@@ -280,62 +274,13 @@ impl Connection {
         let _wanted = self.finish(None, env);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.tx.state {
-            State::Connecting => self.upgrade.as_ref()?.started.checked_add(self.config.upgrade_timeout),
-            State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
-            State::Closing => self.tx.closing.as_ref()?.deadline(&self.config),
-            State::Closed => None,
-        }
-    }
-
-    /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
-    ///
-    /// # Errors
-    /// [`Error::Timeout`] when a deadline has ended the connection.
-    pub fn handle_timeout(&mut self, env: &mut Env) -> Result<(), Error> {
-        if self.deadline().is_none_or(|deadline| env.now < deadline) {
-            return Ok(());
-        }
-        match self.tx.state {
-            State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
-            State::Open if self.write_deadline().is_some_and(|deadline| deadline <= env.now) => {
-                self.finish(Some(Error::Timeout(Timeout::Write)), env)
-            }
-            State::Open if self.tx.pings.is_dead(&self.config, env.now) => {
-                self.finish(Some(Error::Timeout(Timeout::Pong)), env)
-            }
-            State::Open => {
-                if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
-                    self.tx.queue_ping(payload, true, env);
-                }
-                Ok(())
-            }
-            // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
-            State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
-            State::Closing
-                if self.tx.closing.as_ref().is_some_and(|closing| !closing.waits(&self.config)) =>
-            {
-                self.finish(None, env)
-            }
-            State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
-            State::Closed => Ok(()),
-        }
-    }
-
-    fn write_deadline(&self) -> Option<Instant> {
-        self.tx.stalled?.checked_add(self.config.write_timeout)
-    }
-
     fn step(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
-        if self.tx.state != State::Open {
+        if self.tx.state() != State::Open {
             self.check_error(input)?;
-            if self.tx.state == State::Connecting {
+            if self.tx.state() == State::Connecting {
                 return self.receive_response(input, env);
             }
-            if self.tx.state == State::Closed || self.close_frame.is_some() {
+            if self.tx.state() == State::Closed || self.close_frame.is_some() {
                 input.discard();
                 return Ok(None);
             }
@@ -362,7 +307,7 @@ impl Connection {
                 Ok(response.map(|response| {
                     self.upgrade = None;
                     deflate::start(&response, &self.config, &mut self.rx.inbound, &mut self.tx.outbound);
-                    self.tx.state = State::Open;
+                    self.tx.lifecycle.open();
                     self.tx.pings.start(&self.config, env.now);
                     Received::Event(Event::Open(response))
                 }))
@@ -377,7 +322,7 @@ impl Connection {
 
     /// Open -> Closing, with the answer that is due (RFC 6455 section 5.5.1); Closing stays, the handshake is complete.
     fn receive_close(&mut self, frame: CloseFrame, env: &mut Env) -> Event<'static> {
-        if self.tx.state == State::Open {
+        if self.tx.state() == State::Open {
             // A code that was allowed to come is allowed to go back.
             let payload = close::payload(frame.code, "").unwrap_or_default();
             self.tx.send_close(Side::Server, &payload, None, env);
@@ -397,7 +342,7 @@ impl Connection {
 
     /// Any state -> Closed.
     fn finish(&mut self, error: Option<Error>, env: &mut Env) -> Result<(), Error> {
-        self.tx.state = State::Closed;
+        self.tx.lifecycle.end();
         self.tx.pings.stop();
         self.tx.clear(env);
         self.rx.clear(env);
@@ -437,7 +382,7 @@ enum Received {
 
 /// Keeps `error` and tells the server its close code, unless a close frame is out already.
 fn fail(tx: &mut Tx, kept: &mut Option<Box<Error>>, error: &Error, env: &mut Env) {
-    if let (State::Open, Error::Protocol(breach)) = (tx.state, error) {
+    if let (State::Open, Error::Protocol(breach)) = (tx.state(), error) {
         let payload = close::payload(Some(breach.close_code()), &breach.to_string()).unwrap_or_default();
         tx.send_close(Side::Client, &payload, None, env);
     }

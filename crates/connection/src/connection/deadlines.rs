@@ -1,0 +1,64 @@
+//! The deadlines of every state, and what is done when one has passed.
+
+use std::time::Instant;
+
+use super::Connection;
+use crate::{Env, Error, State, Timeout};
+
+impl Connection {
+    /// The stream is ready for the upgrade only now: `upgrade_timeout` runs from here.
+    pub fn restart_upgrade(&mut self, env: &Env) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.started = env.now;
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.tx.state() {
+            State::Connecting => self.upgrade.as_ref()?.started.checked_add(self.config.upgrade_timeout),
+            State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
+            State::Closing => self.tx.lifecycle.closing()?.deadline(&self.config),
+            State::Closed => None,
+        }
+    }
+
+    /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when a deadline has ended the connection.
+    pub fn handle_timeout(&mut self, env: &mut Env) -> Result<(), Error> {
+        if self.deadline().is_none_or(|deadline| env.now < deadline) {
+            return Ok(());
+        }
+        match self.tx.state() {
+            State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
+            State::Open if self.write_deadline().is_some_and(|deadline| deadline <= env.now) => {
+                self.finish(Some(Error::Timeout(Timeout::Write)), env)
+            }
+            State::Open if self.tx.pings.is_dead(&self.config, env.now) => {
+                self.finish(Some(Error::Timeout(Timeout::Pong)), env)
+            }
+            State::Open => {
+                if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
+                    self.tx.queue_ping(payload, true, env);
+                }
+                Ok(())
+            }
+            // The handshake is done, or the server has been told what it did wrong: only the stream was still open.
+            State::Closing if self.close_frame.is_some() || self.error.is_some() => self.finish(None, env),
+            State::Closing
+                if self.tx.lifecycle.closing().is_some_and(|closing| !closing.waits(&self.config)) =>
+            {
+                self.finish(None, env)
+            }
+            State::Closing => self.finish(Some(Error::Timeout(Timeout::Close)), env),
+            State::Closed => Ok(()),
+        }
+    }
+
+    fn write_deadline(&self) -> Option<Instant> {
+        self.tx.stalled?.checked_add(self.config.write_timeout)
+    }
+}
