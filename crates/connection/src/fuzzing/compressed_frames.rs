@@ -1,6 +1,6 @@
-use super::harness::{Client, Leave, Seen, raw_frame};
+use super::harness::{Client, Leave, Outcome, Seen, raw_frame};
 use super::plan::Plan;
-use crate::{Config, Deflate, DeflateOffer, Error, ProtocolError};
+use crate::{Config, Deflate, DeflateOffer, Error};
 
 const MAX_MESSAGE: u64 = 24_000;
 
@@ -8,7 +8,7 @@ const MAX_MESSAGE: u64 = 24_000;
 const MOST: usize = MAX_MESSAGE as usize + 1 + 32_768 + 1024;
 
 /// Whatever a server sends after it has agreed to compression: the same events and the same verdict however the bytes are cut, in bounded
-/// memory; and messages that came come again when they are compressed by us.
+/// memory; and the messages that came survive being compressed by us and inflated.
 ///
 /// Input: one byte of options, then `Pieces` of the plan.
 ///
@@ -33,11 +33,8 @@ pub fn compressed_frames(input: &[u8]) {
     let pieces = plan.pieces();
     let ours = receive(&config, &answer, [(pieces.whole(), Leave::Absorb)]);
     assert_eq!(receive(&config, &answer, pieces), ours, "the cuts make a difference");
-    again(config, &answer, &ours.0);
+    compress_and_inflate(config, &answer, &ours.0);
 }
-
-/// Events up to the server's close frame, and the failure that ended them.
-type Outcome = (Vec<Seen>, Option<ProtocolError>);
 
 fn open(config: &Config, answer: &str) -> Client {
     match Client::extended(config.clone(), answer) {
@@ -72,8 +69,8 @@ fn receive<'a>(
     (client.seen, error)
 }
 
-/// Sends the messages among `seen` to a client of the same kind.
-fn again(mut config: Config, answer: &str, seen: &[Seen]) {
+/// Sends the messages among `seen` from one client to another that has agreed to the same.
+fn compress_and_inflate(mut config: Config, answer: &str, seen: &[Seen]) {
     let mut sender = open(&config, answer);
     config.accept_masked_frames = false;
     let mut receiver = open(&config, answer);

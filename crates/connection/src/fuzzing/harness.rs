@@ -1,15 +1,16 @@
-//! A connection driven as a caller with one receive buffer drives it, and the wire formats of both ends, written anew so that
+//! A connection driven as a caller with one receive buffer drives it, and the wire formats of both ends, written separately so that
 //! they do not share the mistakes of the code under test.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use http::HeaderValue;
 use http::header::SEC_WEBSOCKET_KEY;
 
+use super::clock::start;
 use crate::{
-    Config, Connection, Entropy, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, Request,
-    SeededEntropy, State,
+    Config, Connection, Entropy, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, ProtocolError,
+    Request, SeededEntropy, State,
 };
 
 /// The key of RFC 6455 section 1.3.
@@ -50,6 +51,9 @@ impl From<Event<'_>> for Seen {
         }
     }
 }
+
+/// Events up to the server's close frame, and the failure that ended them.
+pub(super) type Outcome = (Vec<Seen>, Option<ProtocolError>);
 
 /// How bytes are handed over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -175,11 +179,6 @@ impl Client {
         assert_eq!(self.conn.deadline(), None);
         assert_eq!(self.conn.held_bytes(), 0);
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "virtual time needs some instant to start from")]
-pub(crate) fn start() -> Instant {
-    Instant::now()
 }
 
 /// A frame from the server.

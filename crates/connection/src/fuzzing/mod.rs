@@ -2,6 +2,7 @@
 //!
 //! They live here so that they are compiled and run by the tests too, on the seeds and on random inputs, and cannot rot.
 
+pub(crate) mod clock;
 mod commands;
 #[cfg(feature = "deflate")]
 mod compressed_frames;

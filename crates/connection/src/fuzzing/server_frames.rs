@@ -3,7 +3,7 @@ use std::io::{Cursor, Read, Result, Write};
 use tungstenite::Error as Theirs;
 use tungstenite::protocol::{Role, WebSocket, WebSocketConfig};
 
-use super::harness::{Client, Leave, Seen};
+use super::harness::{Client, Leave, Outcome, Seen};
 use super::plan::Plan;
 use crate::{Config, Error, ProtocolError};
 
@@ -40,9 +40,6 @@ pub fn server_frames(input: &[u8]) {
     assert_eq!(receive(&config, pieces), ours, "the cuts make a difference");
 }
 
-/// Events up to the server's close frame, and the failure that ended them.
-type Outcome = (Vec<Seen>, Option<ProtocolError>);
-
 fn receive<'a>(config: &Config, pieces: impl IntoIterator<Item = (&'a [u8], Leave)>) -> Outcome {
     let mut client = Client::open(config.clone());
     let result = pieces.into_iter().try_for_each(|(piece, leave)| client.feed(piece, leave));
@@ -72,15 +69,15 @@ fn receive<'a>(config: &Config, pieces: impl IntoIterator<Item = (&'a [u8], Leav
 }
 
 /// Reads what is there and swallows what is written.
-struct Wire<'a>(Cursor<&'a [u8]>);
+struct Replay<'a>(Cursor<&'a [u8]>);
 
-impl Read for Wire<'_> {
+impl Read for Replay<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Write for Wire<'_> {
+impl Write for Replay<'_> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
         Ok(bytes.len())
     }
@@ -99,7 +96,7 @@ fn tungstenite(bytes: &[u8]) -> (Vec<Seen>, Option<Theirs>) {
         .read_buffer_size(4096)
         .max_frame_size(Some(MAX_FRAME))
         .max_message_size(Some(MAX_MESSAGE));
-    let mut socket = WebSocket::from_raw_socket(Wire(Cursor::new(bytes)), Role::Client, Some(config));
+    let mut socket = WebSocket::from_raw_socket(Replay(Cursor::new(bytes)), Role::Client, Some(config));
     let mut seen = Vec::new();
     loop {
         seen.push(match socket.read() {

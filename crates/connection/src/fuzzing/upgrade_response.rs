@@ -18,37 +18,37 @@ pub fn upgrade_response(input: &[u8]) {
         config.max_error_body = 16;
     }
     let pieces = plan.pieces();
-    let whole = outcome(&config, [(pieces.whole(), Leave::Absorb)]);
+    let whole = shake(&config, [(pieces.whole(), Leave::Absorb)]);
     check(&whole, &config);
-    assert_eq!(outcome(&config, pieces), whole, "the cuts make a difference");
+    assert_eq!(shake(&config, pieces), whole, "the cuts make a difference");
 }
 
-struct Outcome(Client, Result<(), Error>);
+struct Handshake(Client, Result<(), Error>);
 
-impl PartialEq for Outcome {
+impl PartialEq for Handshake {
     fn eq(&self, other: &Self) -> bool {
         (&self.0.seen, self.0.conn.state(), &self.1) == (&other.0.seen, other.0.conn.state(), &other.1)
     }
 }
 
-impl std::fmt::Debug for Outcome {
+impl std::fmt::Debug for Handshake {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}, {:?}, {:?}", self.0.seen, self.0.conn.state(), self.1)
     }
 }
 
 /// What comes of the pieces, and of the end of the stream where they bring no failure.
-fn outcome<'a>(config: &Config, pieces: impl IntoIterator<Item = (&'a [u8], Leave)>) -> Outcome {
+fn shake<'a>(config: &Config, pieces: impl IntoIterator<Item = (&'a [u8], Leave)>) -> Handshake {
     let mut client = Client::connecting(config.clone());
     let result = pieces.into_iter().try_for_each(|(piece, leave)| client.feed(piece, leave));
     let result = result.and_then(|()| match client.conn.state() {
         State::Connecting => client.end(),
         _ => Ok(()),
     });
-    Outcome(client, result)
+    Handshake(client, result)
 }
 
-fn check(Outcome(client, result): &Outcome, config: &Config) {
+fn check(Handshake(client, result): &Handshake, config: &Config) {
     let opened = client.seen.first() == Some(&Seen::Open);
     match result {
         Ok(()) => assert!(opened),

@@ -12,27 +12,14 @@ mod queue;
 mod receiving;
 mod sending;
 mod splits;
+mod surroundings;
 mod upgrade;
 
 use std::time::Duration;
 
-use crate::fuzzing::harness::{self, Client, Leave, Sent};
-use crate::{Entropy, Env, Error};
-
-/// Counts up: good enough where nobody attacks, and the same in every run.
-#[derive(Default)]
-pub(crate) struct CountingEntropy(u32);
-
-impl Entropy for CountingEntropy {
-    fn next_u32(&mut self) -> u32 {
-        self.0 += 1;
-        self.0.wrapping_mul(0x9e37_79b9)
-    }
-}
-
-pub(crate) fn env(entropy: impl Entropy + 'static) -> Env {
-    Env::new(harness::start(), entropy)
-}
+use crate::Error;
+use crate::fuzzing::harness::{Client, Leave, Sent};
+pub(crate) use surroundings::{CountingEntropy, env};
 
 const SECOND: Duration = Duration::from_secs(1);
 
