@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::frame::{MAX_CONTROL_PAYLOAD, MAX_HEADER};
-use crate::{Env, Input};
+use crate::frame::MAX_HEADER;
+use crate::{Env, Input, MAX_CONTROL_PAYLOAD};
 
 /// Bytes of a large payload read at a time.
 const DIRECT_READ: usize = 256 << 10;

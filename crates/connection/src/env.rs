@@ -6,6 +6,7 @@ use std::time::Instant;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
+#[cfg(feature = "deflate")]
 use crate::deflate::Contexts;
 
 /// A source of numbers for masks and handshake keys.
@@ -78,7 +79,7 @@ pub struct Env {
     /// Buffers of reassembled messages; their whole length has been initialised.
     pub(crate) assembly: Pool,
     /// What compresses and inflates.
-    #[cfg_attr(not(feature = "deflate"), expect(dead_code, reason = "there is nothing in it"))]
+    #[cfg(feature = "deflate")]
     pub(crate) contexts: Contexts,
     pub(crate) inflated: u64,
 }
@@ -91,6 +92,7 @@ impl Env {
             entropy: Box::new(entropy),
             output: Pool::default(),
             assembly: Pool::default(),
+            #[cfg(feature = "deflate")]
             contexts: Contexts::default(),
             inflated: 0,
         }
@@ -101,7 +103,7 @@ impl Env {
         self.entropy.next_u32()
     }
 
-    /// What inflating has cost so far, in bytes: those that came out, and those of earlier messages that an inflater was told for it.
+    /// What inflating has cost so far, in bytes: those that came out, and those of earlier messages that were loaded into an inflater first.
     pub const fn inflated_bytes(&self) -> u64 {
         self.inflated
     }

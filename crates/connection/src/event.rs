@@ -2,26 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{CloseFrame, Opcode, Response};
-
-/// Text or binary.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "RFC 6455 section 5.6 knows two kinds of data")]
-pub enum Kind {
-    /// UTF-8 text.
-    Text,
-    /// Bytes.
-    Binary,
-}
-
-impl From<Kind> for Opcode {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Text => Self::Text,
-            Kind::Binary => Self::Binary,
-        }
-    }
-}
+use crate::{CloseFrame, Kind, Response};
 
 /// A whole message, borrowed from the receive buffer or from the buffer it was reassembled in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

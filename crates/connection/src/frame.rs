@@ -1,9 +1,6 @@
 //! The frame header (RFC 6455 section 5.2).
 
-use crate::{Config, Kind, ProtocolError};
-
-/// Longest payload of a control frame (RFC 6455 section 5.5).
-pub const MAX_CONTROL_PAYLOAD: usize = 125;
+use crate::{Config, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError};
 
 /// Longest header that a server may send: two bytes, a 64-bit length and, where accepted, a mask.
 pub(crate) const MAX_HEADER: usize = 14;
@@ -15,42 +12,7 @@ const MASKED: u8 = 0x80;
 pub(crate) const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
-/// What a frame carries (RFC 6455 section 11.8).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "the registry of RFC 6455 section 11.8; the rest is refused")]
-#[repr(u8)]
-pub enum Opcode {
-    /// A later fragment of a message.
-    Continuation = 0,
-    /// UTF-8 text, or its first fragment.
-    Text = 1,
-    /// Bytes, or their first fragment.
-    Binary = 2,
-    /// The closing handshake.
-    Close = 8,
-    /// A ping.
-    Ping = 9,
-    /// A pong.
-    Pong = 10,
-}
-
-impl Opcode {
-    /// Whether this is a close, ping or pong.
-    pub const fn is_control(self) -> bool {
-        self as u8 & 8 != 0
-    }
-
-    /// The kind of message that a frame with this first byte is all of.
-    #[inline]
-    pub(crate) const fn whole_message(first: u8) -> Option<Kind> {
-        match first {
-            0x81 => Some(Kind::Text),
-            0x82 => Some(Kind::Binary),
-            _ => None,
-        }
-    }
-}
-
+// Here and not beside `Opcode`, since errors name opcodes.
 impl TryFrom<u8> for Opcode {
     type Error = ProtocolError;
 

@@ -7,10 +7,6 @@ use crate::progress::Progress;
 use crate::upgrade::elements;
 use crate::{Config, Env, ProtocolError, Response, UpgradeError};
 
-/// There are none.
-#[derive(Default)]
-pub(crate) struct Contexts {}
-
 /// Nothing comes compressed.
 #[derive(Debug)]
 pub(crate) struct Inbound;

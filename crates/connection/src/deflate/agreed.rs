@@ -1,9 +1,10 @@
 //! The server's answer, checked against the offers (RFC 7692 section 7.1).
 
-use super::offer::ClientWindow;
-use super::{
-    CLIENT_MAX_WINDOW_BITS, CLIENT_NO_CONTEXT_TAKEOVER, Deflate, DeflateError, DeflateOffer, MAX_BITS,
-    SERVER_MAX_WINDOW_BITS, SERVER_NO_CONTEXT_TAKEOVER,
+use super::error::DeflateError;
+use super::offer::{ClientWindow, Deflate, DeflateOffer};
+use super::parameters::{
+    CLIENT_MAX_WINDOW_BITS, CLIENT_NO_CONTEXT_TAKEOVER, MAX_BITS, NAME, SERVER_MAX_WINDOW_BITS,
+    SERVER_NO_CONTEXT_TAKEOVER,
 };
 
 /// What client and server have agreed on.
@@ -49,7 +50,7 @@ pub(super) fn check<'a>(
             (Err(error), _) => first = first.or(Some(error)),
         }
     }
-    agreed.ok_or_else(|| first.unwrap_or(DeflateError::NotOffered(super::NAME)))
+    agreed.ok_or_else(|| first.unwrap_or(DeflateError::NotOffered(NAME)))
 }
 
 impl Answer {

@@ -1,13 +1,10 @@
 //! What the client offers (RFC 7692 section 7.1), and how it compresses once that was accepted.
 
-use super::{
-    CLIENT_MAX_WINDOW_BITS, CLIENT_NO_CONTEXT_TAKEOVER, MAX_BITS, MIN_BITS, NAME, SERVER_MAX_WINDOW_BITS,
-    SERVER_NO_CONTEXT_TAKEOVER,
+use super::parameters::{
+    CLIENT_MAX_WINDOW_BITS, CLIENT_NO_CONTEXT_TAKEOVER, MAX_BITS, MAX_LEVEL, MIN_BITS, NAME,
+    SERVER_MAX_WINDOW_BITS, SERVER_NO_CONTEXT_TAKEOVER,
 };
 use crate::ConfigError;
-
-/// Highest level of compression.
-const MAX_LEVEL: u8 = 9;
 
 /// Compression with permessage-deflate: what to offer, and how to compress once the server has accepted. A server may refuse, and then
 /// nothing is compressed; [`Response::deflate`](crate::Response::deflate) tells.

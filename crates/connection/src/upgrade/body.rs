@@ -2,8 +2,8 @@
 
 use http::header::{self, HeaderMap};
 
-use super::response::elements;
-use crate::UpgradeError;
+use super::elements::elements;
+use super::error::UpgradeError;
 
 /// How the end of the body is known, and what came of it so far.
 #[derive(Debug)]

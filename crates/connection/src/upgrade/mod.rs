@@ -1,18 +1,23 @@
 //! The opening handshake as a state machine (RFC 6455 section 4.1).
 
 mod body;
+mod check;
+mod elements;
+mod error;
+mod head;
 mod request;
 mod response;
 
+pub(crate) use elements::elements;
+pub use error::UpgradeError;
 pub use request::{Request, RequestError};
-pub(crate) use response::elements;
-pub use response::{Response, UpgradeError};
+pub use response::Response;
 
 use std::time::Instant;
 
 use body::Body;
+use check::Expected;
 use http::StatusCode;
-use response::Expected;
 
 use crate::{Config, Env, deflate};
 
@@ -72,9 +77,9 @@ impl Upgrade {
             return Ok((input.len(), None));
         };
         let taken = end - known;
-        let mut response = response::parse(&self.head[..end], config)?;
+        let mut response = head::parse(&self.head[..end], config)?;
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            response::check(&mut response, &self.expected, config)?;
+            check::check(&mut response, &self.expected, config)?;
             return Ok((taken, Some(Box::new(response))));
         }
         let body = Body::new(&response.headers, config.max_error_body)?;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::response::elements;
+use super::elements::elements;
 use crate::Env;
 
 /// What the request asks for. Header values were checked when they were made: [`HeaderValue`] refuses line breaks.
