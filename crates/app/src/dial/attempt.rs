@@ -22,10 +22,12 @@ use crate::schedule::later;
 pub(crate) struct Attempt {
     pub(crate) target: Target,
     pub(crate) request: Request,
-    /// Of the whole attempt. It begins to run when the attempt has a place.
+    /// The user's functions have made the request.
+    pub(super) is_prepared: bool,
+    /// Of the whole attempt; time in which it waits for its turn does not count.
     pub(crate) deadline: Instant,
     /// The right to make this connection, given back when it is open or has failed.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<Place<Server>>,
     pub(super) via: Option<Box<Via>>,
     /// The stream is the user's own, and leads to the server of the target.
     pub(super) own_stream: bool,
@@ -35,6 +37,14 @@ pub(crate) struct Attempt {
     /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
     authorized: bool,
     proxy_authorized: bool,
+}
+
+/// How an attempt sets out.
+pub(super) enum Route {
+    /// To what counts as a server, and is known.
+    To(Server),
+    /// The name of the server is to be resolved first.
+    Resolve(Destination),
 }
 
 /// The proxy on the way, and what it is asked for.
@@ -66,11 +76,12 @@ fn destination(target: &Target) -> Result<Destination, Error> {
 }
 
 impl Attempt {
-    /// An attempt at the plan's next target. Its request is made when it has a place.
+    /// An attempt at the plan's next target. Its request is made when its turn has come.
     pub(crate) fn begin(plan: &mut Plan, now: Instant) -> Result<Box<Self>, Error> {
         let target = plan.next_target()?;
         Ok(Box::new(Self {
             request: Request::new(target.path.clone()),
+            is_prepared: false,
             target,
             deadline: later(now, plan.options.connect.attempt_timeout),
             place: None,
@@ -83,25 +94,25 @@ impl Attempt {
         }))
     }
 
-    /// Chooses between a proxy and the direct way; returns what counts as the server.
-    pub(super) fn choose_route(&mut self, plan: &Plan) -> Result<Server, Error> {
+    /// Chooses between the user's stream, a unix socket, a proxy and the direct way.
+    pub(super) fn choose_route(&mut self, plan: &Plan) -> Result<Route, Error> {
         self.via = None;
         self.proxy_authorized = false;
         if let Some(path) = &self.target.unix {
-            return Ok(Server::Unix(path.clone()));
+            return Ok(Route::To(Server::Unix(path.clone())));
         }
         let destination = destination(&self.target)?;
         if self.own_stream {
-            return Ok(Server::Named(destination));
+            return Ok(Route::To(Server::Named(destination)));
         }
         let proxy = plan.options.connect.proxy.choose(&destination, self.target.secure);
         if let Some(proxy) = proxy.map_err(Error::ProxyEnvironment)? {
             self.via = Some(Box::new(Via { proxy, destination: destination.clone() }));
-            return Ok(Server::Named(destination));
+            return Ok(Route::To(Server::Named(destination)));
         }
         Ok(match self.literal_address(&destination)? {
-            Some(address) => Server::At(address),
-            None => Server::Named(destination),
+            Some(address) => Route::To(Server::At(address)),
+            None => Route::Resolve(destination),
         })
     }
 
@@ -125,7 +136,7 @@ impl Attempt {
         }
     }
 
-    /// Time that was spent waiting for a place does not count.
+    /// Leaves time in which the attempt waited for its turn out of account.
     pub(super) fn postpone(&mut self, waited: Duration) {
         self.deadline = later(self.deadline, waited);
     }

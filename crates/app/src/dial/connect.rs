@@ -17,8 +17,8 @@ use crate::schedule::later;
 /// Streams that are connecting, of which the first to succeed is used.
 pub(super) struct Race {
     eyeballs: Eyeballs<Racer>,
-    /// Every address needs a place: that which the race was given serves for one, if it is for this address.
-    place: Option<Place>,
+    /// For the first address. Where there is one, each of the others needs its own.
+    place: Option<Place<Server>>,
     needs_places: bool,
     /// The next address, which has no place yet.
     waiting: Option<Waiting>,
@@ -31,12 +31,12 @@ pub(super) struct Race {
 struct Racer {
     wire: Wire,
     address: Option<SocketAddr>,
-    place: Option<Place>,
+    place: Option<Place<Server>>,
 }
 
 struct Waiting {
     address: SocketAddr,
-    _ticket: Ticket,
+    _ticket: Ticket<Server>,
     since: Instant,
 }
 
@@ -44,15 +44,15 @@ struct Waiting {
 #[must_use]
 pub(super) enum Standing {
     Open,
-    Won(Wire, Option<Place>),
+    Won(Wire, Option<Place<Server>>),
     Lost(Error),
 }
 
 impl Race {
-    /// A race between these addresses. With a `place`, each needs one of its own.
+    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs its own.
     pub(super) fn new(
         addresses: Vec<SocketAddr>,
-        place: Option<Place>,
+        place: Option<Place<Server>>,
         options: &ConnectOptions,
         now: Instant,
     ) -> Self {
@@ -115,7 +115,7 @@ impl Race {
     /// There is a place for the address that waits for one. Returns for how long nothing else was under way.
     pub(super) fn admitted(
         &mut self,
-        place: Place,
+        place: Place<Server>,
         options: &ConnectOptions,
         net: &mut Net<'_>,
     ) -> (Duration, Standing) {
@@ -171,22 +171,20 @@ impl Race {
     }
 
     /// Asks for a place at `address`, where one is needed.
-    fn place_for(&mut self, address: SocketAddr, net: &Net<'_>) -> Option<Admission> {
+    fn place_for(&mut self, address: SocketAddr, net: &Net<'_>) -> Option<Admission<Server>> {
         if !self.needs_places {
             return None;
         }
-        let server = Server::At(address);
         Some(match self.place.take() {
-            Some(place) if place.is_at(&server) => Admission::Granted(place),
-            Some(place) => net.links.gate.exchange(place, server, net.app),
-            None => net.links.gate.enter(server, net.app),
+            Some(place) => Admission::Granted(place),
+            None => net.links.connections.enter(Server::At(address), net.app),
         })
     }
 
     fn start(
         &mut self,
         address: SocketAddr,
-        place: Option<Place>,
+        place: Option<Place<Server>>,
         options: &ConnectOptions,
         net: &mut Net<'_>,
     ) {

@@ -1,7 +1,8 @@
-//! How many connections are being made at once, in total and to each server (RFC 6455 section 4.1, point 2).
+//! How much may be under way at once: connections in the making (RFC 6455 section 4.1, point 2), and questions to the resolver.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::Hash;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -14,33 +15,38 @@ use crate::id::AppId;
 /// systems give a process by default.
 const MAX_TOTAL: usize = 512;
 
-/// Connections that are being made to one server at once: less than the backlog of 100 or 128 that many servers listen with.
+/// Connections that are being made to one server at once: fewer than the backlog of 100 or 128 that many servers listen with.
 const MAX_PER_SERVER: usize = 64;
+
+/// Names that are being resolved at once: enough to keep the resolver busy, and few enough for each to be answered in time.
+const MAX_NAMES: usize = 256;
 
 /// What counts as one server.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Server {
-    /// A host whose address is not known yet, or only to a proxy: every name is a server then.
-    Named(Destination),
     At(SocketAddr),
     Unix(PathBuf),
+    /// A host whose address is not known here: to a proxy, every name is a server.
+    Named(Destination),
 }
 
-/// Lets so many connections be made at once, and no more. The others wait in the order in which they came; servers take turns.
-#[derive(Clone)]
-pub(crate) struct Gate(Rc<RefCell<Places>>);
+/// Lets so many apps through at once, and no more. The others wait in line: within a line in the order in which they came, and the lines,
+/// one for each `K`, take turns.
+pub(crate) struct Gate<K: Hash + Eq + Clone>(Rc<RefCell<Places<K>>>);
 
-struct Places {
+struct Places<K> {
     max_total: usize,
-    max_per_server: usize,
+    max_per_line: usize,
+    /// All apps of one line take one place of the total, together.
+    shared: bool,
     taken: usize,
-    lines: HashMap<Server, Line>,
-    /// Servers whose line moves as soon as the total allows.
-    moving: VecDeque<Server>,
+    lines: HashMap<K, Line>,
+    /// Lines that move as soon as the total allows.
+    moving: VecDeque<K>,
     tickets: u64,
 }
 
-/// The connections to one server.
+/// The apps that have the same aim.
 #[derive(Default)]
 struct Line {
     taken: usize,
@@ -49,41 +55,33 @@ struct Line {
     is_moving: bool,
 }
 
-/// What one who asks at the gate gets.
+/// What an app that asks at the gate gets.
 #[must_use]
-pub(super) enum Admission {
-    Granted(Place),
+pub(super) enum Admission<K: Hash + Eq + Clone> {
+    Granted(Place<K>),
     /// [`Gate::call`] names the app when its turn comes.
-    Waiting(Ticket),
+    Waiting(Ticket<K>),
 }
 
-/// The right to make one connection, until it is dropped.
-pub(crate) struct Place {
-    gate: Gate,
-    server: Server,
+/// The right to go ahead, until it is dropped.
+pub(crate) struct Place<K: Hash + Eq + Clone> {
+    gate: Gate<K>,
+    line: K,
 }
 
 /// A place in a line, until it is dropped.
-pub(super) struct Ticket {
-    gate: Gate,
-    server: Server,
+pub(super) struct Ticket<K: Hash + Eq + Clone> {
+    gate: Gate<K>,
+    line: K,
     number: u64,
 }
 
-impl Default for Gate {
-    fn default() -> Self {
-        Self(Rc::new(RefCell::new(Places {
-            max_total: MAX_TOTAL,
-            max_per_server: MAX_PER_SERVER,
-            taken: 0,
-            lines: HashMap::new(),
-            moving: VecDeque::new(),
-            tickets: 0,
-        })))
+impl Gate<Server> {
+    /// Limits the connections in the making.
+    pub(super) fn for_connections() -> Self {
+        Self::new(MAX_TOTAL, MAX_PER_SERVER, false)
     }
-}
 
-impl Gate {
     /// At most so many at once in total; at least one.
     pub(crate) fn set_max_total(&self, max: usize) {
         self.0.borrow_mut().max_total = max.max(1);
@@ -91,130 +89,156 @@ impl Gate {
 
     /// At most so many at once to one server; at least one.
     pub(crate) fn set_max_per_server(&self, max: usize) {
-        self.0.borrow_mut().max_per_server = max.max(1);
+        self.0.borrow_mut().max_per_line = max.max(1);
+    }
+}
+
+impl Gate<String> {
+    /// Limits the names that are being resolved. Any number of apps may ask for one of them: the resolver answers all at once.
+    pub(super) fn for_names() -> Self {
+        Self::new(MAX_NAMES, usize::MAX, true)
+    }
+}
+
+impl<K: Hash + Eq + Clone> Gate<K> {
+    fn new(max_total: usize, max_per_line: usize, shared: bool) -> Self {
+        Self(Rc::new(RefCell::new(Places {
+            max_total,
+            max_per_line,
+            shared,
+            taken: 0,
+            lines: HashMap::new(),
+            moving: VecDeque::new(),
+            tickets: 0,
+        })))
     }
 
-    /// Asks for a place at `server`, behind all who wait for one.
-    pub(super) fn enter(&self, server: Server, app: AppId) -> Admission {
-        let has_room = {
-            let mut places = self.0.borrow_mut();
-            places.total_has_room() && !places.can_call()
-        };
-        self.admit(has_room, server, app)
-    }
-
-    /// Asks for a place at `server` in exchange for one elsewhere, which counts in the total already.
-    pub(super) fn exchange(&self, place: Place, server: Server, app: AppId) -> Admission {
-        // Nothing can come between: the total has room for the place that is given back here.
-        drop(place);
-        self.admit(true, server, app)
-    }
-
-    fn admit(&self, total_has_room: bool, server: Server, app: AppId) -> Admission {
+    /// Asks for a place in `line`, behind all apps that wait for one.
+    pub(super) fn enter(&self, line: K, app: AppId) -> Admission<K> {
         let mut places = self.0.borrow_mut();
-        let max = places.max_per_server;
+        let others_wait = places.can_call();
+        let cost = places.cost(&line);
         places.tickets += 1;
         let number = places.tickets;
-        let line = places.lines.entry(server.clone()).or_default();
-        if total_has_room && line.has_room(max) && line.waiting.is_empty() {
-            line.taken += 1;
-            places.taken += 1;
-            return Admission::Granted(Place { gate: self.clone(), server });
+        let has_room = places.has_room(&line) && (cost == 0 || !others_wait);
+        let entry = places.lines.entry(line.clone()).or_default();
+        if has_room && entry.waiting.is_empty() {
+            places.take(&line);
+            return Admission::Granted(Place { gate: self.handle(), line });
         }
-        line.waiting.insert(number, app);
-        places.note_moving(&server);
-        Admission::Waiting(Ticket { gate: self.clone(), server, number })
+        entry.waiting.insert(number, app);
+        places.note(&line);
+        Admission::Waiting(Ticket { gate: self.handle(), line, number })
     }
 
     /// The next app whose turn has come, with its place.
-    pub(crate) fn call(&self) -> Option<(AppId, Place)> {
+    pub(crate) fn call(&self) -> Option<(AppId, Place<K>)> {
         let mut places = self.0.borrow_mut();
         if !places.can_call() {
             return None;
         }
-        let server = places.moving.pop_front()?;
-        let line = places.lines.get_mut(&server)?;
-        line.is_moving = false;
-        let (_, app) = line.waiting.pop_first()?;
-        line.taken += 1;
-        places.taken += 1;
-        places.note_moving(&server);
-        Some((app, Place { gate: self.clone(), server }))
+        let line = places.moving.pop_front()?;
+        let entry = places.lines.get_mut(&line)?;
+        entry.is_moving = false;
+        let (_, app) = entry.waiting.pop_first()?;
+        places.take(&line);
+        places.note(&line);
+        Some((app, Place { gate: self.handle(), line }))
     }
 
     /// Whether [`call`](Self::call) would name an app.
     pub(crate) fn can_call(&self) -> bool {
         self.0.borrow_mut().can_call()
     }
+
+    fn handle(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
-impl Places {
-    const fn total_has_room(&self) -> bool {
-        self.taken < self.max_total
+impl<K: Hash + Eq + Clone> Places<K> {
+    /// What one app more in this line takes of the total.
+    fn cost(&self, line: &K) -> usize {
+        usize::from(!self.shared || self.lines.get(line).is_none_or(|entry| entry.taken == 0))
+    }
+
+    fn has_room(&self, line: &K) -> bool {
+        self.taken + self.cost(line) <= self.max_total
+            && self.lines.get(line).is_none_or(|entry| entry.taken < self.max_per_line)
+    }
+
+    fn take(&mut self, line: &K) {
+        self.taken += self.cost(line);
+        if let Some(entry) = self.lines.get_mut(line) {
+            entry.taken += 1;
+        }
+    }
+
+    fn give_back(&mut self, line: &K) {
+        if let Some(entry) = self.lines.get_mut(line) {
+            entry.taken -= 1;
+        }
+        self.taken -= self.cost(line);
+        self.note(line);
     }
 
     /// Whether the first of the moving lines can move.
     fn can_call(&mut self) -> bool {
-        // The waiting ones of a line may have left since.
-        while let Some(server) = self.moving.front() {
-            let max = self.max_per_server;
-            match self.lines.get_mut(server) {
-                Some(line) if line.can_move(max) => break,
-                Some(line) => line.is_moving = false,
+        // The apps that waited in a line may have left since.
+        while let Some(line) = self.moving.front() {
+            match self.lines.get_mut(line) {
+                Some(entry) if entry.can_move(self.max_per_line) => break,
+                Some(entry) => entry.is_moving = false,
                 None => {}
             }
             self.moving.pop_front();
         }
-        self.total_has_room() && !self.moving.is_empty()
+        self.moving.front().is_some_and(|line| self.has_room(line))
     }
 
-    /// Has the line of `server` move when it can, and forgets it when there is nothing in it.
-    fn note_moving(&mut self, server: &Server) {
-        let max = self.max_per_server;
-        let Some(line) = self.lines.get_mut(server) else { return };
-        if line.taken == 0 && line.waiting.is_empty() {
-            self.lines.remove(server);
-        } else if line.can_move(max) && !std::mem::replace(&mut line.is_moving, true) {
-            self.moving.push_back(server.clone());
+    /// Has the line move when it can, and forgets it when there is nothing in it.
+    fn note(&mut self, line: &K) {
+        let max = self.max_per_line;
+        let Some(entry) = self.lines.get_mut(line) else { return };
+        if entry.taken == 0 && entry.waiting.is_empty() {
+            self.lines.remove(line);
+        } else if entry.can_move(max) && !std::mem::replace(&mut entry.is_moving, true) {
+            // The rest of a line that shares a place costs nothing more.
+            if self.shared && entry.taken > 0 {
+                self.moving.push_front(line.clone());
+            } else {
+                self.moving.push_back(line.clone());
+            }
         }
     }
 }
 
 impl Line {
-    const fn has_room(&self, max: usize) -> bool {
-        self.taken < max
-    }
-
     fn can_move(&self, max: usize) -> bool {
-        self.has_room(max) && !self.waiting.is_empty()
+        self.taken < max && !self.waiting.is_empty()
     }
 }
 
-impl Place {
-    /// Whether this is a place at `server`.
-    pub(super) fn is_at(&self, server: &Server) -> bool {
-        self.server == *server
+impl<K: Hash + Eq + Clone> Place<K> {
+    /// Whether this is a place in `line`.
+    pub(super) fn is_in(&self, line: &K) -> bool {
+        self.line == *line
     }
 }
 
-impl Drop for Place {
+impl<K: Hash + Eq + Clone> Drop for Place<K> {
+    fn drop(&mut self) {
+        self.gate.0.borrow_mut().give_back(&self.line);
+    }
+}
+
+impl<K: Hash + Eq + Clone> Drop for Ticket<K> {
     fn drop(&mut self) {
         let mut places = self.gate.0.borrow_mut();
-        places.taken -= 1;
-        if let Some(line) = places.lines.get_mut(&self.server) {
-            line.taken -= 1;
+        if let Some(entry) = places.lines.get_mut(&self.line) {
+            entry.waiting.remove(&self.number);
         }
-        places.note_moving(&self.server);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut places = self.gate.0.borrow_mut();
-        if let Some(line) = places.lines.get_mut(&self.server) {
-            line.waiting.remove(&self.number);
-        }
-        places.note_moving(&self.server);
+        places.note(&self.line);
     }
 }
 
@@ -232,30 +256,32 @@ mod tests {
         Server::At(SocketAddr::from(([192, 0, 2, 1], port)))
     }
 
-    fn gate(total: usize, per_server: usize) -> Gate {
-        let gate = Gate::default();
+    fn gate(total: usize, per_server: usize) -> Gate<Server> {
+        let gate = Gate::for_connections();
         gate.set_max_total(total);
         gate.set_max_per_server(per_server);
         gate
     }
 
-    fn place(admission: Admission) -> Place {
+    fn place<K: Hash + Eq + Clone>(admission: Admission<K>) -> Place<K> {
         match admission {
             Admission::Granted(place) => place,
             Admission::Waiting(_) => panic!("there is room"),
         }
     }
 
-    fn ticket(admission: Admission) -> Ticket {
+    fn ticket<K: Hash + Eq + Clone>(admission: Admission<K>) -> Ticket<K> {
         match admission {
             Admission::Granted(_) => panic!("there is no room"),
             Admission::Waiting(ticket) => ticket,
         }
     }
 
-    fn called(gate: &Gate) -> Option<(u32, Place)> {
-        assert_eq!(gate.can_call(), gate.0.borrow_mut().can_call());
-        gate.call().map(|(app, place)| (app.0.slot() as u32, place))
+    fn called<K: Hash + Eq + Clone>(gate: &Gate<K>) -> Option<(usize, Place<K>)> {
+        let can_call = gate.can_call();
+        let called = gate.call().map(|(app, place)| (app.0.slot(), place));
+        assert_eq!(called.is_some(), can_call);
+        called
     }
 
     #[test]
@@ -296,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_overtakes_a_line_and_who_leaves_it_is_not_called() {
+    fn no_app_overtakes_a_line_and_one_that_leaves_it_is_not_called() {
         let gate = gate(1, 1);
         let first = place(gate.enter(server(1), app(1)));
         let second = ticket(gate.enter(server(1), app(2)));
@@ -309,5 +335,25 @@ mod tests {
         assert!(!gate.can_call());
         assert_eq!(gate.0.borrow().taken, 0);
         assert!(gate.0.borrow().lines.is_empty());
+    }
+
+    #[test]
+    fn any_number_of_apps_may_ask_for_one_name_and_a_few_names_are_asked_for_at_once() {
+        let gate = Gate::<String>::new(2, usize::MAX, true);
+        let enter = |name: &str, number| gate.enter(name.to_owned(), app(number));
+        let one = [place(enter("one", 1)), place(enter("one", 2))];
+        let two = place(enter("two", 3));
+        let _waiting = [ticket(enter("three", 4)), ticket(enter("four", 5)), ticket(enter("three", 6))];
+        let joined = place(enter("two", 7));
+        assert!(called(&gate).is_none());
+        drop(two);
+        assert!(called(&gate).is_none());
+        drop(joined);
+        // All who wait for the name come at once, and the other name waits on.
+        let three = [called(&gate).unwrap(), called(&gate).unwrap()];
+        assert_eq!([three[0].0, three[1].0], [4, 6]);
+        assert!(called(&gate).is_none());
+        drop(one);
+        assert_eq!(called(&gate).map(|(next, _)| next), Some(5));
     }
 }

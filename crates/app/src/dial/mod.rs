@@ -8,6 +8,7 @@ mod attempt;
 mod connect;
 mod gate;
 mod net;
+mod step;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -17,20 +18,21 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use websocket_dispatcher::{Io, Key};
-use websocket_link::{Asker, Destination};
 
-use crate::error::{Error, Timeout};
+use crate::error::Error;
 use crate::id::QueryId;
 use crate::live::Wire;
 use crate::plan::Plan;
-use crate::schedule::{earliest, later};
+use crate::schedule::later;
 
 pub(crate) use attempt::Attempt;
-pub(crate) use gate::Place;
+pub(crate) use gate::{Place, Server};
 pub(crate) use net::{Links, Net};
 
+use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
-use gate::{Admission, Ticket};
+use gate::Admission;
+use step::{Due, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
 use tunnel::Tunnel;
 
 /// How far a dial has come.
@@ -57,70 +59,69 @@ pub(crate) struct Dial {
     step: Step,
 }
 
-enum Step {
-    /// Nothing is under way: the next step is being decided, now.
-    Deciding,
-    /// Others are on their way to the same server.
-    Queued { _ticket: Ticket, since: Instant, is_first: bool },
-    /// A name is being resolved.
-    Resolving(Box<Resolving>),
-    /// Streams are connecting.
-    Connecting(Box<Race>),
-    /// A proxy is asked for a tunnel.
-    Tunnelling(Box<Tunnel>),
-}
-
-struct Resolving {
-    query: QueryId,
-    _asker: Asker,
-    name: String,
-    /// The address is for the proxy, which cannot carry a name.
-    for_proxy: bool,
-    deadline: Instant,
-}
-
-/// What is due.
-#[derive(Clone, Copy)]
-enum Due {
-    Timeout(Timeout),
-    NextAddress,
-}
-
 impl Dial {
     pub(crate) fn new(attempt: Box<Attempt>) -> Box<Self> {
         Box::new(Self { attempt, step: Step::Deciding })
     }
 
-    /// Begins an attempt.
-    pub(crate) fn begin(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        self.enter(true, plan, net)
-    }
-
-    /// Continues an attempt that was refused, on this stream if there is one.
-    pub(crate) fn resume(&mut self, stream: Option<Io>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        match stream {
-            Some(io) => self.adopt(io, plan, net),
-            None => self.enter(false, plan, net),
+    /// Begins an attempt, or continues one that was refused.
+    pub(crate) fn set_out(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match self.attempt.choose_route(plan) {
+            Ok(Route::To(server)) => self.enter(server, None, plan, net),
+            Ok(Route::Resolve(destination)) => {
+                self.ask(Question { destination, for_proxy: false }, plan, net)
+            }
+            Err(error) => Progress::Failed(error),
         }
     }
 
-    /// There is a place for the connection.
-    pub(crate) fn admitted(&mut self, place: Place, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        match &mut self.step {
-            Step::Queued { since, is_first, .. } => {
-                let (waited, is_first) = (net.now.saturating_duration_since(*since), *is_first);
-                self.step = Step::Deciding;
-                self.attempt.postpone(waited);
+    /// Takes a stream of the user's, connected or connecting, as the only one in the race.
+    pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
+        match Race::with_stream(io, &plan.options.connect, net) {
+            Ok(race) => {
+                self.step = Step::Connecting(Box::new(race));
+                Progress::Waiting
+            }
+            Err(error) => Progress::Failed(error),
+        }
+    }
+
+    /// The turn to resolve a name has come.
+    pub(crate) fn may_ask(&mut self, place: Place<String>, plan: &Plan, net: &mut Net<'_>) -> Progress {
+        match std::mem::replace(&mut self.step, Step::Deciding) {
+            Step::WaitingToAsk(waiting) => {
+                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
+                self.resolve(waiting.question, place, plan, net)
+            }
+            step => {
+                self.step = step;
+                Progress::Waiting
+            }
+        }
+    }
+
+    /// The turn to make a connection has come.
+    pub(crate) fn may_connect(
+        &mut self,
+        place: Place<Server>,
+        plan: &mut Plan,
+        net: &mut Net<'_>,
+    ) -> Progress {
+        if let Step::Connecting(race) = &mut self.step {
+            let (waited, standing) = race.admitted(place, &plan.options.connect, net);
+            self.attempt.postpone(waited);
+            return self.raced(standing, plan, net);
+        }
+        match std::mem::replace(&mut self.step, Step::Deciding) {
+            Step::WaitingToConnect(waiting) => {
+                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
                 self.attempt.place = Some(place);
-                self.depart(is_first, plan, net)
+                self.depart(waiting.addresses, plan, net)
             }
-            Step::Connecting(race) => {
-                let (waited, standing) = race.admitted(place, &plan.options.connect, net);
-                self.attempt.postpone(waited);
-                self.raced(standing, plan, net)
+            step => {
+                self.step = step;
+                Progress::Waiting
             }
-            // It has gone another way meanwhile.
-            _ => Progress::Waiting,
         }
     }
 
@@ -139,12 +140,9 @@ impl Dial {
                 return Progress::Waiting;
             }
         };
+        let Resolving { question, .. } = *resolving;
         let source = match addresses {
-            Ok(addresses) if addresses.is_empty() => {
-                io::Error::new(io::ErrorKind::NotFound, "the name has no address")
-            }
-            Ok(addresses) if !resolving.for_proxy => return self.connect(addresses, plan, net),
-            Ok(addresses) => {
+            Ok(addresses) if question.for_proxy => {
                 if let Some(via) = &mut self.attempt.via {
                     match via.proxy.pick_address(&addresses) {
                         Ok(address) => via.destination = address.into(),
@@ -153,9 +151,18 @@ impl Dial {
                 }
                 return self.next_hop(plan, net);
             }
+            Ok(addresses) => match addresses.first() {
+                // A proxy's address is not limited: to the proxy, every name is a server, and has its place already.
+                Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
+                Some(first) => {
+                    let server = Server::At(*first);
+                    return self.enter(server, Some(addresses), plan, net);
+                }
+                None => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
+            },
             Err(source) => source,
         };
-        Progress::Failed(Error::Resolve { host: resolving.name, source })
+        Progress::Failed(Error::Resolve { host: question.host(), source })
     }
 
     /// A stream of this app has moved.
@@ -172,12 +179,12 @@ impl Dial {
 
     /// When [`expired`](Self::expired) is to be called.
     pub(crate) fn due(&self) -> Option<Instant> {
-        self.next_due().map(|(at, _)| at)
+        self.step.due(self.attempt.deadline).map(|(at, _)| at)
     }
 
     /// Does what is due.
     pub(crate) fn expired(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        match self.next_due() {
+        match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now => match due {
                 Due::NextAddress => self.race(plan, net),
                 Due::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
@@ -191,7 +198,7 @@ impl Dial {
         match self.step {
             Step::Connecting(mut race) => race.hang_up(net),
             Step::Tunnelling(tunnel) => net.unwatch(tunnel.wire),
-            Step::Deciding | Step::Queued { .. } | Step::Resolving(_) => {}
+            _ => {}
         }
     }
 
@@ -200,47 +207,36 @@ impl Dial {
         self.attempt
     }
 
-    /// All deadlines, of which the step's come first: they say more than the attempt's.
-    fn next_due(&self) -> Option<(Instant, Due)> {
-        let timeout = |at: Instant, timeout| Some((at, Due::Timeout(timeout)));
-        let (step, next_address) = match &self.step {
-            Step::Queued { .. } => return None,
-            Step::Deciding => (None, None),
-            Step::Resolving(resolving) => (timeout(resolving.deadline, Timeout::Resolve), None),
-            Step::Connecting(race) => {
-                let deadline = race.deadline()?;
-                (timeout(deadline, Timeout::Connect), race.next_start().map(|at| (at, Due::NextAddress)))
-            }
-            Step::Tunnelling(tunnel) => (timeout(tunnel.deadline, Timeout::Proxy), None),
-        };
-        earliest([step, timeout(self.attempt.deadline, Timeout::Attempt), next_address])
-    }
-
-    /// Asks for a place to make the connection, unless the attempt has one.
-    fn enter(&mut self, is_first: bool, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        let server = match self.attempt.choose_route(plan) {
-            Ok(server) => server,
-            Err(error) => return Progress::Failed(error),
-        };
-        if self.attempt.place.is_none() {
-            match net.links.gate.enter(server, net.app) {
+    /// Makes the connection to `server` when its turn has come: to these addresses, or to the first hop.
+    fn enter(
+        &mut self,
+        server: Server,
+        addresses: Option<Vec<SocketAddr>>,
+        plan: &mut Plan,
+        net: &mut Net<'_>,
+    ) -> Progress {
+        if self.attempt.place.as_ref().is_none_or(|place| !place.is_in(&server)) {
+            self.attempt.place = None;
+            match net.links.connections.enter(server, net.app) {
                 Admission::Granted(place) => self.attempt.place = Some(place),
                 Admission::Waiting(ticket) => {
-                    self.step = Step::Queued { _ticket: ticket, since: net.now, is_first };
+                    let waiting = WaitingToConnect { _ticket: ticket, since: net.now, addresses };
+                    self.step = Step::WaitingToConnect(Box::new(waiting));
                     return Progress::Waiting;
                 }
             }
         }
-        self.depart(is_first, plan, net)
+        self.depart(addresses, plan, net)
     }
 
-    /// Goes to the target: on the user's stream, through its unix socket, through a proxy, or directly.
-    fn depart(&mut self, is_first: bool, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        if is_first {
+    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy or directly.
+    fn depart(&mut self, addresses: Option<Vec<SocketAddr>>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        if !self.attempt.is_prepared {
             match plan.next_request(&self.attempt.target) {
                 Ok(request) => self.attempt.request = request,
                 Err(error) => return Progress::Failed(error),
             }
+            self.attempt.is_prepared = true;
             match plan.next_stream() {
                 Ok(Some(io)) => return self.adopt(io, plan, net),
                 Ok(None) => {}
@@ -254,7 +250,10 @@ impl Dial {
                 Err(source) => Progress::Failed(Error::Connect { address: None, source }),
             };
         }
-        self.next_hop(plan, net)
+        match addresses {
+            Some(addresses) => self.connect(addresses, plan, net),
+            None => self.next_hop(plan, net),
+        }
     }
 
     /// Resolves what has to be resolved, and connects.
@@ -263,27 +262,39 @@ impl Dial {
             && via.proxy.needs_address(&via.destination)
         {
             let destination = via.destination.clone();
-            return self.resolve(&destination, true, plan, net);
+            return self.ask(Question { destination, for_proxy: true }, plan, net);
         }
         let hop = self.attempt.first_hop();
         match hop.and_then(|hop| Ok((self.attempt.literal_address(&hop)?, hop))) {
             Ok((Some(address), _)) => self.connect(vec![address], plan, net),
-            Ok((None, hop)) => self.resolve(&hop, false, plan, net),
+            Ok((None, destination)) => self.ask(Question { destination, for_proxy: false }, plan, net),
             Err(error) => Progress::Failed(error),
+        }
+    }
+
+    /// Resolves a name when its turn has come.
+    fn ask(&mut self, question: Question, plan: &Plan, net: &mut Net<'_>) -> Progress {
+        match net.links.names.enter(question.host(), net.app) {
+            Admission::Granted(place) => self.resolve(question, place, plan, net),
+            Admission::Waiting(ticket) => {
+                let waiting = WaitingToAsk { _ticket: ticket, since: net.now, question };
+                self.step = Step::WaitingToAsk(Box::new(waiting));
+                Progress::Waiting
+            }
         }
     }
 
     fn resolve(
         &mut self,
-        destination: &Destination,
-        for_proxy: bool,
+        question: Question,
+        place: Place<String>,
         plan: &Plan,
         net: &mut Net<'_>,
     ) -> Progress {
-        let name = destination.host.name().unwrap_or_default().to_owned();
         let deadline = later(net.now, plan.options.connect.resolve_timeout);
-        let (query, asker) = net.resolve(&name, destination.port);
-        self.step = Step::Resolving(Box::new(Resolving { query, _asker: asker, name, for_proxy, deadline }));
+        let (query, asker) = net.resolve(&question.host(), question.destination.port);
+        self.step =
+            Step::Resolving(Box::new(Resolving { _place: place, query, _asker: asker, question, deadline }));
         Progress::Waiting
     }
 
@@ -301,17 +312,6 @@ impl Dial {
         let Step::Connecting(race) = &mut self.step else { return Progress::Waiting };
         let standing = race.start_due(&plan.options.connect, net);
         self.raced(standing, plan, net)
-    }
-
-    /// Takes a stream that was made elsewhere, connected or connecting, as the only one in the race.
-    fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
-        match Race::with_stream(io, &plan.options.connect, net) {
-            Ok(race) => {
-                self.step = Step::Connecting(Box::new(race));
-                Progress::Waiting
-            }
-            Err(error) => Progress::Failed(error),
-        }
     }
 
     /// Follows the race to its end.

@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use websocket_dispatcher::{Dispatcher, Interest, Io};
 use websocket_link::{Answer, Asker, Connector, Query, Resolver};
 
-use super::gate::Gate;
+use super::gate::{Gate, Server};
 use crate::id::{AppId, QueryId};
 use crate::live::Wire;
 use crate::panics::contain_panic;
@@ -20,20 +21,27 @@ pub(crate) type Reply = dyn Fn(AppId, QueryId, io::Result<Vec<SocketAddr>>) + Se
 pub(crate) struct Links {
     pub(crate) resolver: Box<dyn Resolver>,
     pub(crate) connector: Box<dyn Connector>,
-    pub(crate) gate: Gate,
+    /// Connections in the making.
+    pub(crate) connections: Gate<Server>,
+    /// Names that are being resolved.
+    pub(crate) names: Gate<String>,
     /// The app of each watched stream.
     pub(crate) keys: Table<AppId>,
-    pub(crate) reply: std::sync::Arc<Reply>,
+    pub(crate) reply: Arc<Reply>,
     queries: u64,
 }
 
 impl Links {
-    pub(crate) fn new(
-        resolver: Box<dyn Resolver>,
-        connector: Box<dyn Connector>,
-        reply: std::sync::Arc<Reply>,
-    ) -> Self {
-        Self { resolver, connector, gate: Gate::default(), keys: Table::default(), reply, queries: 0 }
+    pub(crate) fn new(resolver: Box<dyn Resolver>, connector: Box<dyn Connector>, reply: Arc<Reply>) -> Self {
+        Self {
+            resolver,
+            connector,
+            connections: Gate::for_connections(),
+            names: Gate::for_names(),
+            keys: Table::default(),
+            reply,
+            queries: 0,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
 use crate::apps::{App, Apps, OpenDetails, Stage, check};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress};
+use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
 use crate::live::{Deadline, Live, Secure};
@@ -28,8 +28,10 @@ pub(super) enum Work {
     Look,
     Commands,
     Resolved(QueryId, io::Result<Vec<SocketAddr>>),
-    /// There is a place for a connection.
-    Admitted(Place),
+    /// The turn to resolve a name has come.
+    MayAsk(Place<String>),
+    /// The turn to make a connection has come.
+    MayConnect(Place<Server>),
     /// Begin to stop.
     Drain,
     Stop,
@@ -101,7 +103,10 @@ impl Driver<'_> {
             Work::Resolved(query, addresses) => {
                 self.dial(app, id, |dial, plan, net| dial.resolved(query, addresses, plan, net));
             }
-            Work::Admitted(place) => self.dial(app, id, |dial, plan, net| dial.admitted(place, plan, net)),
+            Work::MayAsk(place) => self.dial(app, id, |dial, plan, net| dial.may_ask(place, plan, net)),
+            Work::MayConnect(place) => {
+                self.dial(app, id, |dial, plan, net| dial.may_connect(place, plan, net));
+            }
             Work::Drain => match &app.stage {
                 Stage::Live(live) if live.connection.state() != State::Connecting => {
                     app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
@@ -190,7 +195,7 @@ impl Driver<'_> {
         match Attempt::begin(&mut app.plan, self.apps.env.now) {
             Ok(attempt) => {
                 app.stage = Stage::Dialling(Dial::new(attempt));
-                self.dial(app, id, Dial::begin);
+                self.dial(app, id, Dial::set_out);
             }
             Err(error) => self.end(app, id, Some(error)),
         }

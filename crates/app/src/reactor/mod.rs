@@ -34,7 +34,7 @@ const BUFFER: usize = 128 << 10;
 /// Apps whose reading goes on in a turn, at most: each of them may read as much as `receive::BUDGET`.
 const RUNNABLE: usize = 16;
 
-/// Apps that get their place for a connection in one turn, at most.
+/// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
 const ADMITTED: usize = 64;
 
 /// Runs many apps on one thread. Dropping it drops its apps silently; [`Apps::stop`] ends them with `on_close`.
@@ -146,7 +146,7 @@ impl<D: Dispatcher> Reactor<D> {
     /// wait for their turn, and their deadlines begin with it. At least 1; default 512.
     #[must_use]
     pub fn max_attempts(self, attempts: usize) -> Self {
-        self.links.gate.set_max_total(attempts);
+        self.links.connections.set_max_total(attempts);
         self
     }
 
@@ -164,7 +164,7 @@ impl<D: Dispatcher> Reactor<D> {
     /// ```
     #[must_use]
     pub fn max_attempts_per_server(self, attempts: usize) -> Self {
-        self.links.gate.set_max_per_server(attempts);
+        self.links.connections.set_max_per_server(attempts);
         self
     }
 
@@ -230,8 +230,12 @@ impl<D: Dispatcher> Reactor<D> {
         }
         each(&mut driver, &mut listed, |apps| &mut apps.waiting, |driver, id| driver.attend(id, Work::Look));
         for _ in 0..ADMITTED {
-            let Some((id, place)) = driver.links.gate.call() else { break };
-            driver.attend(id, Work::Admitted(place));
+            let Some((id, place)) = driver.links.names.call() else { break };
+            driver.attend(id, Work::MayAsk(place));
+        }
+        for _ in 0..ADMITTED {
+            let Some((id, place)) = driver.links.connections.call() else { break };
+            driver.attend(id, Work::MayConnect(place));
         }
         driver.drain_apps();
         each(&mut driver, &mut listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
@@ -251,7 +255,10 @@ impl<D: Dispatcher> Reactor<D> {
     /// What the reactor waits for.
     fn next(&self) -> Next {
         let next = self.apps.next();
-        Next::new(next.deadline, next.again || self.links.gate.can_call())
+        Next::new(
+            next.deadline,
+            next.again || self.links.names.can_call() || self.links.connections.can_call(),
+        )
     }
 
     /// When the next turn is due, on the dispatcher's clock, as [`Next::deadline`].

@@ -169,7 +169,10 @@ impl Driver<'_> {
                 Ok(Some((attempt, stream))) => {
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
-                    return self.dial(app, id, |dial, plan, net| dial.resume(stream, plan, net));
+                    return self.dial(app, id, |dial, plan, net| match stream {
+                        Some(io) => dial.adopt(io, plan, net),
+                        None => dial.set_out(plan, net),
+                    });
                 }
                 Ok(None) => {}
                 Err(other) => error = other,
