@@ -98,6 +98,10 @@ fn certificate(reason: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Re
         CertificateError::UnknownIssuer => f.write_str(
             "its issuer is unknown; if you trust it, add its root certificate (TlsOptions::roots_from_file or WEBSOCKET_CLIENT_CA_BUNDLE)",
         ),
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => f.write_str(
+            "it is for no name at all: only its subjectAltName counts, not its Common Name (RFC 9525); the server needs one with a name, \
+             or, if you named this very certificate as a root, set TlsOptions::danger_accept_invalid_names",
+        ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             write!(f, "it is for another name ({reason}); if that is meant, set TlsOptions::server_name")
         }
@@ -112,12 +116,28 @@ fn certificate(reason: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Re
             "it is a CA certificate, which vouches for others, not for a server; if it is self-signed and you trust it, \
              add it as a root (TlsOptions::roots_from_file)",
         ),
+        CertificateError::Other(rustls::OtherError(other)) if other.is::<UnusableKey>() => write!(f, "{other}"),
         reason => write!(f, "{reason}"),
     }
 }
 
+/// Why a certificate that is one of the user's roots is refused: no signature can be verified with its key.
+#[derive(Debug)]
+pub(super) struct UnusableKey;
+
+impl fmt::Display for UnusableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "its key is of a kind or size that the crypto provider cannot verify signatures with, so that nothing proves that the server \
+             holds it; the server needs another key",
+        )
+    }
+}
+
+impl std::error::Error for UnusableKey {}
+
 /// Whether webpki refused a certificate because its basic constraints say that it is a CA's.
-pub(super) fn is_ca_as_leaf(other: &rustls::OtherError) -> bool {
+fn is_ca_as_leaf(other: &rustls::OtherError) -> bool {
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 

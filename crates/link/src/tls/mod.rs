@@ -35,8 +35,11 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod certificate;
+mod client_certificate;
 mod config;
 mod config_error;
+mod der;
 mod error;
 mod info;
 mod key_log;
@@ -46,6 +49,7 @@ mod provider;
 mod roots;
 mod session;
 mod settings;
+mod signature;
 mod stream;
 mod verify;
 mod version;

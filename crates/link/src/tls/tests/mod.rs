@@ -1,5 +1,6 @@
 //! The client's side against rustls' server, in memory.
 
+mod certificate;
 mod closing;
 mod data;
 mod failures;
@@ -8,4 +9,5 @@ mod identity;
 mod options;
 mod pair;
 mod stream;
+mod unusual;
 mod verification;
