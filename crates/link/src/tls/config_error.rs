@@ -148,11 +148,5 @@ impl fmt::Display for TlsConfigError {
     }
 }
 
-impl std::error::Error for TlsConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::ClientCertificate(error) | Self::Unusable(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// No `source`: the text says it all.
+impl std::error::Error for TlsConfigError {}

@@ -41,6 +41,7 @@ mod config;
 mod config_error;
 mod der;
 mod error;
+mod first_bytes;
 mod info;
 mod key_log;
 mod output;

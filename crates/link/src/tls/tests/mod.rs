@@ -8,6 +8,7 @@ mod handshake;
 mod identity;
 mod options;
 mod pair;
+mod renegotiation;
 mod stream;
 mod unusual;
 mod verification;
