@@ -84,7 +84,9 @@ impl Dialogue {
                 output.append(&mut self.password);
                 self.step = Step::Password;
             }
-            NONE_ACCEPTABLE => return Err(self.no_acceptable_method()),
+            NONE_ACCEPTABLE => {
+                return Err(ProxyFailure::NoAcceptableMethod { offered_password: self.has_password });
+            }
             _ => return Err(ProxyFailure::Malformed("a method of authentication that was not offered")),
         }
         Ok(true)
@@ -97,7 +99,11 @@ impl Dialogue {
             [_, status] if status != 0 && self.has_password => {
                 return Err(ProxyFailure::CredentialsRefused { status });
             }
-            [_, status] if status != 0 => return Err(self.no_acceptable_method()),
+            [_, status] if status != 0 => {
+                return Err(ProxyFailure::Malformed(
+                    "it chose authentication that was not offered; give it a user and a password",
+                ));
+            }
             _ => {}
         }
         if complete {
@@ -124,10 +130,6 @@ impl Dialogue {
             Some(_) => return Err(ProxyFailure::Malformed("the type of the bound address")),
         };
         Ok(fill(&mut self.reply, input, 4 + address + 2))
-    }
-
-    fn no_acceptable_method(&self) -> ProxyFailure {
-        ProxyFailure::NoAcceptableMethod { offered_password: self.has_password }
     }
 
     fn check_version(&self) -> Result<(), ProxyFailure> {
@@ -289,8 +291,8 @@ mod tests {
         let script: [(&[u8], &[u8]); 3] = [(PLAIN, b"\x05\x02"), (b"\x01\0\0", b"\x01\0"), (BY_NAME, GRANT)];
         assert_eq!(talk("socks5h://p", "h.example:80", &script), Ok(()));
         let script: [(&[u8], &[u8]); 2] = [(PLAIN, b"\x05\x02"), (b"\x01\0\0", b"\x01\x01")];
-        let refused = ProxyFailure::NoAcceptableMethod { offered_password: false };
-        assert_eq!(talk("socks5h://p", "h.example:80", &script), Err(refused));
+        let refused = talk("socks5h://p", "h.example:80", &script).unwrap_err();
+        assert!(refused.to_string().contains("give it a user and a password"), "{refused}");
     }
 
     #[test]

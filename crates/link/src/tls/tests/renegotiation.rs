@@ -8,7 +8,7 @@ use rustls::{
 use super::pair::{Pair, World};
 use crate::tls::{TlsError, TlsVersion};
 
-const SUITE: &str = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+const SUITE: &str = "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
 const HELLO_REQUEST: (ContentType, &[u8]) = (ContentType::Handshake, &[0, 0, 0, 0]);
 const FATAL: u8 = 2;
 
@@ -42,9 +42,8 @@ fn open() -> (Pair, Server) {
     let server = std::mem::replace(&mut pair.server, world.pair().server);
     let Some(SupportedCipherSuite::Tls12(suite)) = server.negotiated_cipher_suite() else { panic!() };
     let (sequence, secrets) = server.dangerous_extract_secrets().unwrap().tx;
-    let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else { panic!() };
-    let (fixed, explicit) = iv.as_ref().split_at(4);
-    (pair, Server { encrypter: suite.aead_alg.encrypter(key, fixed, explicit), sequence })
+    let ConnectionTrafficSecrets::Chacha20Poly1305 { key, iv } = secrets else { panic!() };
+    (pair, Server { encrypter: suite.aead_alg.encrypter(key, iv.as_ref(), &[]), sequence })
 }
 
 #[test]
