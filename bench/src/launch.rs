@@ -54,7 +54,8 @@ impl Programs {
         self.spawn_server(command, root)
     }
 
-    /// Starts the load server on `addr`, with a listen queue of `backlog` connections; each upgrade keeps it busy for `work`.
+    /// Starts the load server on `addr`, with a listen queue of `backlog` connections; each upgrade keeps it
+    /// busy for `work`.
     ///
     /// # Errors
     /// It does not start, or the address is not free.

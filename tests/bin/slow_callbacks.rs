@@ -1,7 +1,7 @@
 //! Measures, on real sockets and in real time, how long slow callbacks hold up what must not wait for them.
 //!
-//! Each row of the table is one program: `slow-callbacks` runs all of them, `slow-callbacks 3 7` the rows 3 and 7. The figures are not a
-//! verdict. The status is not 0 only if a row could not run.
+//! Each row of the table is one program: `slow-callbacks` runs all of them, `slow-callbacks 3 7` the rows 3
+//! and 7. The figures are not a verdict. The status is not 0 only if a row could not run.
 #![forbid(unsafe_code)]
 
 #[path = "slow_callbacks/feed.rs"]

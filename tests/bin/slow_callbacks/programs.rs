@@ -107,7 +107,8 @@ pub(crate) fn beside(load: Load, ending: Option<Ending>, right: &Right) -> Resul
     Ok(vec![Figure::time("run returns", within(&watch, ended - asked), right.end), timer(&watch, right)?])
 }
 
-/// One app with a slow callback on the loop of a host that has other tasks: how long one turn of the reactor keeps it from them.
+/// One app with a slow callback on the loop of a host that has other tasks: how long one turn of the reactor
+/// keeps it from them.
 pub(crate) fn hosted(load: Load, ending: Option<Ending>, right: &Right) -> Result<Vec<Figure>> {
     let server = FeedServer::start(load.pace)?;
     let watch = Watch::new(RUN);
@@ -194,7 +195,8 @@ impl Trips {
         self.all.extend(sent.map(|sent| (now, now - sent)));
     }
 
-    /// The longest of those that ended in the first half of the run, and after it. The one that is under way counts as if it ended now.
+    /// The longest of those that ended in the first half of the run, and after it. The one that is under way
+    /// counts as if it ended now.
     fn longest(&self, begun: Instant) -> String {
         let under_way = self.sent.map(|sent| (Instant::now(), sent.elapsed()));
         let half = begun + RUN / 2;
@@ -207,7 +209,8 @@ impl Trips {
     }
 }
 
-/// Starts a thread that ends the program `after` this long from `on_open`. It returns when it did so, or `None` if the app has never opened.
+/// Starts a thread that ends the program `after` this long from `on_open`. It returns when it did so, or
+/// `None` if the app has never opened.
 fn ask(
     sender: Sender,
     open: Receiver<()>,

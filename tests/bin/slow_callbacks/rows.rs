@@ -60,7 +60,7 @@ pub(crate) const ROWS: [Row; 15] = [
         run: || alone(FLOOD, Ending::Close, &FLOOD_CLOSED),
     },
     Row {
-        program: "20 texts a second for app A, a callback of 0.1 s; app B echoes one message at a time, for 8 s",
+        program: "20 texts a second for app A, a callback of 0.1 s; app B echoes one at a time, for 8 s",
         run: || beside(NEIGHBOUR, None, &NOT_GROWING),
     },
     Row {

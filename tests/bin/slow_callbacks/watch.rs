@@ -35,7 +35,8 @@ impl Watch {
         })
     }
 
-    /// Removes the app once the limit has passed. Called in callbacks, since nothing else ends a turn that takes too long.
+    /// Removes the app once the limit has passed. Called in callbacks, since nothing else ends a turn that
+    /// takes too long.
     pub(crate) fn enforce(&self, app: &mut Context<'_>) {
         if Instant::now() > self.deadline {
             self.limit_hit.set(true);

@@ -1,4 +1,5 @@
-//! Thousands of apps on one reactor connect to one server at once, lose their connections at once, and reconnect.
+//! Thousands of apps on one reactor connect to one server at once, lose their connections at once, and
+//! reconnect.
 
 #![forbid(unsafe_code)]
 
@@ -72,8 +73,8 @@ fn run(options: &Options) -> Result<bool> {
     Ok(verdict.is_ok())
 }
 
-/// Waits until every app has lost its connection, starts the server again after a while, and waits until every app is open; returns how
-/// long that took from when the server listened again.
+/// Waits until every app has lost its connection, starts the server again after a while, and waits until
+/// every app is open; returns how long that took from when the server listened again.
 fn restart(
     programs: &Programs,
     storm: &mut Storm,
@@ -131,7 +132,8 @@ fn check_descriptors(apps: usize) -> Result<()> {
     let (limit, needed) = (raise_descriptor_limit()?, apps as u64 + SPARE_DESCRIPTORS);
     if limit < needed {
         return Err(format!(
-            "{apps} apps need {needed} open descriptors, and the hard limit is {limit}: raise it (ulimit -Hn), or take fewer --apps"
+            "{apps} apps need {needed} open descriptors, and the hard limit is {limit}: raise it (ulimit -Hn), \
+             or take fewer --apps"
         )
         .into());
     }

@@ -32,7 +32,8 @@ struct Counts {
     events: RefCell<Events>,
 }
 
-/// The sockets that attempts have begun and not finished with. Shared with a closure of the socket options, which must be `Send`.
+/// The sockets that attempts have begun and not finished with. Shared with a closure of the socket options,
+/// which must be `Send`.
 #[derive(Default)]
 struct Sockets {
     under_way: AtomicUsize,
@@ -85,7 +86,8 @@ impl Storm {
         self.sockets.most.store(self.sockets.under_way.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
-    /// Runs until every app is open, or none is, or until `limit`; returns how long that took, `None` beyond the limit.
+    /// Runs until every app is open, or none is, or until `limit`; returns how long that took, `None` beyond
+    /// the limit.
     pub(crate) fn run_until(&mut self, open: bool, limit: Duration) -> Result<Option<Duration>> {
         let wanted = if open { self.apps.len() } else { 0 };
         let begun = Instant::now();

@@ -1,9 +1,9 @@
 //! The load server: one thread on one poll, as cheap as can be, for it must outrun every client.
 //!
-//! It prints its port on its first line and ends when its standard input does; for each line of that it prints how its connections have
-//! arrived. With `--root FILE` it speaks TLS, and writes the certificate that clients are to trust into the file. `--listen ADDR` and
-//! `--backlog N` choose where it listens, and how many connections may wait to be accepted. `--work MICROSECONDS` keeps it busy for so
-//! long at each upgrade.
+//! It prints its port on its first line and ends when its standard input does; for each line of that it
+//! prints how its connections have arrived. With `--root FILE` it speaks TLS, and writes the certificate that
+//! clients are to trust into the file. `--listen ADDR` and `--backlog N` choose where it listens, and how
+//! many connections may wait to be accepted. `--work MICROSECONDS` keeps it busy for so long at each upgrade.
 
 #![forbid(unsafe_code)]
 
