@@ -4,7 +4,7 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::{Interest, Io, Key, Ready};
+use crate::{Clock, Interest, Io, Key, Ready};
 
 /// What the reactor asks of any event loop.
 ///
@@ -38,7 +38,7 @@ use crate::{Interest, Io, Key, Ready};
 ///    return at once; it is never lost. Many wakes may end one wait together. A wake brings no `Ready` of its own.
 /// 9. **No busy waiting.** Without readiness, wake or deadline the loop makes no system call but the one that it sleeps in.
 /// 10. **Interruption.** A wait that a signal interrupts returns `Ok(())`, with what it has.
-/// 11. **Its own clock.** Deadlines are on the clock of [`now`](Self::now), which does not go backwards.
+/// 11. **Its own clock.** Deadlines are on [`clock`](Self::clock), which does not go backwards. It is always the same one.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///
@@ -58,9 +58,15 @@ pub trait Dispatcher {
     /// A handle that ends the current or next wait from any thread.
     fn waker(&self) -> Waker;
 
-    /// The time on the dispatcher's clock: the system's monotonic clock, or a virtual one in tests.
+    /// The clock that deadlines are on: the system's monotonic clock, or a runtime's, or a virtual one in tests. The reactor asks for it
+    /// once, and reads it also while callbacks run.
+    fn clock(&self) -> Clock {
+        Clock::system()
+    }
+
+    /// The time on [`clock`](Self::clock), which is what an implementation provides.
     fn now(&self) -> Instant {
-        Instant::now()
+        self.clock().now()
     }
 
     /// Whether a short read from a socket means that it has run dry.
@@ -133,8 +139,8 @@ impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
         (**self).waker()
     }
 
-    fn now(&self) -> Instant {
-        (**self).now()
+    fn clock(&self) -> Clock {
+        (**self).clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -18,6 +18,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod clock;
 mod dispatcher;
 mod interest;
 mod io;
@@ -26,6 +27,7 @@ mod mio;
 mod polled;
 mod signals;
 
+pub use crate::clock::Clock;
 pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
 pub use crate::interest::{Interest, Ready};
 pub use crate::io::{Io, Stream};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait};
 
 use crate::bell::Bell;
 
@@ -92,8 +92,8 @@ impl<D: Dispatcher> Dispatcher for BusyPoll<D> {
         self.bell.clone().into()
     }
 
-    fn now(&self) -> Instant {
-        self.inner.now()
+    fn clock(&self) -> Clock {
+        self.inner.clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
 
 /// A [`Dispatcher`] on a tokio runtime. See the [crate's page](crate).
 #[derive(Debug)]
@@ -94,9 +94,12 @@ impl Dispatcher for TokioDispatcher {
     }
 
     /// tokio's clock, which stands still where it was paused.
-    fn now(&self) -> Instant {
-        let _entered = self.runtime.enter();
-        tokio::time::Instant::now().into_std()
+    fn clock(&self) -> Clock {
+        let runtime = self.runtime.clone();
+        Clock::new(move || {
+            let _entered = runtime.enter();
+            tokio::time::Instant::now().into_std()
+        })
     }
 
     // What arrives after readiness was cleared is an edge, and so is told.

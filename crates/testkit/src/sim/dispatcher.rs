@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
 
 use super::connection::{Edges, Shared};
 use super::{SimNet, SimStream};
@@ -154,8 +154,9 @@ impl Dispatcher for SimDispatcher {
         self.woken.clone().into()
     }
 
-    fn now(&self) -> Instant {
-        self.net.now()
+    fn clock(&self) -> Clock {
+        let net = self.net.clone();
+        Clock::new(move || net.now())
     }
 }
 

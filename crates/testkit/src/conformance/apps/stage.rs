@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use websocket_app::{AppId, Context, Reactor, RunOptions, WebSocketApp};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, Ready, Wait};
 
 use super::actor::{Actor, Log};
 use super::server::Server;
@@ -42,8 +42,8 @@ impl<D: Dispatcher> Dispatcher for Shared<D> {
         self.0.borrow().waker()
     }
 
-    fn now(&self) -> Instant {
-        self.0.borrow().now()
+    fn clock(&self) -> Clock {
+        self.0.borrow().clock()
     }
 
     fn short_read_drains(&self) -> bool {
