@@ -234,19 +234,20 @@ impl App {
         if control.close_requested || apps.is_stopping() {
             return None;
         }
-        let random = apps.env.next_u32();
-        let delay = streak.ended(policy, outcome, &mut control.attempts, apps.env.now, random)?;
-        streak.retry_at = Some(later(apps.env.now, delay));
+        let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
+        let delay = streak.ended(policy, outcome, &mut control.attempts, now, random)?;
+        // The policy may have taken its time.
+        streak.retry_at = Some(later(apps.env.now(), delay));
         Some(delay)
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(crate) fn say_goodbye(&mut self, code: CloseCode, apps: &mut Apps) {
         if let Stage::Live(live) = &mut self.stage
-            && live.connection.tx().close(&Close::from(code), &mut apps.env).is_ok()
+            && live.connection.tx().close(&Close::from(code), apps.env.current()).is_ok()
         {
             // It is a courtesy: the stream is dropped next, whatever becomes of it.
-            let _courtesy = self.control.wrote(live.write_all(&mut apps.env, &mut apps.scratch));
+            let _courtesy = self.control.wrote(live.write_all(apps.env.current(), &mut apps.scratch));
         }
     }
 
@@ -257,7 +258,7 @@ impl App {
         {
             let tx = live.connection.tx();
             let before = tx.queued_bytes();
-            let encoded = outbox.encode(tx, &mut apps.env);
+            let encoded = outbox.encode(tx, apps.env.untimed());
             control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
             if tx.queued_bytes() > before {
                 control.mark_dirty(apps, id);
@@ -299,6 +300,7 @@ impl App {
         }
         let (handler, mut context) = self.split(id, apps);
         let result = call(handler, &mut context);
+        context.apps.env.user_code_ran();
         check(handler, &mut context, result);
     }
 
@@ -331,4 +333,5 @@ fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
         log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
     }
     context.control.in_last_callback = false;
+    context.apps.env.user_code_ran();
 }

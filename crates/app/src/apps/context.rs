@@ -36,7 +36,7 @@ impl Context<'_> {
     /// # Errors
     /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was queued.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
 
     /// Sends a binary message.
@@ -44,7 +44,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text).
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -53,7 +53,7 @@ impl Context<'_> {
     /// As [`send_text`](Self::send_text); close frames and continuations are refused: see [`close`](Self::close) and
     /// [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, &mut apps.env))
+        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, apps.env.untimed()))
     }
 
     /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with `fin`.
@@ -61,7 +61,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a fragment out of place.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
 
     /// Whether messages of this connection that begin from now on are compressed, where that was agreed: off for those that must stay
@@ -79,7 +79,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a payload that is too long.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.ping(payload, &mut apps.env))
+        self.transmit(|tx, apps| tx.ping(payload, apps.env.untimed()))
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
@@ -102,10 +102,11 @@ impl Context<'_> {
 
     pub(crate) fn request_close(&mut self, close: &Close) {
         self.control.close_requested = true;
+        self.apps.env.user_code_ran();
         match &mut self.connected {
             Some(connected) if connected.tx.state() != State::Connecting => {
                 // Code and reason were checked when the close was asked for.
-                let _checked = connected.tx.close(close, &mut self.apps.env);
+                let _checked = connected.tx.close(close, self.apps.env.current());
                 self.control.mark_dirty(self.apps, self.id);
             }
             _ => self.apps.look_at(self.id),
@@ -124,7 +125,8 @@ impl Context<'_> {
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
-        self.control.wrote(write_all(tx, io, &mut self.apps.env)).map(drop)
+        self.apps.env.user_code_ran();
+        self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
 
     /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next attempt begins if there is one.
@@ -171,9 +173,9 @@ impl Context<'_> {
         self.id
     }
 
-    /// The time at which this turn of the reactor began, on the dispatcher's clock.
-    pub const fn now(&self) -> Instant {
-        self.apps.env.now
+    /// The time on the dispatcher's clock.
+    pub fn now(&self) -> Instant {
+        self.apps.env.clock().now()
     }
 
     /// A handle on this app for other threads.

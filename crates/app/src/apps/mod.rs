@@ -11,15 +11,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_connection::Env;
-use websocket_dispatcher::Next;
+use websocket_dispatcher::{Next, Ready};
 
 use crate::id::AppId;
 use crate::live::Scratch;
 use crate::outcome::Outcome;
+use crate::pace::Pace;
 use crate::schedule::{Due, Entry, Schedule, later};
+use crate::surroundings::Surroundings;
 use crate::table::Table;
-use crate::threads::{Inbox, ReactorHandle};
+use crate::threads::{Inbox, Job, ReactorHandle};
 
 pub(crate) use app::{App, Control, OpenDetails, Stage, check};
 pub(crate) use context::Connected;
@@ -45,6 +46,14 @@ pub enum PanicPolicy {
     Propagate,
 }
 
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
+}
+
 /// How an app whose outcome is waited for has ended.
 pub(crate) struct Finished {
     pub(crate) outcome: Outcome,
@@ -55,15 +64,18 @@ pub(crate) struct Finished {
 ///
 /// Callbacks reach it with [`Context::apps`], the reactor's owner with [`Reactor::apps`](crate::Reactor::apps).
 pub struct Apps {
-    pub(crate) env: Env,
+    pub(crate) env: Surroundings,
+    pub(crate) pace: Pace,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) schedule: Schedule,
     /// Apps with unwritten output.
     pub(crate) dirty: Vec<AppId>,
     /// Apps that need a look for another reason: just added, or a close was asked for.
     pub(crate) waiting: Vec<AppId>,
-    /// Apps whose reading stopped early.
-    pub(crate) runnable: VecDeque<AppId>,
+    /// What other threads asked for and this one has yet to do.
+    pub(crate) jobs: VecDeque<Job>,
+    /// Streams and apps to read from, in their turn.
+    pub(crate) reads: VecDeque<ToRead>,
     pub(crate) removals: Vec<AppId>,
     pub(crate) stopping: bool,
     /// Asked to close all apps; the turn begins with that.
@@ -89,14 +101,16 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub(crate) fn new(env: Env, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
+            pace: Pace::new(env.now()),
             env,
             inbox,
             schedule: Schedule::default(),
             dirty: Vec::new(),
             waiting: Vec::new(),
-            runnable: VecDeque::new(),
+            jobs: VecDeque::new(),
+            reads: VecDeque::new(),
             removals: Vec::new(),
             stopping: false,
             draining: false,
@@ -161,7 +175,7 @@ impl Apps {
     /// are not open yet, or wait to connect again, end at once, and so do apps that are added meanwhile. Asked again, the earlier time
     /// holds.
     pub fn stop_within(&mut self, timeout: Duration) {
-        let at = later(self.env.now, timeout);
+        let at = later(self.env.now(), timeout);
         self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
         self.draining = true;
         self.call_host();
@@ -194,7 +208,8 @@ impl Apps {
 
     /// What the reactor waits for.
     pub(crate) fn next(&self) -> Next {
-        let again = !(self.runnable.is_empty()
+        let again = !(self.jobs.is_empty()
+            && self.reads.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
             && self.removals.is_empty())
@@ -202,6 +217,46 @@ impl Apps {
             || self.draining
             || self.inbox.has_jobs();
         Next::new([self.schedule.next(), self.stop_at].into_iter().flatten().min(), again)
+    }
+
+    /// Whether other threads have asked for something that is not done yet.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty() || self.inbox.has_jobs()
+    }
+
+    /// Takes what other threads have asked for.
+    pub(crate) fn fetch_jobs(&mut self) {
+        if self.inbox.has_jobs() {
+            self.inbox.take(&mut self.jobs);
+        }
+    }
+
+    /// Whether an answer of the resolver for this app waits to be handled.
+    pub(crate) fn has_answer_for(&mut self, id: AppId) -> bool {
+        self.fetch_jobs();
+        self.jobs.iter().any(|job| matches!(job, Job::Resolved { app, .. } if *app == id))
+    }
+
+    /// Whether the turn has used up its budget.
+    pub(crate) fn turn_is_over(&mut self) -> bool {
+        self.pace.turn_is_over(self.env.current().now)
+    }
+
+    /// An app begins to be delivered what it has received.
+    pub(crate) fn begin_visit(&mut self) {
+        self.pace.begin_visit(self.env.current().now);
+    }
+
+    /// A message was delivered; whether the others have their turn now.
+    #[inline]
+    pub(crate) fn pauses(&mut self) -> bool {
+        self.env.user_code_ran();
+        (self.pace.count() || self.inbox.has_jobs()) && self.look()
+    }
+
+    #[inline(never)]
+    fn look(&mut self) -> bool {
+        self.pace.look(self.env.now(), self.inbox.has_jobs())
     }
 
     /// After a change outside of a turn: wakes the host if it would sleep over it.

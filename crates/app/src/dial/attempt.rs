@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use websocket_connection::{Request, Response};
-use websocket_dispatcher::Io;
+use websocket_dispatcher::{Clock, Io};
 use websocket_link::proxy::{Proxy, ProxyFailure};
 use websocket_link::{Destination, Host};
 
@@ -77,13 +77,13 @@ fn destination(target: &Target) -> Result<Destination, Error> {
 
 impl Attempt {
     /// An attempt at the plan's next target. Its request is made when its turn has come.
-    pub(crate) fn begin(plan: &mut Plan, now: Instant) -> Result<Box<Self>, Error> {
+    pub(crate) fn begin(plan: &mut Plan, clock: &Clock) -> Result<Box<Self>, Error> {
         let target = plan.next_target()?;
         Ok(Box::new(Self {
             request: Request::new(target.path.clone()),
             is_prepared: false,
             target,
-            deadline: later(now, plan.options.connect.attempt_timeout),
+            deadline: later(clock.now(), plan.options.connect.attempt_timeout),
             place: None,
             via: None,
             own_stream: plan.has_stream(),

@@ -69,8 +69,8 @@ impl Race {
     /// A race with one stream, connected or connecting, that was made elsewhere.
     pub(super) fn with_stream(io: Io, options: &ConnectOptions, net: &mut Net<'_>) -> Result<Self, Error> {
         let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
-        let mut race = Self::new(Vec::new(), None, options, net.now);
-        race.eyeballs.started(Racer { wire, address: None, place: None }, net.now);
+        let mut race = Self::new(Vec::new(), None, options, net.now());
+        race.eyeballs.started(Racer { wire, address: None, place: None }, net.now());
         Ok(race)
     }
 
@@ -92,12 +92,12 @@ impl Race {
     /// Starts connecting to the addresses whose turn has come.
     pub(super) fn start_due(&mut self, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
         while self.waiting.is_none()
-            && let Some(address) = self.eyeballs.next(net.now)
+            && let Some(address) = self.eyeballs.next(net.now())
         {
             let place = match self.place_for(address, net) {
                 Some(Admission::Granted(place)) => Some(place),
                 Some(Admission::Waiting(ticket)) => {
-                    self.waiting = Some(Waiting { address, _ticket: ticket, since: net.now });
+                    self.waiting = Some(Waiting { address, _ticket: ticket, since: net.now() });
                     break;
                 }
                 None => None,
@@ -123,7 +123,7 @@ impl Race {
         let Some(Waiting { address, since, .. }) = self.waiting.take() else {
             return (Duration::ZERO, Standing::Open);
         };
-        let waited = if was_waiting { net.now.saturating_duration_since(since) } else { Duration::ZERO };
+        let waited = if was_waiting { net.now().saturating_duration_since(since) } else { Duration::ZERO };
         self.deadline = later(self.deadline, waited);
         self.start(address, Some(place), options, net);
         (waited, self.start_due(options, net))
@@ -162,6 +162,18 @@ impl Race {
         }
     }
 
+    /// Looks at all connecting streams.
+    pub(super) fn look(&mut self, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
+        let keys: Vec<_> = self.eyeballs.running().iter().map(|racer| racer.wire.key).collect();
+        for key in keys {
+            match self.ready(key, options, net) {
+                Standing::Open => {}
+                standing => return standing,
+            }
+        }
+        Standing::Open
+    }
+
     /// Ends the race.
     pub(super) fn hang_up(&mut self, net: &mut Net<'_>) {
         self.waiting = None;
@@ -191,7 +203,7 @@ impl Race {
         log::debug!(target: "websocket::connect", "{}: connecting to {address}", net.app);
         let connected = net.links.connector.connect(address, &options.socket);
         match connected.and_then(|io| net.watch(io)) {
-            Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now),
+            Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now()),
             Err(error) => self.failure = Some((Some(address), error)),
         }
     }

@@ -90,7 +90,7 @@ impl Dial {
     pub(crate) fn may_ask(&mut self, place: Place<String>, plan: &Plan, net: &mut Net<'_>) -> Progress {
         match std::mem::replace(&mut self.step, Step::Deciding) {
             Step::WaitingToAsk(waiting) => {
-                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
+                self.attempt.postpone(net.now().saturating_duration_since(waiting.since));
                 self.resolve(waiting.question, place, plan, net)
             }
             step => {
@@ -114,7 +114,7 @@ impl Dial {
         }
         match std::mem::replace(&mut self.step, Step::Deciding) {
             Step::WaitingToConnect(waiting) => {
-                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
+                self.attempt.postpone(net.now().saturating_duration_since(waiting.since));
                 self.attempt.place = Some(place);
                 self.depart(waiting.addresses, plan, net)
             }
@@ -182,15 +182,42 @@ impl Dial {
         self.step.due(self.attempt.deadline).map(|(at, _)| at)
     }
 
-    /// Does what is due.
+    /// Does what is due. Whatever has happened on the streams meanwhile counts: the reactor may have been busy elsewhere.
     pub(crate) fn expired(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match self.look(plan, net) {
+            Progress::Waiting => self.judge(plan, net),
+            progress => progress,
+        }
+    }
+
+    fn judge(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match self.step.due(self.attempt.deadline) {
-            Some((at, due)) if at <= net.now => match due {
+            Some((at, due)) if at <= net.now() => match due {
                 Due::NextAddress => self.race(plan, net),
                 Due::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
             },
             _ => Progress::Waiting,
         }
+    }
+
+    /// Looks at every stream, whether it was reported or not.
+    fn look(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match &mut self.step {
+            Step::Connecting(race) => {
+                let standing = race.look(&plan.options.connect, net);
+                self.raced(standing, plan, net)
+            }
+            Step::Tunnelling(tunnel) => {
+                let key = tunnel.wire.key;
+                self.tunnelling(key, plan, net)
+            }
+            _ => Progress::Waiting,
+        }
+    }
+
+    /// Whether it waits for the resolver's answer.
+    pub(crate) const fn is_resolving(&self) -> bool {
+        matches!(self.step, Step::Resolving(_))
     }
 
     /// Gives every stream back to the dispatcher.
@@ -220,7 +247,7 @@ impl Dial {
             match net.links.connections.enter(server, net.app) {
                 Admission::Granted(place) => self.attempt.place = Some(place),
                 Admission::Waiting(ticket) => {
-                    let waiting = WaitingToConnect { _ticket: ticket, since: net.now, addresses };
+                    let waiting = WaitingToConnect { _ticket: ticket, since: net.now(), addresses };
                     self.step = Step::WaitingToConnect(Box::new(waiting));
                     return Progress::Waiting;
                 }
@@ -277,7 +304,7 @@ impl Dial {
         match net.links.names.enter(question.host(), net.app) {
             Admission::Granted(place) => self.resolve(question, place, plan, net),
             Admission::Waiting(ticket) => {
-                let waiting = WaitingToAsk { _ticket: ticket, since: net.now, question };
+                let waiting = WaitingToAsk { _ticket: ticket, since: net.now(), question };
                 self.step = Step::WaitingToAsk(Box::new(waiting));
                 Progress::Waiting
             }
@@ -291,7 +318,7 @@ impl Dial {
         plan: &Plan,
         net: &mut Net<'_>,
     ) -> Progress {
-        let deadline = later(net.now, plan.options.connect.resolve_timeout);
+        let deadline = later(net.now(), plan.options.connect.resolve_timeout);
         let (query, asker) = net.resolve(&question.host(), question.destination.port);
         self.step =
             Step::Resolving(Box::new(Resolving { _place: place, query, _asker: asker, question, deadline }));
@@ -303,7 +330,7 @@ impl Dial {
         // A proxy's address is not limited: for the proxy, every name is a server.
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
-        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now)));
+        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now())));
         self.race(plan, net)
     }
 
@@ -327,7 +354,7 @@ impl Dial {
             let early = may_hold_bytes(&wire).then_some(0);
             return Progress::Arrived(Arrival { wire, early });
         };
-        match Tunnel::new(wire, via, &plan.options.connect, net.now) {
+        match Tunnel::new(wire, via, &plan.options.connect, net.now()) {
             Ok(tunnel) => {
                 let key = tunnel.wire.key;
                 self.step = Step::Tunnelling(Box::new(tunnel));

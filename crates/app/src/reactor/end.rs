@@ -123,7 +123,7 @@ impl Driver<'_> {
             Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
-                live.connection.abort(&mut self.apps.env);
+                live.connection.abort(self.apps.env.untimed());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }

@@ -34,7 +34,7 @@ impl<D: Dispatcher> Reactor<D> {
     }
 
     fn is_done(&mut self) -> bool {
-        self.apps.stopped || (self.apps.is_empty() && !self.apps.inbox.has_jobs())
+        self.apps.stopped || (self.apps.is_empty() && !self.apps.has_jobs())
     }
 }
 
@@ -95,7 +95,7 @@ impl<D: Wait> Reactor<D> {
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
+        let limit = timeout.map(|timeout| later(self.apps.env.clock().now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let waited = self.dispatcher.wait(deadline, &mut self.ready);
         let next = self.turn_with_what_was_seen(usize::MAX);

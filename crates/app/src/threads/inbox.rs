@@ -1,5 +1,6 @@
 //! What other threads ask of a reactor: a queue and a wake-up.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,15 +53,17 @@ impl Inbox {
         }
     }
 
+    /// Whether there are jobs to take. It is asked after each message, and orders nothing.
+    #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
-        self.announced.load(Ordering::Acquire)
+        self.announced.load(Ordering::Relaxed)
     }
 
     /// Moves all jobs to the end of `jobs`.
-    pub(crate) fn take(&self, jobs: &mut Vec<Job>) {
+    pub(crate) fn take(&self, jobs: &mut VecDeque<Job>) {
         self.announced.store(false, Ordering::Release);
         if let Some(queued) = &mut *self.lock() {
-            jobs.append(queued);
+            jobs.extend(queued.drain(..));
         }
     }
 
