@@ -210,14 +210,18 @@ impl Driver<'_> {
             return;
         }
         match deadline {
-            Deadline::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
+            // The head of a refusal may be there, and says more.
+            Deadline::Timeout(timeout) => match live.connection.take_refusal(self.apps.env.current()) {
+                Some(refusal) => self.failed(app, id, refusal.into()),
+                None => self.end(app, id, Some(Error::Timeout(timeout))),
+            },
             Deadline::Connection => {
                 let outcome = live.connection.handle_timeout(self.apps.env.current());
                 if live.connection.queued_bytes() > 0 {
                     app.control.mark_dirty(self.apps, id);
                 }
                 if let Err(error) = outcome {
-                    app.report(id, self.apps, error.into());
+                    self.failed(app, id, error.into());
                 }
             }
         }

@@ -191,7 +191,7 @@ impl Driver<'_> {
 
     /// The opening handshake or the connection has failed. Where the response leads elsewhere, or the user can answer its challenge, the
     /// attempt continues; otherwise the app is told.
-    fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
+    pub(super) fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
         if let Error::Upgrade(UpgradeError::Status { response, .. }) = &error
             && let Some(attempt) = app.attempt.take()
         {
