@@ -49,8 +49,9 @@ pub(crate) enum Progress {
 /// A stream that leads to the server.
 pub(crate) struct Arrival {
     pub(crate) wire: Wire,
-    /// Bytes may have come from the server already, which will not be reported again; so many are at the front of the buffer.
-    pub(crate) early: Option<usize>,
+    /// Bytes of the server that are at the front of the buffer. `Some(0)` if the stream may hold more of them,
+    /// which the dispatcher does not report again.
+    pub(crate) already_read: Option<usize>,
 }
 
 /// From a target to a stream that leads to its server.
@@ -324,8 +325,8 @@ impl Dial {
         self.step = Step::Deciding;
         self.attempt.place = place.or(self.attempt.place.take());
         let Some(via) = &self.attempt.via else {
-            let early = may_hold_bytes(&wire).then_some(0);
-            return Progress::Arrived(Arrival { wire, early });
+            let already_read = may_hold_bytes(&wire).then_some(0);
+            return Progress::Arrived(Arrival { wire, already_read });
         };
         match Tunnel::new(wire, via, &plan.options.connect, net.now) {
             Ok(tunnel) => {
@@ -343,19 +344,19 @@ impl Dial {
     /// The stream to the proxy has moved.
     fn tunnelling(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         let Step::Tunnelling(tunnel) = &mut self.step else { return Progress::Waiting };
-        let early = match tunnel.ready(key, net) {
+        let answer = match tunnel.ready(key, net) {
             Ok(None) => return Progress::Waiting,
             outcome => outcome,
         };
         let Step::Tunnelling(tunnel) = std::mem::replace(&mut self.step, Step::Deciding) else {
             return Progress::Waiting;
         };
-        match early {
-            Ok(early) => {
-                let early = early.unwrap_or_default();
-                let len = early.len();
-                net.buffer.copy_within(early, 0);
-                Progress::Arrived(Arrival { wire: tunnel.wire, early: Some(len) })
+        match answer {
+            Ok(rest) => {
+                let rest = rest.unwrap_or_default();
+                let len = rest.len();
+                net.buffer.copy_within(rest, 0);
+                Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);

@@ -47,7 +47,7 @@ pub(crate) struct Chunk {
 }
 
 /// What is due.
-pub(crate) enum Deadline {
+pub(crate) enum LiveDeadline {
     /// This ends the attempt.
     Timeout(Timeout),
     /// A deadline of the connection.
@@ -109,13 +109,13 @@ impl Live {
     }
 
     /// What is due next. Of two at the same time it is the step's, which says more than the attempt's.
-    pub(crate) fn due(&self) -> Option<(Instant, Deadline)> {
+    pub(crate) fn due(&self) -> Option<(Instant, LiveDeadline)> {
         let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
         let step = match handshake {
-            Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
-            None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
+            Some(at) => Some((at, LiveDeadline::Timeout(Timeout::Tls))),
+            None => self.connection.deadline().map(|at| (at, LiveDeadline::Connection)),
         };
-        let whole = self.open_by.map(|at| (at, Deadline::Timeout(Timeout::Attempt)));
+        let whole = self.open_by.map(|at| (at, LiveDeadline::Timeout(Timeout::Attempt)));
         earliest([step, whole])
     }
 

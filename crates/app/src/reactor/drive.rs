@@ -11,7 +11,7 @@ use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Deadline, Live, Secure};
+use crate::live::{Live, LiveDeadline, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -164,7 +164,7 @@ impl Driver<'_> {
         match &mut app.stage {
             Stage::Dialling(_) => self.dial(app, id, Dial::expired),
             Stage::Live(live) => match live.due() {
-                Some((_, Deadline::Timeout(timeout))) => self.end(app, id, Some(Error::Timeout(timeout))),
+                Some((_, LiveDeadline::Timeout(timeout))) => self.end(app, id, Some(Error::Timeout(timeout))),
                 _ => {
                     if live.connection.state() == State::Closing {
                         // Our close frame may have been queued in this very turn, and not be written yet.
@@ -224,7 +224,7 @@ impl Driver<'_> {
 
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
-        let Arrival { wire, early } = arrival;
+        let Arrival { wire, already_read } = arrival;
         let (options, env) = (&app.plan.options.connect, &mut self.apps.env);
         let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
         let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
@@ -248,8 +248,8 @@ impl Driver<'_> {
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
-        if early.is_some() {
-            self.read(app, id, early);
+        if already_read.is_some() {
+            self.read(app, id, already_read);
         }
     }
 

@@ -31,7 +31,7 @@ use drive::{Driver, Work};
 /// The receive buffer that all connections of a reactor take turns in.
 const BUFFER: usize = 128 << 10;
 
-/// Apps whose reading goes on in a turn, at most: each of them may read as much as `receive::BUDGET`.
+/// Apps that continue reading in a turn, at most: each of them may read as much as `receive::BUDGET`.
 const RUNNABLE: usize = 16;
 
 /// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
@@ -65,14 +65,14 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     buffer: Vec<u8>,
     /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
-    /// Takes the place of what was seen while that is worked through.
+    /// Swapped with `ready` while that is worked through.
     share: Vec<Ready>,
     /// A wait has ended, and the turn that it was for has not been taken: the future may be dropped in between.
     turn_is_due: bool,
     /// The task of `run_async` has let others run since the last turn.
     gave_way: bool,
     jobs: Vec<Job>,
-    /// Takes the place of a list of apps while that is worked through.
+    /// Swapped with a list of apps while that is worked through.
     listed: Vec<AppId>,
 }
 
@@ -186,7 +186,7 @@ impl<D: Dispatcher> Reactor<D> {
 
     /// Does everything that there is to do now, with `ready` as the dispatcher's observations since the last turn. Never blocks.
     ///
-    /// The caller sees to it that the next turn comes when [`Next`] says, or when the [waker](Dispatcher::waker) was woken.
+    /// The caller must take the next turn when [`Next`] says so, or when the [waker](Dispatcher::waker) is woken.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
         match self.take_turn(ready) {
             Ok(next) => {
@@ -201,7 +201,7 @@ impl<D: Dispatcher> Reactor<D> {
         }
     }
 
-    /// What is next, or a panic that is to go on.
+    /// Takes a turn: what is next, or a panic that is to continue.
     fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
         self.apps.env.now = self.dispatcher.now();
         self.apps.in_turn = true;
@@ -287,7 +287,7 @@ impl<D: Dispatcher + AsFd> AsFd for Reactor<D> {
 
 impl<D: Dispatcher> Drop for Reactor<D> {
     fn drop(&mut self) {
-        // A host loop may live on: it must not go on watching descriptors that are about to be closed.
+        // A host loop may outlive the reactor: it must not watch descriptors that are about to be closed.
         let mut driver = self.driver();
         for id in driver.apps.ids() {
             driver.discard(id);
@@ -302,7 +302,8 @@ impl<D: Dispatcher> fmt::Debug for Reactor<D> {
     }
 }
 
-/// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
+/// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives up
+/// its memory.
 fn each<'a>(
     driver: &mut Driver<'a>,
     listed: &mut Vec<AppId>,

@@ -16,17 +16,17 @@ use crate::live::{Chunk, Live, Stop};
 const BUDGET: usize = 512 << 10;
 
 impl Driver<'_> {
-    /// Reads until the stream is dry or the budget is used up. `early` bytes are at the front of the buffer already.
-    pub(super) fn read(&mut self, app: &mut App, id: AppId, early: Option<usize>) {
+    /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
+    pub(super) fn read(&mut self, app: &mut App, id: AppId, already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
-        let mut early = early.map(|len| Chunk { fresh: len, in_buffer: Some(len), short: false });
+        let mut first = already_read.map(|len| Chunk { fresh: len, in_buffer: Some(len), short: false });
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
         let mut budget = BUDGET;
         loop {
             // A refusal may have sent the attempt elsewhere meanwhile.
             let Stage::Live(live) = &mut app.stage else { return };
-            let chunk = match early.take() {
+            let chunk = match first.take() {
                 Some(chunk) => Ok(chunk),
                 None => live.read(self.buffer, held, &mut self.apps.env),
             };
@@ -42,7 +42,7 @@ impl Driver<'_> {
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
                     held = match delivered {
                         Ok(held) => held,
-                        // The connection repeats its failure; the app is told once.
+                        // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
                             self.failed(app, id, error);
@@ -83,7 +83,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Delivers what is whole of what was read, and returns how much of the rest is at the front of the buffer.
+    /// Delivers the whole messages of what was read, and returns how much of the rest is at the front of the
+    /// buffer.
     fn deliver(
         &mut self,
         handler: &mut dyn Handler,
@@ -159,8 +160,8 @@ impl Driver<'_> {
         outcome.and(received)
     }
 
-    /// The opening handshake or the connection has failed. Where the response leads elsewhere, or the user can answer its challenge, the
-    /// attempt continues; otherwise the app is told.
+    /// The opening handshake or the connection has failed. Where the response leads elsewhere, or the user can
+    /// answer its challenge, the attempt continues; otherwise the failure is reported.
     fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
         if let Error::Upgrade(UpgradeError::Status { response, .. }) = &error
             && let Some(attempt) = app.attempt.take()
