@@ -111,17 +111,17 @@ pub enum Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use websocket_connection::Timeout as Connection;
+        use websocket_connection::Timeout as ConnectionTimeout;
         match self {
             Self::Attempt => f.write_str("the connection was not open within attempt_timeout"),
             Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
             Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
             Self::Proxy => f.write_str("the proxy gave no tunnel within proxy_timeout"),
             Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
-            Self::Upgrade => Connection::Upgrade.fmt(f),
-            Self::Pong => Connection::Pong.fmt(f),
-            Self::Write => Connection::Write.fmt(f),
-            Self::Close => Connection::Close.fmt(f),
+            Self::Upgrade => ConnectionTimeout::Upgrade.fmt(f),
+            Self::Pong => ConnectionTimeout::Pong.fmt(f),
+            Self::Write => ConnectionTimeout::Write.fmt(f),
+            Self::Close => ConnectionTimeout::Close.fmt(f),
         }
     }
 }
@@ -187,14 +187,14 @@ impl std::error::Error for Error {
 
 impl From<websocket_connection::Error> for Error {
     fn from(error: websocket_connection::Error) -> Self {
-        use websocket_connection::{Error as Connection, Timeout as ConnectionTimeout};
+        use websocket_connection::{Error as ConnectionError, Timeout as ConnectionTimeout};
         match error {
-            Connection::Protocol(error) => Self::Protocol(error),
-            Connection::Upgrade(error) => Self::Upgrade(error),
-            Connection::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
-            Connection::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
-            Connection::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
-            Connection::Timeout(_) => Self::Timeout(Timeout::Close),
+            ConnectionError::Protocol(error) => Self::Protocol(error),
+            ConnectionError::Upgrade(error) => Self::Upgrade(error),
+            ConnectionError::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
+            ConnectionError::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            ConnectionError::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
+            ConnectionError::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,
         }
     }

@@ -76,7 +76,7 @@ impl Plan {
         plan.request_with(&target, HeaderMap::new())?.check()?;
         #[cfg(feature = "tls")]
         if target.secure {
-            options.connect.tls.server_name_for(&target.host())?;
+            options.connect.tls.server_name_for(&target.host.to_string())?;
         }
         #[cfg(feature = "tls")]
         if target.secure || options.connect.proxy.is_tls() {

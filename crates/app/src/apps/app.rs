@@ -307,8 +307,8 @@ impl App {
         let Self { handler, control, stage, failure, .. } = self;
         let mut context = Context { apps, id, control, connected: stage.connected() };
         match failure {
-            None => tell(&mut **handler, &mut context, failure.insert(Box::new(error))),
-            Some(_) => tell(&mut **handler, &mut context, &error),
+            None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
+            Some(_) => call_on_error(&mut **handler, &mut context, &error),
         }
     }
 }
@@ -317,12 +317,12 @@ impl App {
 #[inline]
 pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result: CallbackResult) {
     if let Err(error) = result {
-        tell(handler, context, &Error::Callback(error));
+        call_on_error(handler, context, &Error::Callback(error));
     }
 }
 
 #[cold]
-fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     if context.apps.interrupted {
         return;
     }

@@ -11,7 +11,7 @@ use websocket_link::proxy::{Proxy, ProxyFailure};
 use websocket_link::{Destination, Host};
 
 use super::gate::{Place, Server};
-use crate::address::{self, Target, UrlError};
+use crate::address::{Target, TargetHost, UrlError};
 use crate::challenge::Challenge;
 use crate::error::Error;
 use crate::plan::Plan;
@@ -58,18 +58,18 @@ pub(crate) type Continued = (Box<Attempt>, Option<Io>);
 
 /// Where an attempt continues that was refused.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Onward {
+enum Continuation {
     /// To the same target, with an answer to its challenge.
-    Again,
+    SameTarget,
     SameOrigin,
     OtherOrigin,
 }
 
 /// The server of `target`, as a proxy and the resolver know it.
 fn destination(target: &Target) -> Result<Destination, Error> {
-    let host = match &target.place {
-        address::Place::Name(name) => name.parse::<Host>(),
-        address::Place::Address(address) => Ok(Host::from(*address)),
+    let host = match &target.host {
+        TargetHost::Name(name) => name.parse::<Host>(),
+        TargetHost::Address(address) => Ok(Host::from(*address)),
     };
     let host = host.map_err(|error| UrlError::Syntax(error.to_string()))?;
     Ok(Destination::new(host, target.port))
@@ -154,8 +154,8 @@ impl Attempt {
         if let Some(jar) = plan.jar() {
             jar.store(&self.target, &response.headers);
         }
-        let Some(onward) = self.next_request(response, plan)? else { return Ok(None) };
-        if onward == Onward::OtherOrigin {
+        let Some(continuation) = self.next_request(response, plan)? else { return Ok(None) };
+        if continuation == Continuation::OtherOrigin {
             self.own_stream = false;
             self.place = None;
         }
@@ -164,7 +164,7 @@ impl Attempt {
         }
         match plan.next_stream().map_err(|source| Error::Connect { address: None, source })? {
             // The only stream is used up, and the answer is for the server at its other end.
-            None if onward == Onward::Again => Ok(None),
+            None if continuation == Continuation::SameTarget => Ok(None),
             stream => {
                 self.own_stream = stream.is_some();
                 Ok(Some((self, stream)))
@@ -173,7 +173,7 @@ impl Attempt {
     }
 
     /// Prepares the request that follows a refusal, if one does.
-    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Onward>, Error> {
+    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Continuation>, Error> {
         let limit = plan.options.connect.max_redirects;
         let redirected = self.redirects.follow(response.status, &response.headers, &self.target, limit)?;
         if let Some(target) = redirected {
@@ -185,10 +185,10 @@ impl Attempt {
             plan.redirect(&mut self.request, &target, self.redirects.crossed_origin())?;
             target.check_tls(cfg!(feature = "tls"))?;
             let same = target.same_origin(&self.target);
-            self.other_host |= target.place != self.target.place;
+            self.other_host |= target.host != self.target.host;
             self.target = target;
             self.authorized = false;
-            return Ok(Some(if same { Onward::SameOrigin } else { Onward::OtherOrigin }));
+            return Ok(Some(if same { Continuation::SameOrigin } else { Continuation::OtherOrigin }));
         }
         // The user's answer is for the server of the URL, not for any other that it has sent the client to.
         if response.status != StatusCode::UNAUTHORIZED
@@ -211,7 +211,7 @@ impl Attempt {
         self.request.headers.insert(AUTHORIZATION, answer);
         // The response may have brought cookies.
         plan.redirect(&mut self.request, &self.target, false)?;
-        Ok(Some(Onward::Again))
+        Ok(Some(Continuation::SameTarget))
     }
 
     /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which the attempt continues.

@@ -32,7 +32,7 @@ pub(crate) use net::{Links, Net};
 use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
-use step::{Due, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
+use step::{DialDeadline, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
 use tunnel::Tunnel;
 
 /// How far a dial has come.
@@ -187,8 +187,8 @@ impl Dial {
     pub(crate) fn expired(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now => match due {
-                Due::NextAddress => self.race(plan, net),
-                Due::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
+                DialDeadline::NextAddress => self.race(plan, net),
+                DialDeadline::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
             },
             _ => Progress::Waiting,
         }

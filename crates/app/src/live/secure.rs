@@ -50,7 +50,7 @@ impl Secure {
             return Ok(None);
         }
         let mut output = TlsOutput::new();
-        let host = target.host();
+        let host = target.host.to_string();
         let name = if other_host { own_name(&host) } else { options.tls.server_name_for(&host) }?;
         let session = TlsSession::new(options.tls.build()?, name, &mut output)?;
         Ok(Some(Box::new(Self {

@@ -11,7 +11,7 @@ use crate::apps::{CallbackResult, Context};
 use crate::id::AppId;
 use crate::message::OwnedMessage;
 
-type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
+type ContextWork = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
 pub(crate) enum Command {
     Send(OwnedMessage),
@@ -22,7 +22,7 @@ pub(crate) enum Command {
 pub(crate) enum Order {
     Close(Close),
     Remove,
-    Run(Work),
+    Run(ContextWork),
 }
 
 /// What an app and its senders share.
