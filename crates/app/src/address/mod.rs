@@ -90,7 +90,7 @@ impl Target {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| syntax("there is no \"://\""))?;
         if !is_scheme(scheme) {
             // It may be a credential or a token that has lost its way: the error does not repeat it.
-            return Err(syntax("what stands before \"://\" is no scheme"));
+            return Err(syntax("what stands before \"://\" is not a scheme"));
         }
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,

@@ -29,12 +29,13 @@ pub(crate) struct Attempt {
     /// The right to make this connection, given back when it is open or has failed.
     pub(super) place: Option<Place<Server>>,
     pub(super) via: Option<Box<Via>>,
-    /// The stream is the user's own, and leads to the server of the target.
+    /// The stream is the user's, and leads to the server of the target.
     pub(super) own_stream: bool,
     /// A redirect has led to another host than that of the URL.
     pub(crate) other_host: bool,
     redirects: Redirects,
-    /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
+    /// The user was asked to answer the challenge of the server for this target, or of the proxy on the way
+    /// to it.
     authorized: bool,
     proxy_authorized: bool,
 }
@@ -56,7 +57,7 @@ pub(super) struct Via {
 /// An attempt that continues after a refusal, and the user's stream for it.
 pub(crate) type Continued = (Box<Attempt>, Option<Io>);
 
-/// Where an attempt continues that was refused.
+/// Where a refused attempt continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
     /// To the same target, with an answer to its challenge.
@@ -76,7 +77,8 @@ fn destination(target: &Target) -> Result<Destination, Error> {
 }
 
 impl Attempt {
-    /// An attempt at the plan's next target. Its request is made when its turn has come.
+    /// Begins an attempt at the plan's next target. Its request is made when its turn has come, so that
+    /// headers of the user's function are fresh.
     pub(crate) fn begin(plan: &mut Plan, now: Instant) -> Result<Box<Self>, Error> {
         let target = plan.next_target()?;
         Ok(Box::new(Self {
@@ -136,13 +138,13 @@ impl Attempt {
         }
     }
 
-    /// Leaves time in which the attempt waited for its turn out of account.
+    /// Moves the deadline by the time in which the attempt waited for its turn.
     pub(super) fn postpone(&mut self, waited: Duration) {
         self.deadline = later(self.deadline, waited);
     }
 
-    /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its challenge, the attempt continues,
-    /// on this stream of the user's if there is one.
+    /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its
+    /// challenge, the attempt continues, on the user's next stream if the user supplies streams.
     ///
     /// # Errors
     /// Why the attempt cannot continue where the response leads.
@@ -214,7 +216,8 @@ impl Attempt {
         Ok(Some(Continuation::SameTarget))
     }
 
-    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which the attempt continues.
+    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which
+    /// the attempt continues.
     pub(super) fn answers_proxy(&mut self, failure: &Error, plan: &mut Plan) -> bool {
         let (Error::Proxy(error), Some(via)) = (failure, &mut self.via) else { return false };
         let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else { return false };

@@ -1,8 +1,9 @@
 //! From a target to a stream that leads to its server: proxy, name, addresses, tunnel.
 //!
-//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other app. The user's functions that
-//! make URLs, headers, streams and answers to challenges run inside, and may panic: the dial is whole before each of them is called, so
-//! that [`Dial::hang_up`] leaves nothing behind.
+//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other
+//! app. The user's functions that make URLs, headers, streams and answers to challenges run inside, and may
+//! panic: the dial is consistent before each of them is called, so that [`Dial::hang_up`] leaves nothing
+//! behind.
 
 mod attempt;
 mod connect;
@@ -49,8 +50,8 @@ pub(crate) enum Progress {
 /// A stream that leads to the server.
 pub(crate) struct Arrival {
     pub(crate) wire: Wire,
-    /// Bytes of the server that are at the front of the buffer. `Some(0)` if the stream may hold more of them,
-    /// which the dispatcher does not report again.
+    /// Bytes of the server that are at the front of the buffer. `Some(0)` if the stream may hold more of
+    /// them, which the dispatcher does not report again.
     pub(crate) already_read: Option<usize>,
 }
 
@@ -76,7 +77,7 @@ impl Dial {
         }
     }
 
-    /// Takes a stream of the user's, connected or connecting, as the only one in the race.
+    /// Takes the user's stream, connected or connecting, as the only one in the race.
     pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
         match Race::with_stream(io, &plan.options.connect, net) {
             Ok(race) => {
@@ -153,7 +154,8 @@ impl Dial {
                 return self.next_hop(plan, net);
             }
             Ok(addresses) => match addresses.first() {
-                // A proxy's address is not limited: to the proxy, every name is a server, and has its place already.
+                // A proxy's address is not limited: the attempt already has its place, for the name that the
+                // proxy is asked for.
                 Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
                 Some(first) => {
                     let server = Server::At(*first);
@@ -166,7 +168,7 @@ impl Dial {
         Progress::Failed(Error::Resolve { host: question.host(), source })
     }
 
-    /// A stream of this app has moved.
+    /// A stream of this app is ready.
     pub(crate) fn ready(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match &mut self.step {
             Step::Connecting(race) => {
@@ -203,7 +205,8 @@ impl Dial {
         }
     }
 
-    /// The attempt, for the connection that is to be opened on the stream that has [arrived](Progress::Arrived).
+    /// The attempt, for the connection that is to be opened on the stream that has
+    /// [arrived](Progress::Arrived).
     pub(crate) fn into_attempt(self) -> Box<Attempt> {
         self.attempt
     }
@@ -230,7 +233,8 @@ impl Dial {
         self.depart(addresses, plan, net)
     }
 
-    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy or directly.
+    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy
+    /// or directly.
     fn depart(&mut self, addresses: Option<Vec<SocketAddr>>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         if !self.attempt.is_prepared {
             match plan.next_request(&self.attempt.target) {
@@ -301,7 +305,7 @@ impl Dial {
 
     /// Lets the addresses race.
     fn connect(&mut self, addresses: Vec<SocketAddr>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        // A proxy's address is not limited: for the proxy, every name is a server.
+        // A proxy's address is not limited: the place is for the name that the proxy is asked for.
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
         self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now)));
@@ -341,7 +345,7 @@ impl Dial {
         }
     }
 
-    /// The stream to the proxy has moved.
+    /// The stream to the proxy is ready.
     fn tunnelling(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         let Step::Tunnelling(tunnel) = &mut self.step else { return Progress::Waiting };
         let answer = match tunnel.ready(key, net) {

@@ -51,7 +51,7 @@ pub(crate) struct Net<'a> {
     pub(crate) dispatcher: &'a mut dyn Dispatcher,
     pub(crate) links: &'a mut Links,
     pub(crate) now: Instant,
-    /// To read into.
+    /// The reactor's receive buffer.
     pub(crate) buffer: &'a mut [u8],
 }
 
@@ -80,7 +80,8 @@ impl Net<'_> {
         }
     }
 
-    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key must not be lost.
+    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key
+    /// must not be lost.
     pub(crate) fn unwatch(&mut self, wire: Wire) {
         self.links.keys.remove(wire.key);
         contain_panic(self.app, || self.dispatcher.deregister(wire.key, wire.io));

@@ -65,7 +65,8 @@ pub(super) enum DialDeadline {
 }
 
 impl Step {
-    /// All deadlines, of which the step's comes first: it says more than that of the whole attempt. None runs while a turn is awaited.
+    /// The next deadline. Of two at the same time it is the step's, which says more than that of the whole
+    /// attempt. There is none while the dial waits for its turn.
     pub(super) fn due(&self, whole: Instant) -> Option<(Instant, DialDeadline)> {
         let (step, next_address) = match self {
             Self::WaitingToAsk(_) | Self::WaitingToConnect(_) => return None,

@@ -18,12 +18,12 @@ use crate::schedule::earliest;
 pub(crate) use secure::{Scratch, Secure, to_proxy};
 pub(crate) use wire::{Wire, Written, write_all};
 
-/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be inflated a thousandfold before
-/// the budget is looked at again.
+/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
+/// inflated a thousandfold before the budget is looked at again.
 const SMALL_READ: usize = 16 << 10;
 
-/// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
-/// being woken for them.
+/// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come
+/// already: looking costs less than being woken for them.
 const BULK: usize = 16 << 10;
 
 /// How reading came to its end.
@@ -40,7 +40,8 @@ pub(crate) enum Stop {
 pub(crate) struct Chunk {
     /// Bytes that came.
     pub(crate) fresh: usize,
-    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the message that they belong to.
+    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the
+    /// message that they belong to.
     pub(crate) in_buffer: Option<usize>,
     /// The read left room, and is small enough for the stream to be dry.
     pub(crate) short: bool,
@@ -97,7 +98,8 @@ impl Live {
         self.open_by = None;
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS.
+    /// The connection's sending half, and the stream where what it sends may be written at once: not over
+    /// TLS.
     pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
         let io = self.secure.is_none().then_some(&mut self.wire.io);
         (self.connection.tx(), io)
@@ -130,7 +132,7 @@ impl Live {
     /// Watches for room if there is output left, and for bytes in any case.
     ///
     /// # Errors
-    /// What the dispatcher said.
+    /// The dispatcher's error.
     pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
         let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
         self.wire.watch_for(interest, dispatcher)
@@ -146,12 +148,14 @@ impl Live {
         self.broken.is_some()
     }
 
-    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which `short_read_drains`.
+    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which
+    /// `short_read_drains`.
     pub(crate) fn short_read_is_last(&self, short_read_drains: bool) -> bool {
         short_read_drains && self.wire.io.is_socket() && !self.read_closed
     }
 
-    /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a frame that is not whole yet.
+    /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a
+    /// frame that is not whole yet.
     ///
     /// # Errors
     /// Why nothing was read.
@@ -186,8 +190,9 @@ impl Live {
         self.inflates_hugely |= inflated > budget.max(fresh * (budget / SMALL_READ)) as u64;
     }
 
-    /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into
-    /// the connection, a small one to the front of the buffer. Returns its length there.
+    /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of
+    /// `buffer`. A large rest goes into the connection, a small one to the front of the buffer. Returns its
+    /// length there.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -212,8 +217,8 @@ impl Live {
         self.secure.as_ref().is_some_and(|secure| secure.has_ended())
     }
 
-    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection, and an end of the stream gets
-    /// its meaning.
+    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
+    /// and an end of the stream gets its meaning.
     ///
     /// # Errors
     /// How the connection ends by this.

@@ -195,7 +195,7 @@ impl<D: Dispatcher> Reactor<D> {
             }
             Err(panic) => {
                 // The host does not learn what is next.
-                self.apps.inbox.announce();
+                self.apps.inbox.notify();
                 resume_unwind(panic)
             }
         }
