@@ -239,7 +239,7 @@ impl WebSocketApp {
         self
     }
 
-    /// A pong, with the round-trip time if it answers a ping of ours.
+    /// A pong, with the round-trip time if it answers one of our pings.
     #[must_use]
     pub fn on_pong<R: IntoCallbackResult>(
         mut self,

@@ -166,7 +166,8 @@ impl Frame {
         Some((u16::from_be_bytes(*code), String::from_utf8_lossy(reason).into_owned()))
     }
 
-    /// What this frame breaks of the rules that every frame of a client without extensions must keep; `None` if nothing.
+    /// What this frame breaks of the rules that every frame of a client without extensions must keep; `None`
+    /// if nothing.
     pub fn fault(&self) -> Option<&'static str> {
         let control = self.opcode & 8 != 0;
         if self.mask.is_none() {

@@ -132,7 +132,7 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// A pong, with the round-trip time if it answers a ping of ours.
+    /// A pong, with the round-trip time if it answers one of our pings.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
         Ok(())

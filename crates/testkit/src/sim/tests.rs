@@ -203,8 +203,8 @@ fn names_resolve_fail_and_stall_as_told() {
     assert_eq!(resolver.queries().len(), 5);
 }
 
-/// Sends `request` over a network with `faults` to a peer that upgrades and echoes frames, until `frames` have come back or the
-/// stream ended. Returns what came and a journal of everything that the client saw.
+/// Sends `request` over a network with `faults` to a peer that upgrades and echoes frames, until `frames`
+/// have come back or the stream ended. Returns what came and a journal of everything that the client saw.
 fn conversation(seed: u64, trigger: Trigger, faults: Faults, frames: usize) -> (Vec<u8>, Vec<String>) {
     let net = SimNet::new(seed).with_trigger(trigger).with_faults(faults);
     net.serve(addr(1), {
