@@ -142,18 +142,20 @@ impl<D: Dispatcher> Reactor<D> {
         self
     }
 
-    /// How many connections may be in the making at once, over all servers: from the first look-up to the open connection. The others
-    /// wait for their turn, and their deadlines begin with it. At least 1; default 512.
+    /// Sets how many connections may be in the making at once, over all servers: from the first address that is
+    /// connected to, or the look-up of a proxy's name, to the open connection. The others wait for their turn, and
+    /// no deadline runs meanwhile. At least 1; default 512.
     #[must_use]
     pub fn max_attempts(self, attempts: usize) -> Self {
         self.links.connections.set_max_total(attempts);
         self
     }
 
-    /// How many connections may be in the making at once to one server, which is an address and port, or a name and port until its
-    /// address is known. The others wait for their turn, and their deadlines begin with it. RFC 6455 section 4.1 asks for 1, which is
-    /// the strict mode; with it, thousands of connections to one server take thousands of round trips. At least 1; default 64, fewer than
-    /// a server with a usual backlog takes at once.
+    /// Sets how many connections may be in the making at once to one server: an address and port, a unix socket,
+    /// or a name and port behind a proxy and on the user's own streams. The others wait for their turn, and no
+    /// deadline runs meanwhile. RFC 6455 section 4.1 asks for 1, which is the strict mode; with it, thousands of
+    /// connections to one server take thousands of round trips. At least 1; default 64, which is fewer than a
+    /// server with a usual backlog takes at once.
     ///
     /// ```
     /// use websocket_app::Reactor;
