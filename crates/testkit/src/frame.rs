@@ -227,7 +227,7 @@ impl Decoder {
         &self.bytes
     }
 
-    /// Takes the first `length` bytes of the rest, which are no frame: a request, for one.
+    /// Takes the first `length` bytes of the rest, which are not a frame: a request, for one.
     ///
     /// # Panics
     /// When there are fewer.

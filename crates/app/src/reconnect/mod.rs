@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b123_a_back_off_without_a_cap_goes_on_doubling_to_the_longest_delay_there_is() {
+    fn b123_a_back_off_without_a_cap_continues_doubling_to_the_longest_delay_there_is() {
         let policy = Reconnect::backoff(Duration::from_secs(1), Duration::MAX).classify(|_| Verdict::Retry);
         for failures in [1, 32, 33, 64, 65, u32::MAX] {
             for random in [0, u32::MAX / 2, u32::MAX] {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn b125_a_proxy_that_is_not_trusted_is_not_asked_again_and_again() {
+    fn b125_a_proxy_that_is_not_trusted_is_not_asked_repeatedly() {
         let verdict = |source: io::Error| {
             Verdict::of(&Outcome::Lost(Error::ProxyStream { proxy: "https://p:443".into(), source }))
         };

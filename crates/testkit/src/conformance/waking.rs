@@ -16,8 +16,8 @@ use super::rig::{Rig, drain};
 pub fn a_wake_before_the_wait_ends_it<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let waker = rig.dispatcher.waker();
-    for way in 0..4 {
-        match way {
+    for waker_call in 0..4 {
+        match waker_call {
             0 => waker.wake_by_ref(),
             1 => Waker::clone(&waker).wake(),
             2 => rig.dispatcher.waker().wake(),

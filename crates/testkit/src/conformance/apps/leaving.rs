@@ -27,8 +27,8 @@ fn crowd<H: Host>(stage: &mut Stage<'_, H>) {
     stage.servers[full].deaf = true;
     stage.until_logged("full", "full");
 
-    let again = stage.app("waiting", 1, |_, _| ());
-    stage.add(again, &RunOptions::new().reconnect(Duration::from_secs(1000)));
+    let reconnecting = stage.app("waiting", 1, |_, _| ());
+    stage.add(reconnecting, &RunOptions::new().reconnect(Duration::from_secs(1000)));
     stage.until_logged("waiting", "open");
     let server = stage.servers.len() - 1;
     stage.servers[server].close(1012);
