@@ -1,7 +1,8 @@
 //! WebSocket clients with callbacks, many on one thread, on any event loop.
 //!
-//! [`WebSocketApp`] is a URL, options and callbacks, as users of Python's `websocket.WebSocketApp` know it. One app alone blocks in
-//! [`run_forever`](WebSocketApp::run_forever); many share a [`Reactor`] with [`run_on`](WebSocketApp::run_on). The reactor runs on any
+//! [`WebSocketApp`] is a URL, options and callbacks, as users of Python's `websocket.WebSocketApp` know it.
+//! One app alone blocks in [`run_forever`](WebSocketApp::run_forever); many share a [`Reactor`] with
+//! [`run_on`](WebSocketApp::run_on). The reactor runs on any
 //! [`Dispatcher`](websocket_dispatcher::Dispatcher), mio's poll by default.
 //!
 //! ```no_run

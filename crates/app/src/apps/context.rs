@@ -34,7 +34,8 @@ impl Context<'_> {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was queued.
+    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was
+    /// queued.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
@@ -50,13 +51,14 @@ impl Context<'_> {
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text); close frames and continuations are refused: see [`close`](Self::close) and
-    /// [`send_fragment`](Self::send_fragment).
+    /// As [`send_text`](Self::send_text); close frames and continuations are refused: see
+    /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
         self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, apps.env.untimed()))
     }
 
-    /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with `fin`.
+    /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with
+    /// `fin`.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text), or a fragment out of place.
@@ -64,9 +66,9 @@ impl Context<'_> {
         self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
 
-    /// Whether messages of this connection that begin from now on are compressed, where that was agreed: off for those that must stay
-    /// secret together with others that somebody else chooses, or that do not become shorter. It concerns a [`Sender`]'s messages too,
-    /// when their turn comes.
+    /// Whether messages of this connection that begin from now on are compressed, where that was agreed: turn
+    /// it off for secrets that are sent together with text which another party chooses, and for messages that
+    /// do not become shorter. It applies to a [`Sender`]'s messages too, when their turn comes.
     #[cfg(feature = "deflate")]
     pub fn set_compression(&mut self, compress: bool) {
         if let Some(connected) = &mut self.connected {
@@ -87,9 +89,10 @@ impl Context<'_> {
         self.request_close(&Close::default());
     }
 
-    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages go on arriving until the server
-    /// answers or the close's timeout passes, then `on_close` comes. Before the connection is open the attempt is ended instead; while the
-    /// app waits to connect again, it ends without another callback. Closing twice is harmless.
+    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
+    /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
+    /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
+    /// ends without another callback. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.
@@ -118,8 +121,8 @@ impl Context<'_> {
         self.apps.remove(self.id);
     }
 
-    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the turn. Over TLS it is written then
-    /// all the same.
+    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the
+    /// turn. Over TLS it is written then all the same.
     ///
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
@@ -129,7 +132,8 @@ impl Context<'_> {
         self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
 
-    /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next attempt begins if there is one.
+    /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next
+    /// attempt begins if there is one.
     pub fn state(&self) -> State {
         match &self.connected {
             Some(connected) => connected.tx.state(),
@@ -194,8 +198,8 @@ impl Context<'_> {
         Sender(mailbox)
     }
 
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the connection attempt; one that is
-    /// set in `on_close`, while another attempt follows, ends with that one.
+    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the
+    /// connection attempt; one that is set in `on_close`, while another attempt follows, ends with that one.
     pub fn set_timeout<R: IntoCallbackResult>(
         &mut self,
         after: Duration,
@@ -208,8 +212,9 @@ impl Context<'_> {
         self.control.timers.add(self.id, self.apps, after, None, Box::new(call))
     }
 
-    /// Calls `callback` again and again, `every` this long; what was missed is not made up for. An error from it goes to `on_error`.
-    /// The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means once a turn.
+    /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
+    /// from it goes to `on_error`. The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means
+    /// once a turn.
     pub fn set_interval<R: IntoCallbackResult>(
         &mut self,
         every: Duration,
@@ -219,7 +224,7 @@ impl Context<'_> {
         self.control.timers.add(self.id, self.apps, every, Some(every), Box::new(call))
     }
 
-    /// Cancels a timer of this app, also from inside its own callback. Whether it was still to come.
+    /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.control.timers.cancel(timer, self.apps)
     }

@@ -35,14 +35,15 @@ struct Slot {
 
 /// What to do about an app's callback that panics.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a panic either ends here or goes on")]
+#[allow(clippy::exhaustive_enums, reason = "a panic either ends here or propagates")]
 pub enum PanicPolicy {
-    /// The app gets `on_error` with [`Error::CallbackPanicked`](crate::Error::CallbackPanicked) and, unless it was waiting to connect again, `on_close`; its neighbours
-    /// notice nothing.
+    /// The app gets `on_error` with [`Error::CallbackPanicked`](crate::Error::CallbackPanicked) and, unless
+    /// it was waiting to connect again, `on_close`. Other apps are not affected.
     #[default]
     Catch,
-    /// The same, and then the panic goes on out of the reactor's `turn`. A host that calls that itself is [woken](websocket_dispatcher::Dispatcher::waker),
-    /// so that the next turn comes at once if its loop goes on.
+    /// The same, and then the panic leaves the reactor's `turn`. A host that calls `turn` itself is
+    /// [woken](websocket_dispatcher::Dispatcher::waker), so that the next turn comes at once if its loop
+    /// continues.
     Propagate,
 }
 
@@ -62,7 +63,8 @@ pub(crate) struct Finished {
 
 /// The apps that share one reactor.
 ///
-/// Callbacks reach it with [`Context::apps`], the reactor's owner with [`Reactor::apps`](crate::Reactor::apps).
+/// Callbacks reach it with [`Context::apps`], the reactor's owner with
+/// [`Reactor::apps`](crate::Reactor::apps).
 pub struct Apps {
     pub(crate) env: Surroundings,
     pub(crate) pace: Pace,
@@ -91,7 +93,7 @@ pub struct Apps {
     pub(crate) running: Option<AppId>,
     /// The app that is running was removed.
     pub(crate) interrupted: bool,
-    /// A panic that goes on when the turn has ended.
+    /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     pub(crate) panic_policy: PanicPolicy,
     pub(crate) finished: Option<Finished>,
@@ -140,7 +142,8 @@ impl Apps {
         id
     }
 
-    /// Ends an app at once and silently: no closing handshake, no further callback. Whether it was there.
+    /// Ends an app at once and silently: no closing handshake, no further callback. Returns whether it was
+    /// there.
     pub fn remove(&mut self, id: AppId) -> bool {
         let Some(slot) = self.slots.get_mut(id.0) else { return false };
         if slot.removed {
@@ -153,8 +156,8 @@ impl Apps {
         true
     }
 
-    /// Calls `work` with the [`Context`] of another app, to send to a peer for instance. `None` when that app has ended, or when it is
-    /// the one whose callback is running: use its own context.
+    /// Calls `work` with the [`Context`] of another app, to send to a peer for instance. `None` when that app
+    /// has ended, or when it is the one whose callback is running: use its own context.
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let app = self.take(id)?;
         let running = self.running.replace(id);
@@ -164,16 +167,17 @@ impl Apps {
         Some(work(&mut context))
     }
 
-    /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001 if its socket takes it, and each
-    /// app gets `on_close`, but for those that wait to connect again, whose last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
+    /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001
+    /// if its socket takes it, and each app gets `on_close`, but for those that wait to connect again, whose
+    /// last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.call_host();
     }
 
-    /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when `timeout` has passed. Apps that
-    /// are not open yet, or wait to connect again, end at once, and so do apps that are added meanwhile. Asked again, the earlier time
-    /// holds.
+    /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when
+    /// `timeout` has passed. Apps that are not open yet, or wait to connect again, end at once, and so do
+    /// apps that are added meanwhile. Asked again, the earlier time holds.
     pub fn stop_within(&mut self, timeout: Duration) {
         let at = later(self.env.now(), timeout);
         self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
@@ -265,7 +269,7 @@ impl Apps {
         let next = self.next();
         let sooner = |at| expected.deadline.is_none_or(|known| at < known);
         if next.again || next.deadline.is_some_and(sooner) {
-            self.inbox.announce();
+            self.inbox.notify();
         }
     }
 
@@ -274,7 +278,8 @@ impl Apps {
         self.stopping || self.stop_at.is_some()
     }
 
-    /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
+    /// Keeps a panic, to resume it at the end of the turn, if the policy says so. Until then the other apps
+    /// have their turn.
     pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.panic_policy == PanicPolicy::Propagate {
             self.panic = Some(panic);
@@ -300,7 +305,8 @@ impl Apps {
         self.slots.get(id.0).is_none_or(|slot| slot.removed)
     }
 
-    /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
+    /// Ensures that the schedule has an entry for the app's deadline. An entry that comes too early is
+    /// enough: the app is looked at then, and armed again.
     pub(crate) fn arm(&mut self, app: &mut App, id: AppId) {
         let (due, armed) = (app.due(), app.control.armed);
         let serves = match (due, armed) {

@@ -14,10 +14,10 @@ use crate::live::Wire;
 use crate::options::ConnectOptions;
 use crate::schedule::later;
 
-/// Streams that are connecting, of which the first to succeed is used.
+/// Streams that are connecting. The first to succeed is used.
 pub(super) struct Race {
     eyeballs: Eyeballs<Racer>,
-    /// For the first address. Where there is one, each of the others needs its own.
+    /// For the first address. If it is present, each of the other addresses needs its own.
     place: Option<Place<Server>>,
     needs_places: bool,
     /// The next address, which has no place yet.
@@ -49,7 +49,8 @@ pub(super) enum Standing {
 }
 
 impl Race {
-    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs its own.
+    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs
+    /// its own.
     pub(super) fn new(
         addresses: Vec<SocketAddr>,
         place: Option<Place<Server>>,

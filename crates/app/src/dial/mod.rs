@@ -1,8 +1,9 @@
 //! From a target to a stream that leads to its server: proxy, name, addresses, tunnel.
 //!
-//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other app. The user's functions that
-//! make URLs, headers, streams and answers to challenges run inside, and may panic: the dial is whole before each of them is called, so
-//! that [`Dial::hang_up`] leaves nothing behind.
+//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other
+//! app. The user's functions that make URLs, headers, streams and answers to challenges run inside, and may
+//! panic: the dial is consistent before each of them is called, so that [`Dial::hang_up`] leaves nothing
+//! behind.
 
 mod attempt;
 mod connect;
@@ -32,7 +33,7 @@ pub(crate) use net::{Links, Net};
 use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
-use step::{Due, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
+use step::{DialDeadline, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
 use tunnel::Tunnel;
 
 /// How far a dial has come.
@@ -49,8 +50,9 @@ pub(crate) enum Progress {
 /// A stream that leads to the server.
 pub(crate) struct Arrival {
     pub(crate) wire: Wire,
-    /// Bytes may have come from the server already, which will not be reported again; so many are at the front of the buffer.
-    pub(crate) early: Option<usize>,
+    /// Bytes of the server that are at the front of the buffer. `Some(0)` if the stream may hold more of
+    /// them, which the dispatcher does not report again.
+    pub(crate) already_read: Option<usize>,
 }
 
 /// From a target to a stream that leads to its server.
@@ -75,7 +77,7 @@ impl Dial {
         }
     }
 
-    /// Takes a stream of the user's, connected or connecting, as the only one in the race.
+    /// Takes the user's stream, connected or connecting, as the only one in the race.
     pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
         match Race::with_stream(io, &plan.options.connect, net) {
             Ok(race) => {
@@ -152,7 +154,8 @@ impl Dial {
                 return self.next_hop(plan, net);
             }
             Ok(addresses) => match addresses.first() {
-                // A proxy's address is not limited: to the proxy, every name is a server, and has its place already.
+                // A proxy's address is not limited: the attempt already has its place, for the name that the
+                // proxy is asked for.
                 Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
                 Some(first) => {
                     let server = Server::At(*first);
@@ -165,7 +168,7 @@ impl Dial {
         Progress::Failed(Error::Resolve { host: question.host(), source })
     }
 
-    /// A stream of this app has moved.
+    /// A stream of this app is ready.
     pub(crate) fn ready(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match &mut self.step {
             Step::Connecting(race) => {
@@ -193,8 +196,8 @@ impl Dial {
     fn judge(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now() => match due {
-                Due::NextAddress => self.race(plan, net),
-                Due::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
+                DialDeadline::NextAddress => self.race(plan, net),
+                DialDeadline::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
             },
             _ => Progress::Waiting,
         }
@@ -229,7 +232,8 @@ impl Dial {
         }
     }
 
-    /// The attempt, for the connection that is to be opened on the stream that has [arrived](Progress::Arrived).
+    /// The attempt, for the connection that is to be opened on the stream that has
+    /// [arrived](Progress::Arrived).
     pub(crate) fn into_attempt(self) -> Box<Attempt> {
         self.attempt
     }
@@ -256,7 +260,8 @@ impl Dial {
         self.depart(addresses, plan, net)
     }
 
-    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy or directly.
+    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy
+    /// or directly.
     fn depart(&mut self, addresses: Option<Vec<SocketAddr>>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         if !self.attempt.is_prepared {
             match plan.next_request(&self.attempt.target) {
@@ -327,7 +332,7 @@ impl Dial {
 
     /// Lets the addresses race.
     fn connect(&mut self, addresses: Vec<SocketAddr>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        // A proxy's address is not limited: for the proxy, every name is a server.
+        // A proxy's address is not limited: the place is for the name that the proxy is asked for.
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
         self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now())));
@@ -351,8 +356,8 @@ impl Dial {
         self.step = Step::Deciding;
         self.attempt.place = place.or(self.attempt.place.take());
         let Some(via) = &self.attempt.via else {
-            let early = may_hold_bytes(&wire).then_some(0);
-            return Progress::Arrived(Arrival { wire, early });
+            let already_read = may_hold_bytes(&wire).then_some(0);
+            return Progress::Arrived(Arrival { wire, already_read });
         };
         match Tunnel::new(wire, via, &plan.options.connect, net.now()) {
             Ok(tunnel) => {
@@ -367,22 +372,22 @@ impl Dial {
         }
     }
 
-    /// The stream to the proxy has moved.
+    /// The stream to the proxy is ready.
     fn tunnelling(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         let Step::Tunnelling(tunnel) = &mut self.step else { return Progress::Waiting };
-        let early = match tunnel.ready(key, net) {
+        let answer = match tunnel.ready(key, net) {
             Ok(None) => return Progress::Waiting,
             outcome => outcome,
         };
         let Step::Tunnelling(tunnel) = std::mem::replace(&mut self.step, Step::Deciding) else {
             return Progress::Waiting;
         };
-        match early {
-            Ok(early) => {
-                let early = early.unwrap_or_default();
-                let len = early.len();
-                net.buffer.copy_within(early, 0);
-                Progress::Arrived(Arrival { wire: tunnel.wire, early: Some(len) })
+        match answer {
+            Ok(rest) => {
+                let rest = rest.unwrap_or_default();
+                let len = rest.len();
+                net.buffer.copy_within(rest, 0);
+                Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);

@@ -85,7 +85,8 @@ impl Net<'_> {
         }
     }
 
-    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key must not be lost.
+    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key
+    /// must not be lost.
     pub(crate) fn unwatch(&mut self, wire: Wire) {
         self.links.keys.remove(wire.key);
         contain_panic(self.app, || self.dispatcher.deregister(wire.key, wire.io));

@@ -19,8 +19,8 @@ use crate::schedule::earliest;
 pub(crate) use secure::{Scratch, Secure, to_proxy};
 pub(crate) use wire::{Wire, Written, write_all};
 
-/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be inflated a thousandfold before
-/// the budget is looked at again.
+/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
+/// inflated a thousandfold before the budget is looked at again.
 const SMALL_READ: usize = 16 << 10;
 
 /// The least that is read at a time where callbacks are slow.
@@ -47,7 +47,8 @@ pub(crate) enum Stop {
 pub(crate) struct Chunk {
     /// Bytes that came.
     pub(crate) fresh: usize,
-    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the message that they belong to.
+    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the
+    /// message that they belong to.
     pub(crate) in_buffer: Option<usize>,
     /// They are to be decrypted first.
     pub(crate) is_encrypted: bool,
@@ -56,7 +57,7 @@ pub(crate) struct Chunk {
 }
 
 /// What is due.
-pub(crate) enum Deadline {
+pub(crate) enum LiveDeadline {
     /// This ends the attempt.
     Timeout(Timeout),
     /// A deadline of the connection.
@@ -117,7 +118,8 @@ impl Live {
         self.open_by = None;
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS.
+    /// The connection's sending half, and the stream where what it sends may be written at once: not over
+    /// TLS.
     pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
         let io = self.secure.is_none().then_some(&mut self.wire.io);
         (self.connection.tx(), io)
@@ -129,14 +131,14 @@ impl Live {
     }
 
     /// What is due next. Of two at the same time it is the step's, which says more than the attempt's.
-    pub(crate) fn due(&self) -> Option<(Instant, Deadline)> {
+    pub(crate) fn due(&self) -> Option<(Instant, LiveDeadline)> {
         let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
         let step = match handshake {
-            Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
-            None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
+            Some(at) => Some((at, LiveDeadline::Timeout(Timeout::Tls))),
+            None => self.connection.deadline().map(|at| (at, LiveDeadline::Connection)),
         };
         let whole = self.open_by.filter(|_| self.connection.state() == State::Connecting);
-        let whole = whole.map(|at| (at, Deadline::Timeout(Timeout::Attempt)));
+        let whole = whole.map(|at| (at, LiveDeadline::Timeout(Timeout::Attempt)));
         earliest([step, whole])
     }
 
@@ -156,7 +158,7 @@ impl Live {
     /// Watches for room if there is output left, and for bytes in any case.
     ///
     /// # Errors
-    /// What the dispatcher said.
+    /// The dispatcher's error.
     pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
         let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
         self.wire.watch_for(interest, dispatcher)
@@ -172,13 +174,14 @@ impl Live {
         self.broken.is_some()
     }
 
-    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which `short_read_drains`.
+    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which
+    /// `short_read_drains`.
     pub(crate) fn short_read_is_last(&self, short_read_drains: bool) -> bool {
         short_read_drains && self.wire.io.is_socket() && !self.read_closed
     }
 
     /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
-    pub(crate) fn early(&self, len: usize) -> Chunk {
+    pub(crate) fn already_read(&self, len: usize) -> Chunk {
         Chunk { fresh: len, in_buffer: Some(len), is_encrypted: self.secure.is_some(), short: false }
     }
 
@@ -315,8 +318,8 @@ impl Live {
         self.secure.as_ref().is_some_and(|secure| secure.has_ended())
     }
 
-    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection, and an end of the stream gets
-    /// its meaning.
+    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
+    /// and an end of the stream gets its meaning.
     ///
     /// # Errors
     /// How the connection ends by this.

@@ -11,7 +11,7 @@ use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Deadline, Live, Secure};
+use crate::live::{Live, LiveDeadline, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -211,11 +211,11 @@ impl Driver<'_> {
         }
         match deadline {
             // The head of a refusal may be there, and says more.
-            Deadline::Timeout(timeout) => match live.connection.take_refusal(self.apps.env.current()) {
+            LiveDeadline::Timeout(timeout) => match live.connection.take_refusal(self.apps.env.current()) {
                 Some(refusal) => self.failed(app, id, refusal.into()),
                 None => self.end(app, id, Some(Error::Timeout(timeout))),
             },
-            Deadline::Connection => {
+            LiveDeadline::Connection => {
                 let outcome = live.connection.handle_timeout(self.apps.env.current());
                 if live.connection.queued_bytes() > 0 {
                     app.control.mark_dirty(self.apps, id);
@@ -267,7 +267,7 @@ impl Driver<'_> {
 
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
-        let Arrival { wire, early } = arrival;
+        let Arrival { wire, already_read } = arrival;
         let (options, env) = (&app.plan.options.connect, self.apps.env.current());
         let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
         let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
@@ -291,8 +291,8 @@ impl Driver<'_> {
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
-        if early.is_some() {
-            self.read(app, id, early);
+        if already_read.is_some() {
+            self.read(app, id, already_read);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
+//! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another
+//! attempt follows.
 
 use websocket_connection::{CloseCode, Side, State};
 
@@ -13,7 +14,7 @@ use crate::threads::Job;
 /// What follows an attempt that ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterEnd {
-    /// What the policy for reconnecting says.
+    /// The policy for reconnecting decides.
     Ask,
     /// Nothing: the app is broken.
     Nothing,
@@ -115,7 +116,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
+    /// Gives the stream back to the dispatcher, which drops it, and gives the app back what it lent to the
+    /// connection.
     pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
         // It counts among the connections that are being made until here.
         app.attempt = None;
@@ -133,7 +135,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Lets go of everything that a removed app holds, silently.
+    /// Releases everything that a removed app holds, without a callback.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
         self.close_stream(&mut app, id);
         self.retire(app, id);
@@ -163,13 +165,14 @@ impl Driver<'_> {
         }
     }
 
-    /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
+    /// Closes an app whose callback has panicked, and reports the panic to it. Each step calls the user's code,
+    /// which may panic again.
     pub(super) fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
         let in_last_callback = std::mem::take(&mut app.control.in_last_callback);
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
         if in_last_callback || self.apps.interrupted || ended {
-            log::error!(target: "websocket::app", "{id}: a callback panicked and no other can be told: {message}");
+            log::error!(target: "websocket::app", "{id}: a callback panicked, and no other callback can report it: {message}");
         }
         if self.apps.interrupted || ended {
             return app.give_up(id);

@@ -62,7 +62,7 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     buffer: Vec<u8>,
     /// What was seen since the last turn, by the waits of the reactor itself.
     ready: Vec<Ready>,
-    /// Takes the place of what was seen while that is worked through.
+    /// Swapped with `ready` while that is worked through.
     share: Vec<Ready>,
     /// A wait has ended, and the turn that it was for has not been taken: the future may be dropped in between.
     turn_is_due: bool,
@@ -140,18 +140,20 @@ impl<D: Dispatcher> Reactor<D> {
         self
     }
 
-    /// How many connections may be in the making at once, over all servers: from the first look-up to the open connection. The others
-    /// wait for their turn, and their deadlines begin with it. At least 1; default 512.
+    /// Sets how many connections may be in the making at once, over all servers: from the first address that is
+    /// connected to, or the look-up of a proxy's name, to the open connection. The others wait for their turn, and
+    /// no deadline runs meanwhile. At least 1; default 512.
     #[must_use]
     pub fn max_attempts(self, attempts: usize) -> Self {
         self.links.connections.set_max_total(attempts);
         self
     }
 
-    /// How many connections may be in the making at once to one server, which is an address and port, or a name and port until its
-    /// address is known. The others wait for their turn, and their deadlines begin with it. RFC 6455 section 4.1 asks for 1, which is
-    /// the strict mode; with it, thousands of connections to one server take thousands of round trips. At least 1; default 64, fewer than
-    /// a server with a usual backlog takes at once.
+    /// Sets how many connections may be in the making at once to one server: an address and port, a unix socket,
+    /// or a name and port behind a proxy and on the user's own streams. The others wait for their turn, and no
+    /// deadline runs meanwhile. RFC 6455 section 4.1 asks for 1, which is the strict mode; with it, thousands of
+    /// connections to one server take thousands of round trips. At least 1; default 64, which is fewer than a
+    /// server with a usual backlog takes at once.
     ///
     /// ```
     /// use websocket_app::Reactor;
@@ -194,7 +196,7 @@ impl<D: Dispatcher> Reactor<D> {
 
     /// Does everything that there is to do now, with `ready` as the dispatcher's observations since the last turn. Never blocks.
     ///
-    /// The caller sees to it that the next turn comes when [`Next`] says, or when the [waker](Dispatcher::waker) was woken.
+    /// The caller must take the next turn when [`Next`] says so, or when the [waker](Dispatcher::waker) is woken.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
         match self.take_turn(ready) {
             Ok(next) => {
@@ -203,7 +205,7 @@ impl<D: Dispatcher> Reactor<D> {
             }
             Err(panic) => {
                 // The host does not learn what is next.
-                self.apps.inbox.announce();
+                self.apps.inbox.notify();
                 resume_unwind(panic)
             }
         }
@@ -235,7 +237,7 @@ impl<D: Dispatcher + AsFd> AsFd for Reactor<D> {
 
 impl<D: Dispatcher> Drop for Reactor<D> {
     fn drop(&mut self) {
-        // A host loop may live on: it must not go on watching descriptors that are about to be closed.
+        // A host loop may outlive the reactor: it must not watch descriptors that are about to be closed.
         let mut driver = self.driver();
         for id in driver.apps.ids() {
             driver.discard(id);

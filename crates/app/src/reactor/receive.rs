@@ -16,19 +16,18 @@ use crate::live::{Chunk, Live, Stop};
 const BUDGET: usize = 512 << 10;
 
 impl Driver<'_> {
-    /// Reads until the stream is dry or the budget is used up. `early` bytes are at the front of the buffer already.
-    pub(super) fn read(&mut self, app: &mut App, id: AppId, early: Option<usize>) {
+    /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
+    pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
         self.apps.begin_visit();
-        let mut early = early;
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
         let mut budget = BUDGET;
         loop {
             // A refusal may have sent the attempt elsewhere meanwhile.
             let Stage::Live(live) = &mut app.stage else { return };
-            let chunk = match early.take() {
-                Some(len) => Ok(live.early(len)),
+            let chunk = match already_read.take() {
+                Some(len) => Ok(live.already_read(len)),
                 None => live.read(self.buffer, held, self.apps.env.untimed()),
             };
             let stop = match chunk {
@@ -43,7 +42,7 @@ impl Driver<'_> {
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
                     held = match delivered {
                         Ok(held) => held,
-                        // The connection repeats its failure; the app is told once.
+                        // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
                             self.failed(app, id, error);
@@ -86,7 +85,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Delivers what is whole of what was read, and returns how much of the rest is at the front of the buffer.
+    /// Delivers the whole messages of what was read, and returns how much of the rest is at the front of the
+    /// buffer.
     fn deliver(
         &mut self,
         handler: &mut dyn Handler,

@@ -39,10 +39,12 @@ impl<D: Dispatcher> Reactor<D> {
 }
 
 impl<D: PollWait> Reactor<D> {
-    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
+    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to other tasks while there
+    /// is nothing to do.
     ///
-    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the thread have theirs between
-    /// two turns. Dropping the future loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
+    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the
+    /// thread run between two turns. Dropping the future loses nothing: the next one continues. Other tasks reach
+    /// the reactor by its [handle](Self::handle) and by senders.
     ///
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
