@@ -101,3 +101,30 @@ impl Pace {
         self.visit_is_over
     }
 }
+
+/// What a turn serves, in this order. One that the budget left nothing for comes first in the next turn.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum TurnPart {
+    /// What other threads asked for.
+    #[default]
+    Jobs,
+    /// Deadlines and timers.
+    Due,
+    /// What has arrived.
+    Reads,
+    /// Apps that were just added or closed, and those that may resolve or connect now.
+    Starts,
+}
+
+impl TurnPart {
+    /// All parts, this one first.
+    pub(crate) const fn and_the_others(self) -> [Self; 4] {
+        use TurnPart::{Due, Jobs, Reads, Starts};
+        match self {
+            Jobs => [Jobs, Due, Reads, Starts],
+            Due => [Due, Reads, Starts, Jobs],
+            Reads => [Reads, Starts, Jobs, Due],
+            Starts => [Starts, Jobs, Due, Reads],
+        }
+    }
+}

@@ -372,29 +372,6 @@ impl Driver<'_> {
         self.apps.put_back(id, app);
     }
 
-    /// Closes all apps if that was asked for.
-    pub(super) fn drain_apps(&mut self) {
-        if std::mem::take(&mut self.apps.draining) {
-            for id in self.apps.ids() {
-                self.attend(id, Work::Drain);
-            }
-        }
-    }
-
-    /// Stops the reactor if that was asked for, or if it has been drained.
-    pub(super) fn stop_apps(&mut self) {
-        let now = self.apps.env.now();
-        let drained = self.apps.stop_at.is_some_and(|at| at <= now || self.apps.is_empty());
-        if self.apps.stopping || drained {
-            self.apps.stopped = true;
-            for id in self.apps.ids() {
-                self.attend(id, Work::Stop);
-            }
-            // What was asked again in the meantime has happened.
-            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
-        }
-    }
-
     /// What dialling needs.
     pub(super) fn net(&mut self, id: AppId) -> Net<'_> {
         Net {

@@ -3,7 +3,7 @@
 
 use websocket_connection::{CloseCode, Side, State};
 
-use super::drive::Driver;
+use super::drive::{Driver, Work};
 use crate::apps::{App, Context, Finished, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -42,6 +42,29 @@ impl Driver<'_> {
         }
         app.say_goodbye(CloseCode::Away, self.apps);
         self.finish(app, id, AfterEnd::Stop);
+    }
+
+    /// Closes all apps if that was asked for.
+    pub(super) fn drain_apps(&mut self) {
+        if std::mem::take(&mut self.apps.draining) {
+            for id in self.apps.ids() {
+                self.attend(id, Work::Drain);
+            }
+        }
+    }
+
+    /// Stops the reactor if that was asked for, or if it has been drained.
+    pub(super) fn stop_apps(&mut self) {
+        let now = self.apps.env.now();
+        let drained = self.apps.stop_at.is_some_and(|at| at <= now || self.apps.is_empty());
+        if self.apps.stopping || drained {
+            self.apps.stopped = true;
+            for id in self.apps.ids() {
+                self.attend(id, Work::Stop);
+            }
+            // What was asked again in the meantime has happened.
+            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
+        }
     }
 
     /// Closes the stream and calls `on_close`, the last callback of the attempt.

@@ -25,10 +25,10 @@ use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 use crate::apps::{Apps, PanicPolicy};
 use crate::dial::Links;
 use crate::id::AppId;
+use crate::pace::TurnPart;
 use crate::surroundings::Surroundings;
 use crate::threads::{Inbox, Job, ReactorHandle};
 use drive::Driver;
-use turn::Source;
 
 /// The receive buffer that all connections of a reactor take turns in.
 const BUFFER: usize = 128 << 10;
@@ -71,7 +71,7 @@ pub struct Reactor<D: Dispatcher = MioDispatcher> {
     /// Takes the place of a list of apps while that is worked through.
     listed: Vec<AppId>,
     /// What the next turn begins with.
-    first_source: Source,
+    first_part: TurnPart,
 }
 
 impl Reactor {
@@ -108,7 +108,7 @@ impl<D: Dispatcher> Reactor<D> {
             turn_is_due: false,
             gave_way: false,
             listed: Vec::new(),
-            first_source: Source::default(),
+            first_part: TurnPart::default(),
         })
     }
 

@@ -9,38 +9,12 @@ use super::Reactor;
 use super::drive::{Driver, Work};
 use crate::apps::{Apps, ToRead};
 use crate::id::AppId;
+use crate::pace::TurnPart;
 
 /// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
 const ADMITTED: usize = 64;
 
-/// What a turn serves, in this order. One that the budget left nothing for comes first in the next turn.
-#[derive(Clone, Copy, Default)]
-pub(super) enum Source {
-    /// What other threads asked for.
-    #[default]
-    Jobs,
-    /// Deadlines and timers.
-    Due,
-    /// What has arrived.
-    Reads,
-    /// Apps that were just added or closed, and those that may resolve or connect now.
-    Starts,
-}
-
-impl Source {
-    /// All sources, this one first.
-    const fn and_the_others(self) -> [Self; 4] {
-        use Source::{Due, Jobs, Reads, Starts};
-        match self {
-            Jobs => [Jobs, Due, Reads, Starts],
-            Due => [Due, Reads, Starts, Jobs],
-            Reads => [Reads, Starts, Jobs, Due],
-            Starts => [Starts, Jobs, Due, Reads],
-        }
-    }
-}
-
-/// How much of each source was there when the turn began: what the turn itself adds waits for the next one, so a turn always ends.
+/// How much of each part was there when the turn began: what the turn itself adds waits for the next one, so a turn always ends.
 struct Backlog {
     jobs: usize,
     /// The number of the newest entry in the schedule.
@@ -60,17 +34,17 @@ impl<D: Dispatcher> Reactor<D> {
         let backlog =
             Backlog { jobs: apps.jobs.len(), newest: apps.schedule.newest(), reads: apps.reads.len() };
         let mut listed = mem::take(&mut self.listed);
-        let first = mem::take(&mut self.first_source);
+        let first = mem::take(&mut self.first_part);
         let mut driver = self.driver();
         let mut left_out = None;
-        for (index, source) in first.and_the_others().into_iter().enumerate() {
+        for (index, part) in first.and_the_others().into_iter().enumerate() {
             if driver.apps.stopping {
                 break;
             }
             if index > 0 && driver.apps.turn_is_over() {
-                left_out = left_out.or_else(|| has_work(&driver, source).then_some(source));
+                left_out = left_out.or_else(|| has_work(&driver, part).then_some(part));
             } else {
-                serve(&mut driver, source, &backlog, &mut listed);
+                serve(&mut driver, part, &backlog, &mut listed);
                 driver.drain_apps();
             }
         }
@@ -80,7 +54,7 @@ impl<D: Dispatcher> Reactor<D> {
         driver.stop_apps();
         each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
         self.listed = listed;
-        self.first_source = left_out.unwrap_or_default();
+        self.first_part = left_out.unwrap_or_default();
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
         match self.apps.panic.take() {
@@ -97,23 +71,23 @@ impl<D: Dispatcher> Reactor<D> {
     }
 }
 
-/// Whether `source` has something to do.
-fn has_work(driver: &Driver<'_>, source: Source) -> bool {
+/// Whether `part` of a turn has something to do.
+fn has_work(driver: &Driver<'_>, part: TurnPart) -> bool {
     let apps = &driver.apps;
-    match source {
-        Source::Jobs => !apps.jobs.is_empty(),
-        Source::Due => apps.schedule.next().is_some_and(|at| at <= apps.env.clock().now()),
-        Source::Reads => !apps.reads.is_empty(),
-        Source::Starts => {
+    match part {
+        TurnPart::Jobs => !apps.jobs.is_empty(),
+        TurnPart::Due => apps.schedule.next().is_some_and(|at| at <= apps.env.clock().now()),
+        TurnPart::Reads => !apps.reads.is_empty(),
+        TurnPart::Starts => {
             !apps.waiting.is_empty() || driver.links.names.can_call() || driver.links.connections.can_call()
         }
     }
 }
 
-/// Serves one source: at least one piece of its work, and as many as the budget allows.
-fn serve(driver: &mut Driver<'_>, source: Source, backlog: &Backlog, listed: &mut Vec<AppId>) {
-    match source {
-        Source::Jobs => {
+/// Serves one part: at least one piece of its work, and as many as the budget allows.
+fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mut Vec<AppId>) {
+    match part {
+        TurnPart::Jobs => {
             for _ in 0..backlog.jobs {
                 let Some(job) = driver.apps.jobs.pop_front() else { break };
                 driver.job(job);
@@ -122,7 +96,7 @@ fn serve(driver: &mut Driver<'_>, source: Source, backlog: &Backlog, listed: &mu
                 }
             }
         }
-        Source::Due => loop {
+        TurnPart::Due => loop {
             let now = driver.apps.env.current().now;
             let Some(entry) = driver.apps.schedule.pop_due(now, backlog.newest) else { break };
             driver.attend(entry.app, Work::Due(entry));
@@ -130,7 +104,7 @@ fn serve(driver: &mut Driver<'_>, source: Source, backlog: &Backlog, listed: &mu
                 break;
             }
         },
-        Source::Reads => {
+        TurnPart::Reads => {
             for _ in 0..backlog.reads {
                 match driver.apps.reads.pop_front() {
                     Some(ToRead::Stream(ready)) => {
@@ -146,7 +120,7 @@ fn serve(driver: &mut Driver<'_>, source: Source, backlog: &Backlog, listed: &mu
                 }
             }
         }
-        Source::Starts => start_apps(driver, listed),
+        TurnPart::Starts => start_apps(driver, listed),
     }
 }
 
