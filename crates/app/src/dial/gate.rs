@@ -154,6 +154,13 @@ impl<K: Hash + Eq + Clone> Gate<K> {
     fn handle(&self) -> Self {
         Self(self.0.clone())
     }
+
+    /// Whether there is neither a place nor a ticket.
+    #[cfg(test)]
+    pub(super) fn is_unused(&self) -> bool {
+        let places = self.0.borrow();
+        places.taken == 0 && places.lines.is_empty()
+    }
 }
 
 impl<K: Hash + Eq + Clone> Places<K> {

@@ -19,7 +19,7 @@ use std::time::Instant;
 
 use websocket_dispatcher::{Io, Key};
 
-use crate::error::Error;
+use crate::error::{Error, Timeout};
 use crate::id::QueryId;
 use crate::live::Wire;
 use crate::plan::Plan;
@@ -187,7 +187,15 @@ impl Dial {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now => match due {
                 Due::NextAddress => self.race(plan, net),
-                Due::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
+                Due::Timeout(timeout) => {
+                    if timeout == Timeout::Connect
+                        && let Step::Connecting(race) = &mut self.step
+                        && race.outlasts_its_streams(net)
+                    {
+                        return Progress::Waiting;
+                    }
+                    Progress::Failed(Error::Timeout(timeout))
+                }
             },
             _ => Progress::Waiting,
         }
