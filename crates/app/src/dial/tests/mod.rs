@@ -1,5 +1,6 @@
 //! A dial without a reactor, in the simulated network and in virtual time.
 
+mod cancelling;
 mod lines;
 mod racing;
 mod steps;

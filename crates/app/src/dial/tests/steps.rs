@@ -81,6 +81,11 @@ impl Wait {
 
     /// A dial that waits there.
     pub(super) fn rig(self, options: &RunOptions) -> Rig {
+        self.rig_with(options, |_| ())
+    }
+
+    /// A dial that waits there, in circumstances that were changed before it began.
+    pub(super) fn rig_with(self, options: &RunOptions, change: impl FnOnce(&mut Rig)) -> Rig {
         let url = match self {
             Self::ToConnect | Self::ForServer | Self::ForOwnStream => BY_ADDRESS,
             #[cfg(unix)]
@@ -125,6 +130,7 @@ impl Wait {
             #[cfg(unix)]
             Self::ForUnixSocket => rig.links.connector = Box::new(Wired(rig.net.clone())),
         }
+        change(&mut rig);
         waiting(rig.begin_and_run_until(until));
         rig
     }
