@@ -2,7 +2,9 @@
 
 mod cancelling;
 mod lines;
+mod proxies;
 mod racing;
+mod refusals;
 mod steps;
 mod timeouts;
 
