@@ -4,6 +4,7 @@ mod cancelling;
 mod lines;
 mod proxies;
 mod racing;
+mod redirects;
 mod refusals;
 mod steps;
 mod timeouts;
