@@ -15,6 +15,7 @@ mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use websocket_dispatcher::{Io, Key};
@@ -33,7 +34,7 @@ use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
 use step::{Due, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
-use tunnel::Tunnel;
+use tunnel::{Preparation, Tunnel};
 
 /// How far a dial has come.
 #[must_use]
@@ -335,15 +336,22 @@ impl Dial {
             let early = may_hold_bytes(&wire).then_some(0);
             return Progress::Arrived(Arrival { wire, early });
         };
-        match Tunnel::new(wire, via, &plan.options.connect, net.now) {
-            Ok(tunnel) => {
+        let options = &plan.options.connect;
+        let prepared = catch_unwind(AssertUnwindSafe(|| Preparation::new(via, options)));
+        match prepared {
+            Ok(Ok(preparation)) => {
+                let tunnel = Tunnel::new(wire, preparation, later(net.now, options.proxy_timeout));
                 let key = tunnel.wire.key;
                 self.step = Step::Tunnelling(Box::new(tunnel));
                 self.tunnelling(key, plan, net)
             }
-            Err((wire, error)) => {
+            Ok(Err(error)) => {
                 net.unwatch(wire);
                 Progress::Failed(error)
+            }
+            Err(panic) => {
+                net.unwatch(wire);
+                resume_unwind(panic)
             }
         }
     }

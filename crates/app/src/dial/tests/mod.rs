@@ -2,6 +2,7 @@
 
 mod cancelling;
 mod lines;
+mod panics;
 mod proxies;
 mod racing;
 mod redirects;
