@@ -163,7 +163,7 @@ impl<K: Hash + Eq + Clone> Gate<K> {
 
     /// Whether there is neither a place nor a ticket.
     #[cfg(test)]
-    pub(super) fn is_unused(&self) -> bool {
+    pub(crate) fn is_unused(&self) -> bool {
         let places = self.0.borrow();
         places.taken == 0 && places.lines.is_empty()
     }
