@@ -1,6 +1,7 @@
 //! A dial without a reactor, in the simulated network and in virtual time.
 
 mod cancelling;
+mod early_bytes;
 mod lines;
 mod panics;
 mod proxies;
