@@ -80,6 +80,33 @@ fn a_line_that_is_full_moves_when_one_of_its_own_leaves_and_holds_up_no_other() 
 }
 
 #[test]
+fn a_newcomer_waits_behind_the_lines_that_may_move() {
+    let (gate, place) = full_gate();
+    let first = join(&gate, 1, 1);
+    drop(place);
+    // There is room, and it is for the first.
+    assert!(gate.can_call());
+    let second = join(&gate, 2, 2);
+    assert_eq!(order(&gate), [1, 2]);
+    drop((first, second));
+    assert!(gate.is_unused());
+}
+
+#[test]
+fn a_limit_that_is_raised_lets_those_in_line_move() {
+    let gate = Gate::for_connections();
+    gate.set_max_per_server(1);
+    let Admission::Granted(place) = gate.enter(Server::At(address(1)), app(0)) else {
+        panic!("there is no room")
+    };
+    let tickets = [join(&gate, 1, 1), join(&gate, 1, 2)];
+    gate.set_max_per_server(2);
+    assert_eq!(order(&gate), [1, 2]);
+    drop((place, tickets));
+    assert!(gate.is_unused());
+}
+
+#[test]
 fn all_apps_are_called_whatever_order_they_come_and_leave_in() {
     // A few hundred steps of a small generator: every app that stays is called once, and the limits hold.
     for seed in 0..50u64 {

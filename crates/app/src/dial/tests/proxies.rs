@@ -166,3 +166,25 @@ fn b178_a_socks5_proxy_is_given_the_address_and_asked_for_by_its_name_again() {
     assert_eq!(rig.net.attempts(), []);
     rig.assert_leaves_nothing();
 }
+
+#[test]
+fn the_addresses_of_a_proxy_need_no_places_and_that_of_the_server_is_kept() {
+    let mut rig = Rig::new(BY_NAME, &Wait::ForProxyName.options());
+    rig.resolver.name("proxy.test", &[10, 9].map(|last| address(last).ip()));
+    let proxy = |last: u8| SocketAddr::new(address(last).ip(), 3128);
+    rig.net.black_hole(proxy(10));
+    drop(rig.net.listen(proxy(9)));
+    // Other apps are on their way to both.
+    rig.links.connections.set_max_per_server(1);
+    rig.take_place(Server::At(proxy(10)));
+    rig.take_place(Server::At(proxy(9)));
+    waiting(rig.begin_and_run_until(SECOND));
+    assert_eq!(rig.net.attempts().len(), 2);
+    assert!(matches!(rig.dial.as_ref().unwrap().step, Step::Tunnelling(_)));
+    let server = Server::Named(websocket_link::Destination::new(NAME.parse().unwrap(), 80));
+    let ticket = rig.queue_for(server);
+    rig.hang_up();
+    assert!(rig.links.connections.can_call());
+    drop(ticket);
+    rig.assert_leaves_nothing();
+}

@@ -101,6 +101,38 @@ fn b165_a_redirect_to_another_origin_gives_its_place_back_and_waits_for_one_ther
 }
 
 #[test]
+fn b165_the_place_is_free_while_the_name_of_another_origin_is_resolved() {
+    let (mut rig, first) = first(BY_ADDRESS, Functions::default());
+    let ticket = rig.queue_for(Server::At(address(1)));
+    rig.resolver.delay("other.test", None);
+    let away = response("302 Away\r\nLocation: ws://other.test/");
+    let (second, _) = continued(first.refused(&away, &mut rig.plan));
+    waiting(rig.continue_with(second, None));
+    waiting(rig.run_until(SECOND));
+    assert_eq!(rig.called, [OTHER_APP]);
+    drop(ticket);
+    rig.assert_leaves_nothing();
+}
+
+#[test]
+fn b165_a_name_that_has_moved_needs_a_place_where_it_leads_now() {
+    let (mut rig, first) = first(BY_NAME, Functions::default());
+    let ticket = rig.queue_for(Server::At(address(1)));
+    rig.take_place(Server::At(address(2)));
+    rig.resolver.name(NAME, &[address(2).ip()]);
+    let (second, _) = continued(first.refused(&response("302 Found\r\nLocation: /new"), &mut rig.plan));
+    waiting(rig.continue_with(second, None));
+    waiting(rig.run_until(HOUR));
+    assert_eq!((rig.called.len(), rig.net.attempts().len()), (1, 1));
+    rig.give_places_back();
+    let progress = rig.run_until(HOUR);
+    drop(attempt(&mut rig, progress));
+    assert_eq!(rig.net.attempts()[1..], [(HOUR, address(2))]);
+    drop(ticket);
+    rig.assert_leaves_nothing();
+}
+
+#[test]
 fn b165_b166_b167_a_redirect_that_leads_nowhere_ends_the_attempt() {
     let (mut rig, mut attempt) = first(BY_ADDRESS, Functions::default());
     for _ in 0..3 {
@@ -245,9 +277,15 @@ fn b164_b170_the_only_stream_serves_one_request() {
         assert_eq!(outcome.is_some(), continues, "{head}");
         if let Some((second, io)) = outcome {
             assert!(io.is_none());
-            let progress = rig.continue_with(second, None);
+            // From here on it is connected to as any other server is, and counts there.
+            rig.links.connections.set_max_per_server(1);
+            rig.take_place(Server::At(address(1)));
+            waiting(rig.continue_with(second, None));
+            waiting(rig.run_until(SECOND));
+            rig.give_places_back();
+            let progress = rig.run_until(SECOND);
             drop(attempt(&mut rig, progress));
-            assert_eq!(rig.net.attempts().len(), 2);
+            assert_eq!(rig.net.attempts()[1..], [(SECOND, address(1))]);
         }
         rig.assert_leaves_nothing();
     }
