@@ -34,10 +34,13 @@ struct Racer {
     place: Option<Place<Server>>,
 }
 
+/// An address that waits for its place.
 struct Waiting {
     address: SocketAddr,
     _ticket: Ticket<Server>,
     since: Instant,
+    /// Since when no stream is connecting meanwhile.
+    idle_since: Option<Instant>,
 }
 
 /// How a race stands.
@@ -87,7 +90,7 @@ impl Race {
 
     /// Whether nothing is under way but waiting for a place.
     pub(super) fn is_waiting(&self) -> bool {
-        self.waiting.is_some() && self.eyeballs.running().is_empty()
+        self.waiting.as_ref().is_some_and(|waiting| waiting.idle_since.is_some())
     }
 
     /// Starts connecting to the addresses whose turn has come.
@@ -98,13 +101,15 @@ impl Race {
             let place = match self.place_for(address, net) {
                 Some(Admission::Granted(place)) => Some(place),
                 Some(Admission::Waiting(ticket)) => {
-                    self.waiting = Some(Waiting { address, _ticket: ticket, since: net.now() });
+                    self.waiting =
+                        Some(Waiting { address, _ticket: ticket, since: net.now(), idle_since: None });
                     break;
                 }
                 None => None,
             };
             self.start(address, place, options, net);
         }
+        self.note_idle(net.now());
         if self.waiting.is_some() || !self.eyeballs.is_exhausted() {
             return Standing::Open;
         }
@@ -113,21 +118,34 @@ impl Race {
         Standing::Lost(Error::Connect { address, source })
     }
 
-    /// There is a place for the address that waits for one. Returns for how long nothing else was under way.
+    /// There is a place for the address that waits for one, which has as much time left as when it began to wait. Returns for how long
+    /// nothing else was under way.
     pub(super) fn admitted(
         &mut self,
         place: Place<Server>,
         options: &ConnectOptions,
         net: &mut Net<'_>,
     ) -> (Duration, Standing) {
-        let was_waiting = self.is_waiting();
-        let Some(Waiting { address, since, .. }) = self.waiting.take() else {
+        let Some(Waiting { address, since, idle_since, .. }) = self.waiting.take() else {
             return (Duration::ZERO, Standing::Open);
         };
-        let waited = if was_waiting { net.now().saturating_duration_since(since) } else { Duration::ZERO };
-        self.deadline = later(self.deadline, waited);
+        self.deadline = later(self.deadline, net.now().saturating_duration_since(since));
         self.start(address, Some(place), options, net);
-        (waited, self.start_due(options, net))
+        let idle = idle_since.map_or(Duration::ZERO, |since| net.now().saturating_duration_since(since));
+        (idle, self.start_due(options, net))
+    }
+
+    /// The time of the streams that are connecting is up. Returns whether the race continues without them, with the address that waits for
+    /// its place: it may be one of theirs.
+    pub(super) fn outlasts_its_streams(&mut self, net: &mut Net<'_>) -> bool {
+        if self.waiting.is_none() {
+            return false;
+        }
+        while let Some(late) = self.eyeballs.failed(0) {
+            net.unwatch(late.wire);
+        }
+        self.note_idle(net.now());
+        true
     }
 
     /// A connecting stream has moved.
@@ -180,6 +198,15 @@ impl Race {
         self.waiting = None;
         for loser in self.eyeballs.abandon() {
             net.unwatch(loser.wire);
+        }
+    }
+
+    /// Takes note of the time if nothing is under way any more but waiting for a place.
+    fn note_idle(&mut self, now: Instant) {
+        if let Some(waiting) = &mut self.waiting
+            && self.eyeballs.running().is_empty()
+        {
+            waiting.idle_since.get_or_insert(now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Limits on connections in the making (RFC 6455 section 4.1, point 2) and on names being resolved.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,9 +43,10 @@ struct Places<K> {
     shared: bool,
     taken: usize,
     lines: HashMap<K, Line>,
-    /// Lines that move as soon as the total allows.
-    moving: VecDeque<K>,
+    /// Lines that move as soon as the total allows, by their turn.
+    moving: BTreeMap<i64, K>,
     tickets: u64,
+    turns: i64,
 }
 
 /// The apps that have a place, or wait for one, for the same server or name.
@@ -54,7 +55,8 @@ struct Line {
     taken: usize,
     /// By the number of their ticket.
     waiting: BTreeMap<u64, AppId>,
-    is_moving: bool,
+    /// Its turn among the lines, while it can move.
+    turn: Option<i64>,
 }
 
 /// What an app that asks at the gate gets.
@@ -91,7 +93,10 @@ impl Gate<Server> {
 
     /// Sets how many there may be at once to one server; at least one.
     pub(crate) fn set_max_per_server(&self, max: usize) {
-        self.0.borrow_mut().max_per_line = max.max(1);
+        let mut places = self.0.borrow_mut();
+        places.max_per_line = max.max(1);
+        let lines: Vec<_> = places.lines.keys().cloned().collect();
+        lines.iter().for_each(|line| places.note(line));
     }
 }
 
@@ -111,8 +116,9 @@ impl<K: Hash + Eq + Clone> Gate<K> {
             shared,
             taken: 0,
             lines: HashMap::new(),
-            moving: VecDeque::new(),
+            moving: BTreeMap::new(),
             tickets: 0,
+            turns: 0,
         })))
     }
 
@@ -140,9 +146,9 @@ impl<K: Hash + Eq + Clone> Gate<K> {
         if !places.can_call() {
             return None;
         }
-        let line = places.moving.pop_front()?;
+        let (_, line) = places.moving.pop_first()?;
         let entry = places.lines.get_mut(&line)?;
-        entry.is_moving = false;
+        entry.turn = None;
         let (_, app) = entry.waiting.pop_first()?;
         places.take(&line);
         places.note(&line);
@@ -151,11 +157,24 @@ impl<K: Hash + Eq + Clone> Gate<K> {
 
     /// Whether [`call`](Self::call) would name an app.
     pub(crate) fn can_call(&self) -> bool {
-        self.0.borrow_mut().can_call()
+        self.0.borrow().can_call()
     }
 
     fn handle(&self) -> Self {
         Self(self.0.clone())
+    }
+
+    /// Whether there is neither a place nor a ticket.
+    #[cfg(test)]
+    pub(crate) fn is_unused(&self) -> bool {
+        let places = self.0.borrow();
+        places.taken == 0 && places.lines.is_empty()
+    }
+
+    /// Lines that move as soon as the total allows.
+    #[cfg(test)]
+    pub(super) fn moving_lines(&self) -> usize {
+        self.0.borrow().moving.len()
     }
 }
 
@@ -186,32 +205,34 @@ impl<K: Hash + Eq + Clone> Places<K> {
     }
 
     /// Whether the first of the moving lines can move.
-    fn can_call(&mut self) -> bool {
-        // The apps that waited in a line may have left since.
-        while let Some(line) = self.moving.front() {
-            match self.lines.get_mut(line) {
-                Some(entry) if entry.can_move(self.max_per_line) => break,
-                Some(entry) => entry.is_moving = false,
-                None => {}
-            }
-            self.moving.pop_front();
-        }
-        self.moving.front().is_some_and(|line| self.has_room(line))
+    fn can_call(&self) -> bool {
+        self.moving.first_key_value().is_some_and(|(_, line)| self.has_room(line))
     }
 
-    /// Queues the line when its first app can be admitted, and removes a line that is empty.
+    /// Gives the line a turn when it can move, and forgets it when there is nothing in it. Called whenever it has changed.
     fn note(&mut self, line: &K) {
-        let max = self.max_per_line;
         let Some(entry) = self.lines.get_mut(line) else { return };
+        match (entry.turn, entry.can_move(self.max_per_line)) {
+            (None, true) => {
+                let turn = match self.moving.first_key_value() {
+                    // The rest of a line that shares a place costs nothing more.
+                    Some((first, _)) if self.shared && entry.taken > 0 => first - 1,
+                    _ => {
+                        self.turns += 1;
+                        self.turns
+                    }
+                };
+                entry.turn = Some(turn);
+                self.moving.insert(turn, line.clone());
+            }
+            (Some(turn), false) => {
+                entry.turn = None;
+                self.moving.remove(&turn);
+            }
+            _ => {}
+        }
         if entry.taken == 0 && entry.waiting.is_empty() {
             self.lines.remove(line);
-        } else if entry.can_move(max) && !std::mem::replace(&mut entry.is_moving, true) {
-            // The rest of a line that shares a place costs nothing more.
-            if self.shared && entry.taken > 0 {
-                self.moving.push_front(line.clone());
-            } else {
-                self.moving.push_back(line.clone());
-            }
         }
     }
 }

@@ -9,6 +9,7 @@ mod attempt;
 mod connect;
 mod gate;
 mod net;
+mod progress;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -16,44 +17,26 @@ mod tunnel;
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use websocket_dispatcher::{Io, Key};
 
-use crate::error::Error;
+use crate::error::{Error, Timeout};
 use crate::id::QueryId;
-use crate::live::Wire;
 use crate::plan::Plan;
 use crate::schedule::later;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use gate::{Place, Server};
 pub(crate) use net::{Links, Net};
+pub(crate) use progress::{Arrival, Progress};
 
 use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
 use step::{DialDeadline, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
-use tunnel::Tunnel;
-
-/// How far a dial has come.
-#[must_use]
-pub(crate) enum Progress {
-    /// Something has to happen first.
-    Waiting,
-    /// There is a stream that leads to the server.
-    Arrived(Arrival),
-    /// There will be none.
-    Failed(Error),
-}
-
-/// A stream that leads to the server.
-pub(crate) struct Arrival {
-    pub(crate) wire: Wire,
-    /// Bytes of the server that are at the front of the buffer. `Some(0)` if the stream may hold more of
-    /// them, which the dispatcher does not report again.
-    pub(crate) already_read: Option<usize>,
-}
+use tunnel::{Preparation, Tunnel};
 
 /// From a target to a stream that leads to its server.
 pub(crate) struct Dial {
@@ -197,7 +180,15 @@ impl Dial {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now() => match due {
                 DialDeadline::NextAddress => self.race(plan, net),
-                DialDeadline::Timeout(timeout) => Progress::Failed(Error::Timeout(timeout)),
+                DialDeadline::Timeout(timeout) => {
+                    if timeout == Timeout::Connect
+                        && let Step::Connecting(race) = &mut self.step
+                        && race.outlasts_its_streams(net)
+                    {
+                        return Progress::Waiting;
+                    }
+                    Progress::Failed(Error::Timeout(timeout))
+                }
             },
             _ => Progress::Waiting,
         }
@@ -359,15 +350,22 @@ impl Dial {
             let already_read = may_hold_bytes(&wire).then_some(0);
             return Progress::Arrived(Arrival { wire, already_read });
         };
-        match Tunnel::new(wire, via, &plan.options.connect, net.now()) {
-            Ok(tunnel) => {
+        let options = &plan.options.connect;
+        let prepared = catch_unwind(AssertUnwindSafe(|| Preparation::new(via, options)));
+        match prepared {
+            Ok(Ok(preparation)) => {
+                let tunnel = Tunnel::new(wire, preparation, later(net.now(), options.proxy_timeout));
                 let key = tunnel.wire.key;
                 self.step = Step::Tunnelling(Box::new(tunnel));
                 self.tunnelling(key, plan, net)
             }
-            Err((wire, error)) => {
+            Ok(Err(error)) => {
                 net.unwatch(wire);
                 Progress::Failed(error)
+            }
+            Err(panic) => {
+                net.unwatch(wire);
+                resume_unwind(panic)
             }
         }
     }

@@ -10,9 +10,8 @@ use websocket_link::proxy::Handshake;
 use super::attempt::Via;
 use super::net::Net;
 use crate::error::Error;
-use crate::live::{Wire, to_proxy};
+use crate::live::{ProxyTls, Wire};
 use crate::options::ConnectOptions;
-use crate::schedule::later;
 
 /// A stream on which a proxy is asked for a tunnel.
 pub(super) struct Tunnel {
@@ -31,27 +30,31 @@ enum Talk {
     Done(Range<usize>),
 }
 
+/// What is needed to ask a proxy, made before there is a stream to ask it on: it may call the user's code.
+pub(super) struct Preparation {
+    handshake: Handshake,
+    tls: Option<ProxyTls>,
+    proxy: String,
+}
+
+impl Preparation {
+    /// # Errors
+    /// Why the proxy cannot be asked.
+    pub(super) fn new(via: &Via, options: &ConnectOptions) -> Result<Self, Error> {
+        let handshake = Handshake::new(&via.proxy, &via.destination).map_err(Error::Proxy)?;
+        let tls = ProxyTls::begin(options, &via.proxy)?;
+        Ok(Self { handshake, tls, proxy: via.proxy.to_string() })
+    }
+}
+
 impl Tunnel {
     /// Asks the proxy at the other end of `wire` for a tunnel.
-    ///
-    /// # Errors
-    /// The stream, and why the proxy cannot be asked.
-    pub(super) fn new(
-        mut wire: Wire,
-        via: &Via,
-        options: &ConnectOptions,
-        now: Instant,
-    ) -> Result<Self, (Wire, Error)> {
-        let handshake = match Handshake::new(&via.proxy, &via.destination) {
-            Ok(handshake) => handshake,
-            Err(error) => return Err((wire, Error::Proxy(error))),
-        };
-        wire.io = match to_proxy(options, &via.proxy, wire.io) {
-            Ok(io) => io,
-            Err((io, error)) => return Err((Wire { io, ..wire }, error)),
-        };
-        let deadline = later(now, options.proxy_timeout);
-        Ok(Self { wire, handshake, deadline, proxy: via.proxy.to_string() })
+    pub(super) fn new(mut wire: Wire, preparation: Preparation, deadline: Instant) -> Self {
+        let Preparation { handshake, tls, proxy } = preparation;
+        if let Some(tls) = tls {
+            wire.io = tls.over(wire.io);
+        }
+        Self { wire, handshake, deadline, proxy }
     }
 
     /// Continues the conversation. `Some` when the tunnel is there: this range of the buffer came through it.

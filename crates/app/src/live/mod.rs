@@ -16,7 +16,7 @@ use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 use crate::error::{Error, Timeout};
 use crate::schedule::earliest;
 
-pub(crate) use secure::{Scratch, Secure, to_proxy};
+pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use wire::{Wire, Written, write_all};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be

@@ -80,12 +80,23 @@ impl Secure {
     }
 }
 
-/// Refuses a proxy that speaks TLS.
-pub(crate) fn to_proxy(_: &ConnectOptions, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
-    if proxy.is_tls() {
-        let source =
-            io::Error::new(io::ErrorKind::Unsupported, "https proxies need TLS, which is not in this build");
-        return Err((io, Error::ProxyStream { proxy: proxy.to_string(), source }));
+/// There is none with a proxy either.
+pub(crate) enum ProxyTls {}
+
+impl ProxyTls {
+    /// Refuses a proxy that speaks TLS.
+    pub(crate) fn begin(_: &ConnectOptions, proxy: &Proxy) -> Result<Option<Self>, Error> {
+        if proxy.is_tls() {
+            let source = io::Error::new(
+                io::ErrorKind::Unsupported,
+                "https proxies need TLS, which is not in this build",
+            );
+            return Err(Error::ProxyStream { proxy: proxy.to_string(), source });
+        }
+        Ok(None)
     }
-    Ok(io)
+
+    pub(crate) fn over(self, _: Io) -> Io {
+        match self {}
+    }
 }

@@ -210,28 +210,31 @@ impl Secure {
     }
 }
 
-/// Speaks TLS with the proxy at the other end of `io`, if its URL asks for it.
-pub(crate) fn to_proxy(options: &ConnectOptions, proxy: &Proxy, io: Io) -> Result<Io, (Io, Error)> {
-    if !proxy.is_tls() {
-        return Ok(io);
+/// TLS with a proxy that waits for its stream.
+pub(crate) struct ProxyTls {
+    session: TlsSession,
+    output: TlsOutput,
+}
+
+impl ProxyTls {
+    /// Begins a session with the proxy, if it speaks TLS.
+    pub(crate) fn begin(options: &ConnectOptions, proxy: &Proxy) -> Result<Option<Self>, Error> {
+        if !proxy.is_tls() {
+            return Ok(None);
+        }
+        let name = own_name(&proxy.server().host.to_string())?;
+        let mut output = TlsOutput::new();
+        let session = TlsSession::new(options.tls.build()?, name, &mut output)?;
+        Ok(Some(Self { session, output }))
     }
-    let mut output = TlsOutput::new();
-    match proxy_session(options, proxy, &mut output) {
-        Ok(session) => Ok(Io::custom(TlsStream::with_session(io, session, output))),
-        Err(error) => Err((io, error)),
+
+    /// Continues on the stream that leads to the proxy.
+    pub(crate) fn over(self, io: Io) -> Io {
+        Io::custom(TlsStream::with_session(io, self.session, self.output))
     }
 }
 
 /// The name of a host for which none was set: one that was is the name of the URL's server, and of no other.
 fn own_name(host: &str) -> Result<ServerName<'static>, TlsConfigError> {
     TlsOptions::new().server_name_for(host)
-}
-
-fn proxy_session(
-    options: &ConnectOptions,
-    proxy: &Proxy,
-    output: &mut TlsOutput,
-) -> Result<TlsSession, Error> {
-    let name = own_name(&proxy.server().host.to_string())?;
-    Ok(TlsSession::new(options.tls.build()?, name, output)?)
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
@@ -269,14 +269,21 @@ impl Driver<'_> {
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
         let Arrival { wire, already_read } = arrival;
         let (options, env) = (&app.plan.options.connect, self.apps.env.current());
-        let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
-        let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
-        let both = connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)));
-        let (mut connection, secure) = match both {
-            Ok(both) => both,
-            Err(error) => {
+        // Entropy and sessions may be the user's.
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
+            let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
+            connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)))
+        }));
+        let (mut connection, secure) = match made {
+            Ok(Ok(both)) => both,
+            Ok(Err(error)) => {
                 self.net(id).unwatch(wire);
                 return self.end(app, id, Some(error));
+            }
+            Err(panic) => {
+                self.net(id).unwatch(wire);
+                resume_unwind(panic)
             }
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));

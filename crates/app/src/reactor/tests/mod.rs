@@ -2,4 +2,5 @@
 
 #[cfg(not(feature = "tls"))]
 mod no_tls;
+mod panics;
 mod schedule;
