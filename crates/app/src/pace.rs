@@ -16,6 +16,9 @@ const MAX_MESSAGES: u32 = 16 << 10;
 /// The most messages between two looks at the clock. A look costs 25 ns, so it is below 1 ns per message.
 const MAX_STRIDE: u32 = 32;
 
+/// An app whose messages took this long each is looked at after every message, and only slowly less often again.
+const SLOW: Duration = Duration::from_micros(50);
+
 /// While requests of other threads wait, a turn delivers messages for this long: callbacks that take longer are interrupted after each, and
 /// a thread that sends all the time does not end a turn for each of its messages.
 const REQUESTS_WAIT: Duration = Duration::from_micros(100);
@@ -33,6 +36,8 @@ pub(crate) struct Pace {
     /// Messages until the next look, of this many.
     left: u32,
     stride: u32,
+    /// The most of them that this app is trusted with.
+    max_stride: u32,
     looked: Instant,
 }
 
@@ -47,6 +52,7 @@ impl Pace {
             messages: 0,
             left: 1,
             stride: 1,
+            max_stride: 1,
             looked: now,
         }
     }
@@ -65,19 +71,24 @@ impl Pace {
         now >= self.turn_ends
     }
 
-    /// An app begins to be delivered its messages.
-    pub(crate) fn begin_visit(&mut self, now: Instant) {
+    /// An app begins to be delivered its messages. `max_stride` is what [`max_stride`](Self::max_stride) was at the end of its last visit.
+    pub(crate) fn begin_visit(&mut self, now: Instant, max_stride: u32) {
         self.visit_ends = later(now, self.budget / VISITS_PER_TURN).min(self.turn_ends);
         self.visit_is_over = false;
         self.messages = 0;
-        (self.left, self.stride, self.looked) = (1, 1, now);
+        (self.left, self.stride, self.max_stride, self.looked) = (1, 1, max_stride, now);
     }
 
     /// A message was delivered; whether it is time to [`look`](Self::look).
     #[inline]
     pub(crate) const fn count(&mut self) -> bool {
-        self.left = self.left.saturating_sub(1);
+        self.left = self.left.wrapping_sub(1);
         self.left == 0
+    }
+
+    /// How many messages may pass without a look, by what those of this app have taken so far; 1 for a new app.
+    pub(crate) const fn max_stride(&self) -> u32 {
+        self.max_stride
     }
 
     /// Whether the visit is to end, and when to look next: so often that the visit does not last much longer than it should, by what the
@@ -85,9 +96,10 @@ impl Pace {
     pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
         let count = (self.stride - self.left).max(1);
         let cost = now.saturating_duration_since(self.looked) / count;
+        self.max_stride = if cost < SLOW { (self.max_stride + 1).min(MAX_STRIDE) } else { 1 };
         let left = self.visit_ends.saturating_duration_since(now);
         let fit = left.as_nanos() / cost.as_nanos().max(1) / 8;
-        self.stride = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, (2 * self.stride).min(MAX_STRIDE));
+        self.stride = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, (2 * self.stride).min(self.max_stride));
         (self.left, self.looked) = (self.stride, now);
         self.messages += count;
         self.visit_is_over = now >= self.visit_ends

@@ -247,14 +247,13 @@ impl Apps {
     }
 
     /// An app begins to be delivered what it has received.
-    pub(crate) fn begin_visit(&mut self) {
-        self.pace.begin_visit(self.env.current().now);
+    pub(crate) fn begin_visit(&mut self, max_stride: u32) {
+        self.pace.begin_visit(self.env.current().now, max_stride);
     }
 
     /// A message was delivered; whether the others have their turn now.
     #[inline]
     pub(crate) fn pauses(&mut self) -> bool {
-        self.env.user_code_ran();
         (self.pace.count() || self.inbox.has_jobs()) && self.look()
     }
 

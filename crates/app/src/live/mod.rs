@@ -43,15 +43,38 @@ pub(crate) enum Stop {
     Failed(io::Error),
 }
 
+/// Where bytes are that are to be delivered.
+#[derive(Clone, Copy)]
+pub(crate) enum Place {
+    /// So many at the front of the buffer.
+    Buffer(usize),
+    /// So many at the front of the buffer, which are to be decrypted first.
+    Encrypted(usize),
+    /// In the message that they belong to.
+    Message,
+    /// Where the app's last visit has left them.
+    Undelivered,
+}
+
+/// Bytes that were read, and decrypted, and are yet to be delivered.
+#[derive(Default)]
+pub(crate) struct Undelivered {
+    bytes: Vec<u8>,
+    /// So many of them were delivered.
+    start: usize,
+}
+
+impl Undelivered {
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+}
+
 /// What one read has brought.
 pub(crate) struct Chunk {
     /// Bytes that came.
     pub(crate) fresh: usize,
-    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the
-    /// message that they belong to.
-    pub(crate) in_buffer: Option<usize>,
-    /// They are to be decrypted first.
-    pub(crate) is_encrypted: bool,
+    pub(crate) place: Place,
     /// The read left room, and is small enough for the stream to be dry.
     pub(crate) short: bool,
 }
@@ -81,7 +104,9 @@ pub(crate) struct Live {
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
     /// Bytes that were read, and decrypted, and are yet to be delivered: the app had to let others have their turn.
-    undelivered: Vec<u8>,
+    undelivered: Undelivered,
+    /// How many messages of this app may pass without a look at the clock.
+    pub(crate) max_stride: u32,
     /// How much one read may fill: little, where callbacks are so slow that a part is left each time.
     read_limit: usize,
     /// Bytes that were read so far, and as of when a deadline was due but more could be read.
@@ -106,7 +131,8 @@ impl Live {
             broken: None,
             queued: false,
             inflates_hugely: false,
-            undelivered: Vec::new(),
+            undelivered: Undelivered::default(),
+            max_stride: 1,
             read_limit: usize::MAX,
             total_read: 0,
             overdue_since: None,
@@ -182,7 +208,7 @@ impl Live {
 
     /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
     pub(crate) fn already_read(&self, len: usize) -> Chunk {
-        Chunk { fresh: len, in_buffer: Some(len), is_encrypted: self.secure.is_some(), short: false }
+        Chunk { fresh: len, place: self.in_buffer(len), short: false }
     }
 
     /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a frame that is not whole yet.
@@ -190,10 +216,8 @@ impl Live {
     /// # Errors
     /// Why nothing was read.
     pub(crate) fn read(&mut self, buffer: &mut [u8], held: usize, env: &mut Env) -> Result<Chunk, Stop> {
-        if !self.undelivered.is_empty() {
-            let rest = std::mem::take(&mut self.undelivered);
-            buffer[..rest.len()].copy_from_slice(&rest);
-            return Ok(Chunk { fresh: 0, in_buffer: Some(rest.len()), is_encrypted: false, short: false });
+        if self.has_undelivered() {
+            return Ok(Chunk { fresh: 0, place: Place::Undelivered, short: false });
         }
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
         // What is encrypted cannot be read to where it belongs.
@@ -209,12 +233,11 @@ impl Live {
             (Ok(fresh), Some(room)) => {
                 self.total_read += fresh as u64;
                 let short = fresh < BULK && fresh < room;
-                let is_encrypted = self.secure.is_some();
-                Ok(Chunk { fresh, in_buffer: Some(held + fresh), is_encrypted, short })
+                Ok(Chunk { fresh, place: self.in_buffer(held + fresh), short })
             }
             (Ok(fresh), None) => {
                 self.total_read += fresh as u64;
-                Ok(Chunk { fresh, in_buffer: None, is_encrypted: false, short: false })
+                Ok(Chunk { fresh, place: Place::Message, short: false })
             }
             (Err(stop), _) => {
                 if let Some(secure) = &mut self.secure {
@@ -231,9 +254,20 @@ impl Live {
     }
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(crate) fn keep_undelivered(&mut self, rest: &[u8], delivered: usize) {
-        self.undelivered.extend_from_slice(rest);
+    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
+        self.undelivered = Undelivered { bytes: rest, start: 0 };
         self.read_limit = delivered.max(MIN_READ);
+    }
+
+    /// Takes the bytes that the app's last visit has left.
+    pub(crate) fn take_undelivered(&mut self) -> Undelivered {
+        std::mem::take(&mut self.undelivered)
+    }
+
+    /// Puts them back, `delivered` bytes less.
+    pub(crate) fn put_back_undelivered(&mut self, mut undelivered: Undelivered, delivered: usize) {
+        undelivered.start += delivered;
+        self.undelivered = undelivered;
     }
 
     /// Everything that was read has been delivered.
@@ -243,7 +277,7 @@ impl Live {
 
     /// Whether bytes that were read wait to be delivered.
     pub(crate) const fn has_undelivered(&self) -> bool {
-        !self.undelivered.is_empty()
+        !self.undelivered.bytes.is_empty()
     }
 
     /// A deadline is due: whether it can be judged by what was read. Until the stream is dry, what the server sent in time may still be in
@@ -275,16 +309,17 @@ impl Live {
                 while let Ok(Some(_)) = connection.receive(&mut input, env) {}
                 connection.absorb(&mut input, env).is_ok()
             };
-            let went_on = match (chunk.in_buffer, &mut self.secure) {
-                (None, _) => connection.filled(chunk.fresh, env).is_ok(),
-                (Some(len), Some(secure)) if chunk.is_encrypted => {
+            let went_on = match (chunk.place, &mut self.secure) {
+                (Place::Message, _) => connection.filled(chunk.fresh, env).is_ok(),
+                (Place::Encrypted(len), Some(secure)) => {
                     let received = secure.receive(&mut buffer[..len], |plaintext| match skip(plaintext) {
                         true => ControlFlow::Continue(()),
                         false => ControlFlow::Break(()),
                     });
                     received.is_ok() && !secure.has_ended()
                 }
-                (Some(len), _) => skip(&buffer[..len]),
+                (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len]),
+                (Place::Undelivered, _) => skip(std::mem::take(&mut self.undelivered).rest()),
             };
             if !went_on {
                 break;
@@ -305,7 +340,7 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
-        if self.secure.is_some() || rest > self.read_size(buffer.len()) / 4 {
+        if rest > self.read_size(buffer.len()) / 4 {
             self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
         }
@@ -351,6 +386,11 @@ impl Live {
                 })
             }
         }
+    }
+
+    /// Where `len` bytes are that came from the stream.
+    const fn in_buffer(&self, len: usize) -> Place {
+        if self.secure.is_some() { Place::Encrypted(len) } else { Place::Buffer(len) }
     }
 
     /// How much of `buffer` bytes one read may fill.

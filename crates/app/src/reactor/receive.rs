@@ -10,7 +10,7 @@ use crate::apps::{App, Apps, Connected, Context, Control, Handler, Open, Stage, 
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::{Chunk, Live, Stop};
+use crate::live::{Chunk, Live, Place, Stop};
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -19,7 +19,9 @@ impl Driver<'_> {
     /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
     pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
-        self.apps.begin_visit();
+        if let Stage::Live(live) = &app.stage {
+            self.apps.begin_visit(live.max_stride);
+        }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
         let mut budget = BUDGET;
@@ -37,6 +39,7 @@ impl Driver<'_> {
                     if self.apps.interrupted {
                         return;
                     }
+                    live.max_stride = self.apps.pace.max_stride();
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -74,7 +77,11 @@ impl Driver<'_> {
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
                 let _courtesy = app.control.wrote(written);
             }
-            let stopped = live.stopped(&self.buffer[..held], stop, self.apps.env.current());
+            let env = match stop {
+                Stop::Dry | Stop::Budget => self.apps.env.untimed(),
+                Stop::End | Stop::Failed(_) => self.apps.env.current(),
+            };
+            let stopped = live.stopped(&self.buffer[..held], stop, env);
             if live.connection.queued_bytes() > 0 {
                 app.control.mark_dirty(self.apps, id);
             }
@@ -95,16 +102,16 @@ impl Driver<'_> {
         id: AppId,
         chunk: &Chunk,
     ) -> Result<usize, Error> {
-        let len = chunk.in_buffer.unwrap_or(0);
-        if chunk.is_encrypted {
-            return self.deliver_secure(handler, control, live, id, len).map(|()| 0);
-        }
-        let filled = match chunk.in_buffer {
-            Some(_) => Ok(()),
-            None => live.connection.filled(chunk.fresh, self.apps.env.current()),
+        let (len, filled) = match chunk.place {
+            Place::Encrypted(len) => {
+                return self.deliver_secure(handler, control, live, id, len).map(|()| 0);
+            }
+            Place::Undelivered => return self.deliver_rest(handler, control, live, id).map(|()| 0),
+            Place::Message => (0, live.connection.filled(chunk.fresh, self.apps.env.current())),
+            Place::Buffer(len) => (len, Ok(())),
         };
         let mut input = Input::new(&self.buffer[..len]);
-        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
+        let flush = Some(&mut live.wire.io);
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input)
         });
@@ -115,14 +122,39 @@ impl Driver<'_> {
         let used = input.used();
         match outcome? {
             Conversation::Paused => {
-                live.keep_undelivered(&self.buffer[used..len], used);
+                live.keep_undelivered(self.buffer[used..len].to_vec(), used);
                 Ok(0)
             }
             Conversation::Ended => {
                 live.all_was_delivered();
-                live.keep(self.buffer, len, len - used, self.apps.env.current())
+                live.keep(self.buffer, len, len - used, self.apps.env.untimed())
             }
         }
+    }
+
+    /// Delivers what the app's last visit has left.
+    fn deliver_rest(
+        &mut self,
+        handler: &mut dyn Handler,
+        control: &mut Control,
+        live: &mut Live,
+        id: AppId,
+    ) -> Result<(), Error> {
+        let undelivered = live.take_undelivered();
+        let mut input = Input::new(undelivered.rest());
+        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
+        let outcome = converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input);
+        if live.connection.queued_bytes() > 0 {
+            control.mark_dirty(self.apps, id);
+        }
+        match outcome? {
+            Conversation::Paused => {
+                let used = input.used();
+                live.put_back_undelivered(undelivered, used);
+            }
+            Conversation::Ended => live.connection.absorb(&mut input, self.apps.env.untimed())?,
+        }
+        Ok(())
     }
 
     /// Decrypts the first `len` bytes of the buffer and delivers what is in them. What is cut stays with the session.
@@ -151,7 +183,7 @@ impl Driver<'_> {
                     is_paused = true;
                 }
                 Ok(Conversation::Ended) if !self.apps.interrupted => {
-                    outcome = connection.absorb(&mut input, self.apps.env.current()).map_err(Error::from);
+                    outcome = connection.absorb(&mut input, self.apps.env.untimed()).map_err(Error::from);
                 }
                 Ok(Conversation::Ended) => {}
                 Err(error) => outcome = Err(error),
@@ -184,7 +216,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(&undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered);
         }
         outcome.and(received)
     }
@@ -243,7 +275,10 @@ fn converse(
                 return Ok(Conversation::Paused);
             }
         }
-        let Some((event, tx)) = connection.receive(input, apps.env.current())? else {
+        // What comes next may depend on the time, and the messages may have taken any.
+        apps.env.user_code_ran();
+        let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };
+        let Some((event, tx)) = connection.receive(input, env)? else {
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: io.as_deref_mut() });
