@@ -204,7 +204,7 @@ impl Race {
         }
         Some(match self.place.take() {
             Some(place) => Admission::Granted(place),
-            None => net.links.connections.enter(Server::At(address), net.app),
+            None => net.links.connections.enter(Server::at(address), net.app),
         })
     }
 

@@ -156,7 +156,7 @@ impl Dial {
                 // A proxy's address is not limited: to the proxy, every name is a server, and has its place already.
                 Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
                 Some(first) => {
-                    let server = Server::At(*first);
+                    let server = Server::at(*first);
                     return self.enter(server, Some(addresses), plan, net);
                 }
                 None => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
