@@ -1,15 +1,13 @@
-//! Apps in line for their turn to resolve or to connect: they can be closed, removed and stopped there, and whatever ends the app before
-//! them gives its place to the next.
+//! Apps in line for their turn to resolve or to connect: they can be closed, removed and stopped there, and the next has its turn at once.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::io;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use websocket_app::link::proxy::{Proxy, ProxyPolicy};
-use websocket_app::{AppId, RunOptions, Sender, WebSocketApp};
-use websocket_testkit::sim::{SimNet, SimPeer};
+use websocket_app::link::proxy::ProxyPolicy;
+use websocket_app::{AppId, RunOptions, Sender};
+use websocket_testkit::sim::SimPeer;
 use websocket_tests::{Log, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -91,10 +89,10 @@ impl Queue {
         Self { world, holders, held, id, sender, log, next }
     }
 
-    /// Lets the app in front give its place back.
+    /// Lets the app in front give its place back, and runs until the last app has opened.
     fn make_room(&mut self) {
         self.world.reactor.apps().remove(self.holders[0]);
-        self.world.settle();
+        poll_until(&mut self.world, || !self.next.lines().is_empty());
     }
 
     /// Who was connected to since the app has been in line.
@@ -102,6 +100,17 @@ impl Queue {
         let attempts = self.world.net.attempts().into_iter().map(|(_, to)| to);
         attempts.filter(|to| *to != address(1)).collect()
     }
+}
+
+/// Takes turns that may each wait for an hour: whatever is to happen at once must not need another one to be noticed.
+fn poll_until(world: &mut World, done: impl Fn() -> bool) {
+    for _ in 0..1000 {
+        if done() {
+            return;
+        }
+        world.reactor.poll(Some(3600 * SECOND)).unwrap();
+    }
+    panic!("it does not happen");
 }
 
 #[test]
@@ -184,7 +193,7 @@ fn b112_b119_the_app_in_front_that_is_closed_or_removed_gives_its_place_to_the_n
         for way in ways {
             let mut queue = Queue::at(line);
             way(&mut queue.world, queue.holders[0]);
-            queue.world.settle();
+            poll_until(&mut queue.world, || !queue.log.lines().is_empty());
             assert_eq!(
                 (queue.log.lines(), queue.world.net.elapsed()),
                 (vec!["open".into()], 5 * SECOND),
@@ -228,133 +237,44 @@ fn b013_a_stop_ends_all_apps_in_line_at_once() {
 }
 
 #[test]
+fn hundreds_whose_turn_comes_at_the_same_time_all_have_it_then() {
+    const APPS: usize = 500;
+    for line in LINES {
+        let mut world =
+            World::new().map(|reactor| reactor.max_attempts(NAMES).max_attempts_per_server(NAMES));
+        world.net.black_hole(address(1));
+        world.net.serve(address(2), opens);
+        let url = |number: usize, last: u8| match line {
+            Line::ToAsk => {
+                let name = format!("server{last}-{number}.test");
+                world.resolver.name(&name, &[address(last).ip()]);
+                if last == 1 {
+                    world.resolver.delay(&name, None);
+                }
+                format!("ws://{name}/")
+            }
+            Line::ToConnect => format!("ws://192.0.2.{last}/"),
+        };
+        let urls: Vec<_> =
+            (0..NAMES).map(|number| url(number, 1)).chain((0..APPS).map(|number| url(number, 2))).collect();
+        let (dead, good) = (Log::new(), Log::new());
+        for (number, url) in urls.into_iter().enumerate() {
+            let log = if number < NAMES { &dead } else { &good };
+            log.app(url).run_on(&mut world.reactor, &options()).unwrap();
+        }
+        poll_until(&mut world, || good.lines().len() == APPS);
+        // All those in front have given up in one turn.
+        assert_eq!((dead.lines().len(), world.net.elapsed()), (2 * NAMES, 10 * SECOND), "{line:?}");
+        assert_eq!(good.lines(), ["open"; APPS]);
+    }
+}
+
+#[test]
 fn a_dropped_reactor_takes_its_lines_along() {
     for line in LINES {
         let queue = Queue::at(line);
         drop(queue.world);
         queue.sender.close();
         assert_eq!((queue.log.lines(), queue.next.lines()), (vec![], vec![]));
-    }
-}
-
-/// Answers whatever comes with these bytes.
-fn answers(net: &SimNet, bytes: &'static str, then: fn(&SimPeer)) {
-    net.serve(address(1), move |peer| {
-        if !peer.read_available().is_empty() {
-            peer.write(bytes.as_bytes());
-            then(peer);
-        }
-    });
-}
-
-fn stays(_: &SimPeer) {}
-
-/// How an attempt ends: what is done to the network, the app, its options, and after how many seconds.
-struct Ending {
-    name: &'static str,
-    prepare: fn(&SimNet),
-    url: &'static str,
-    app: fn(WebSocketApp) -> WebSocketApp,
-    options: fn(RunOptions) -> RunOptions,
-    after: u32,
-}
-
-impl Default for Ending {
-    fn default() -> Self {
-        Self {
-            name: "",
-            prepare: |_| (),
-            url: "ws://192.0.2.1/",
-            app: |app| app,
-            options: |options| options,
-            after: 0,
-        }
-    }
-}
-
-fn boom<T>() -> T {
-    panic!("this panic belongs to the test")
-}
-
-fn endings() -> Vec<Ending> {
-    let ending = |name, prepare: fn(&SimNet)| Ending { name, prepare, ..Ending::default() };
-    let open =
-        |name, app| Ending { name, prepare: |net| net.serve(address(1), opens), app, ..Ending::default() };
-    let made =
-        |name, app| Ending { name, prepare: |net| net.black_hole(address(1)), app, ..Ending::default() };
-    vec![
-        open("open", |app| app),
-        ending("refused at once", |net| net.refuse(address(1))),
-        Ending { after: 2, ..ending("refused later", |net| net.delay(address(1), 2 * SECOND)) },
-        ending("no route", |net| net.fail(address(1), io::ErrorKind::HostUnreachable)),
-        Ending { after: 10, ..ending("connect_timeout", |net| net.black_hole(address(1))) },
-        Ending { after: 10, ..ending("upgrade_timeout", |net| drop(net.listen(address(1)))) },
-        Ending {
-            options: |options| options.attempt_timeout(7 * SECOND),
-            after: 7,
-            ..ending("attempt_timeout", |net| drop(net.listen(address(1))))
-        },
-        ending("403", |net| answers(net, "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", stays)),
-        ending("401", |net| answers(net, "HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", stays)),
-        ending("not HTTP", |net| answers(net, "hello", stays)),
-        ending("end of stream", |net| answers(net, "HTTP/1.1 101", SimPeer::close)),
-        ending("reset", |net| net.serve(address(1), SimPeer::reset)),
-        ending("endless redirect", |net| {
-            answers(net, "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", stays);
-        }),
-        ending("redirect to nowhere", |net| {
-            answers(net, "HTTP/1.1 302 Found\r\nLocation: ftp://a/\r\nContent-Length: 0\r\n\r\n", stays);
-        }),
-        // It leaves its place there, and stands in line again.
-        ending("redirect to elsewhere", |net| {
-            net.black_hole(address(9));
-            let redirect = "HTTP/1.1 302 Found\r\nLocation: ws://192.0.2.9/\r\nContent-Length: 0\r\n\r\n";
-            answers(net, redirect, stays);
-        }),
-        Ending { url: "wss://192.0.2.1:80/", ..ending("not TLS", |net| answers(net, "nonsense", stays)) },
-        Ending { url: "ws+unix:/run/none.sock", ..Ending::default() },
-        Ending {
-            options: |options| options.proxy(Proxy::parse("http://192.0.2.1:80").unwrap()),
-            ..ending("refused by the proxy", |net| answers(net, "HTTP/1.1 403 No\r\n\r\n", stays))
-        },
-        open("panic in on_open", |app| app.on_open(|_, _| boom::<()>())),
-        open("error in on_open", |app| app.on_open(|_, _| Err::<(), _>("no"))),
-        open("removed in on_open", |app| app.on_open(|app, _| app.remove())),
-        open("closed in on_open", |app| app.on_open(|app, _| app.close())),
-        Ending {
-            app: |app| app.on_error(|_, _| boom::<()>()).on_close(|_, _| boom::<()>()),
-            ..ending("panic in on_error", |net| net.refuse(address(1)))
-        },
-        made("panic in url_with", |app| app.url_with(boom::<String>)),
-        made("panic in header_with", |app| app.header_with(boom::<Vec<String>>)),
-        made("panic in subprotocols_with", |app| app.subprotocols_with(boom::<Vec<String>>)),
-        made("panic in socket_with", |app| app.socket_with(boom)),
-        made("error in socket_with", |app| app.socket_with(|| Err(io::ErrorKind::NotFound.into()))),
-        made("bad header", |app| app.header_with(|| vec!["not a header".to_owned()])),
-        made("bad URL", |app| app.url_with(|| "nonsense")),
-    ]
-}
-
-#[test]
-fn whatever_ends_an_attempt_gives_its_place_to_the_next() {
-    for Ending { name, prepare, url, app, options: change, after } in endings() {
-        let mut world = World::new().map(|reactor| reactor.max_attempts(1));
-        prepare(&world.net);
-        world.net.serve(address(2), opens);
-        // Twice, in case that a place is only lent.
-        for round in 0..2 {
-            let begun = world.net.elapsed();
-            app(Log::new().app(url)).run_on(&mut world.reactor, &change(options())).unwrap();
-            let next = Log::new();
-            next.app("ws://192.0.2.2/").run_on(&mut world.reactor, &options()).unwrap();
-            if after > 0 {
-                world.run_until(begun + after * SECOND - Duration::from_nanos(1));
-                assert_eq!(next.lines(), [""; 0], "{name}, {url}");
-            }
-            world.run_until(begun + after * SECOND);
-            assert_eq!(next.lines(), ["open"], "{name}, {url}, {round}");
-            // What is left of the first is over.
-            world.run_for(30 * SECOND);
-        }
     }
 }
