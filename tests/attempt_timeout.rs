@@ -126,15 +126,7 @@ fn b133_a_drip_defeats_none_of_the_deadlines_of_an_upgrade() {
         (RunOptions::new().upgrade_timeout(3 * SECOND), 3, "Upgrade"),
         (patient().attempt_timeout(3 * SECOND), 3, "Attempt"),
     ] {
-        for head in [
-            "",
-            "HTTP/1.1 101 Yes
-X: ",
-            "HTTP/1.1 500 No
-Content-Length: 9999
-
-",
-        ] {
+        for head in ["", "HTTP/1.1 101 Yes\r\nX: "] {
             let mut world = World::new();
             let head = head.as_bytes().to_vec();
             world.net.serve(SERVER, move |peer| {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, PollWait, Ready, Wait};
+use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, MioDispatcher, PollWait, Ready, Wait};
 use websocket_app::{Error, Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
@@ -55,8 +55,8 @@ impl Dispatcher for Recording {
         self.inner.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.inner.now()
+    fn clock(&self) -> Clock {
+        self.inner.clock()
     }
 }
 
@@ -332,8 +332,8 @@ impl<D: Dispatcher> Dispatcher for Edges<D> {
         self.0.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.0.now()
+    fn clock(&self) -> Clock {
+        self.0.clock()
     }
 }
 

@@ -540,7 +540,7 @@ fn b157_what_nobody_asked_for_fails() {
     );
     let two = answer("Sec-WebSocket-Protocol: a, b");
     let error = failure_of(&RunOptions::new(), two, |app| app.subprotocols(["a", "b"]));
-    assert_eq!(error, UpgradeError::UnrequestedSubprotocol("b".into()));
+    assert_eq!(error, UpgradeError::SeveralSubprotocols("a".into(), "b".into()));
 }
 
 #[test]
@@ -591,28 +591,22 @@ fn b159_the_accept_key_must_be_there_once_and_exact() {
 
 #[test]
 fn b160_malformed_responses_fail() {
-    let malformed: [&[u8]; 8] = [
+    let malformed: [&[u8]; 5] = [
         b"HTTP/1.1 101 Switching Protocols\r\nno colon\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nbad name: x\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\nX: \x01\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nX: caf\xe9\r\n\r\n",
-        b"HTTP/1.1 101 Switching Protocols\r\nX: a\r\n folded\r\n\r\n",
         b"HTTP/1.1 1o1 Switching Protocols\r\n\r\n",
         b"HTTP/1.1 \r\n\r\n",
-        b"HTTP/1.1 400 Bad Request\r\nContent-Length: many\r\n\r\n",
     ];
     for bytes in malformed {
         let error = failure(|_| bytes.to_vec());
         assert!(matches!(error, UpgradeError::Malformed(_)), "{} gave {error}", bytes.escape_ascii());
     }
-    for bytes in [
-        "SSH-2.0-OpenSSH\r\n",
-        "\u{16}\u{3}\u{1}",
-        "HTTP/2 101\r\n\r\n",
-        "HTTP/1.0 101 OK\r\n\r\n",
-        "GET / HTTP",
-    ] {
+    for bytes in ["SSH-2.0-OpenSSH\r\n", "\u{16}\u{3}\u{1}", "GET / HTTP"] {
         assert_eq!(failure(|_| bytes.as_bytes().to_vec()), UpgradeError::NotHttp, "{bytes}");
+    }
+    for bytes in ["HTTP/2 101\r\n\r\n", "HTTP/1.0 101 OK\r\n\r\n"] {
+        assert_eq!(failure(|_| bytes.as_bytes().to_vec()), UpgradeError::HttpVersion, "{bytes}");
     }
 }
 
@@ -701,8 +695,9 @@ fn b162_bodies_are_capped_chunked_or_absent() {
     assert_eq!(refusal(&RunOptions::new(), chunked.to_vec()).1, b"abcde");
     let large = b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\nfffff\r\nabcdefghijklmnopqrstuvwxyz";
     assert_eq!(refusal(&RunOptions::new().max_error_body(10), large.to_vec()).1, b"abcdefghij");
-    // Nothing says where it would end, so nothing is waited for.
-    assert_eq!(refusal(&RunOptions::new(), b"HTTP/1.1 500 Oops\r\n\r\nuntil the end".to_vec()).1, b"");
+    // Nothing says where it would end, so it is what comes before the end of the stream.
+    let until_close = b"HTTP/1.1 500 Oops\r\n\r\nuntil the end".to_vec();
+    assert_eq!(refusal(&RunOptions::new(), until_close).1, b"until the end");
 }
 
 #[test]

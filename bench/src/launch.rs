@@ -1,9 +1,9 @@
 //! Starts the load server and the programs that are measured.
 
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, Stdio};
+use std::process::{self, Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, thread};
@@ -11,6 +11,7 @@ use std::{env, fs, thread};
 use serde::de::DeserializeOwned;
 
 use crate::Result;
+use crate::arrivals::Arrivals;
 use crate::system::Cores;
 
 /// No run comes near this; a program that hangs must not hang the benchmark.
@@ -50,16 +51,32 @@ impl Programs {
         if let Some(root) = &root {
             command.arg("--root").arg(root);
         }
+        self.spawn_server(command, root)
+    }
+
+    /// Starts the load server on `addr`, with a listen queue of `backlog` connections; each upgrade keeps it
+    /// busy for `work`.
+    ///
+    /// # Errors
+    /// It does not start, or the address is not free.
+    pub fn start_server_on(&self, addr: SocketAddr, backlog: u32, work: Duration) -> Result<Server> {
+        let mut command = self.command("bench-server");
+        command.arg("--listen").arg(addr.to_string());
+        command.arg("--backlog").arg(backlog.to_string());
+        command.arg("--work").arg(work.as_micros().to_string());
+        self.spawn_server(command, None)
+    }
+
+    fn spawn_server(&self, mut command: Command, root: Option<PathBuf>) -> Result<Server> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = match &self.cores {
             Some(cores) => cores.on_server(|| command.spawn())??,
             None => command.spawn()?,
         };
-        let stdout = child.stdout.take().ok_or("the server has no output")?;
-        let mut server = Server { child, root, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
-        server.addr.set_port(line.trim().parse().map_err(|_| "the server did not tell its port")?);
+        let stdout = BufReader::new(child.stdout.take().ok_or("the server has no output")?);
+        let mut server = Server { child, stdout, root, addr: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let port = server.line()?.parse().map_err(|_| "the server did not tell its port")?;
+        server.addr.set_port(port);
         Ok(server)
     }
 
@@ -104,10 +121,40 @@ impl Programs {
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    stdout: BufReader<ChildStdout>,
     /// The file with its certificate.
     pub root: Option<PathBuf>,
     /// Where it listens.
     pub addr: SocketAddr,
+}
+
+impl Server {
+    /// How its connections have arrived so far.
+    ///
+    /// # Errors
+    /// The server has ended.
+    pub fn arrivals(&mut self) -> Result<Arrivals> {
+        let stdin = self.child.stdin.as_mut().ok_or("the server has no input")?;
+        stdin.write_all(b"arrivals\n")?;
+        let line = self.line()?;
+        serde_json::from_str(&line).map_err(|error| format!("'{line}' is not a count: {error}").into())
+    }
+
+    /// Ends it as suddenly as the system can (SIGKILL on unix), and waits until it has ended.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
 }
 
 impl Drop for Server {

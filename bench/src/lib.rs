@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::exhaustive_enums, reason = "never published: every user is in this package")]
 
+pub mod arrivals;
 pub mod contract;
 pub mod feed;
 pub mod frame;

@@ -9,13 +9,14 @@ use nix::unistd::Pid;
 
 use crate::Result;
 
-/// Raises the soft limit of open descriptors to the hard one.
+/// Raises the soft limit of open descriptors to the hard one, and returns it.
 ///
 /// # Errors
 /// The system refuses.
-pub fn raise_descriptor_limit() -> Result<()> {
+pub fn raise_descriptor_limit() -> Result<u64> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
 }
 
 /// User and system time of this process.
@@ -47,11 +48,18 @@ fn cpu_ns(who: UsageWho) -> Result<u64> {
 pub fn resident_bytes() -> Result<u64> {
     // Not `statm`: its counters lag behind by up to dozens of pages a core.
     let rollup = fs::read_to_string("/proc/self/smaps_rollup")?;
-    Ok(resident_kib(&rollup).ok_or("smaps_rollup tells no Rss")? * 1024)
+    Ok(kib(&rollup, "Rss:").ok_or("smaps_rollup tells no Rss")? * 1024)
 }
 
-fn resident_kib(rollup: &str) -> Option<u64> {
-    rollup.lines().find_map(|line| line.strip_prefix("Rss:")?.trim().strip_suffix(" kB")?.parse().ok())
+/// The largest resident memory that this process has had, or `None` on a system without `/proc`.
+pub fn peak_resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    Some(kib(&status, "VmHWM:")? * 1024)
+}
+
+/// The value of a line like `Rss:  1234 kB`.
+fn kib(lines: &str, label: &str) -> Option<u64> {
+    lines.lines().find_map(|line| line.strip_prefix(label)?.trim().strip_suffix(" kB")?.parse().ok())
 }
 
 /// One core for the server and another for the client.
@@ -107,9 +115,14 @@ mod tests {
     #[test]
     fn resident_memory_is_read_from_the_rollup() {
         let rollup = "00400000-7fff ---p 00000000 00:00 0 [rollup]\nRss:                1234 kB\nPss: 7 kB\n";
-        assert_eq!(resident_kib(rollup), Some(1234));
-        assert_eq!(resident_kib("Pss: 7 kB\n"), None);
+        assert_eq!(kib(rollup, "Rss:"), Some(1234));
+        assert_eq!(kib("Pss: 7 kB\n", "Rss:"), None);
         assert!(resident_bytes().unwrap() > 0);
+    }
+
+    #[test]
+    fn the_peak_is_known() {
+        assert!(peak_resident_bytes().is_some_and(|peak| peak > 0));
     }
 
     #[test]

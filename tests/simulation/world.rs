@@ -201,6 +201,12 @@ impl World {
         // What the loop has not heard of yet begins when it does.
         let mut drains = self.drains.borrow_mut();
         drains.iter_mut().filter(|drain| drain.from > self.turn.get()).for_each(|drain| drain.at += time);
+        // A close frame that the last turn has queued after its writing is written when the loop wakes up, and its time begins then.
+        for life in &mut *self.lives.borrow_mut() {
+            if life.closed.as_ref().is_some_and(|asked| asked.turn == self.turn.get()) {
+                life.end_by = life.end_by.map(|by| by + time);
+            }
+        }
         self.cover("overslept");
     }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use websocket_app::dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
+use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, Ready, Wait};
 
 /// Any dispatcher, with counters.
 #[derive(Default, Debug)]
@@ -53,8 +53,8 @@ impl<D: Dispatcher> Dispatcher for Counting<D> {
         self.inner.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.inner.now()
+    fn clock(&self) -> Clock {
+        self.inner.clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -8,6 +8,7 @@ mod neighbour;
 #[cfg(target_os = "linux")]
 pub mod parts;
 mod proxy;
+mod repository;
 mod scratch;
 mod tls;
 mod wait;
@@ -19,6 +20,7 @@ pub use self::host::{HostReactor, dispatcher, reactor};
 pub use self::log::{Log, close_line, error_line, outcome_line};
 pub use self::neighbour::neighbour;
 pub use self::proxy::{Asked, SimProxy};
+pub use self::repository::{repository, rust_files};
 pub use self::scratch::Scratch;
 pub use self::tls::{
     SECURE_URL, SecurePeer, SecureSimPeer, SecureWorld, TlsSide, Trust, secure_echo, secure_server,

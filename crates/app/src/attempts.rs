@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::outcome::Outcome;
 use crate::reconnect::Reconnect;
 
-/// The attempts of one run so far. Without [`RunOptions::reconnect`](crate::RunOptions::reconnect) there is one.
+/// The attempts of one run so far. Without [`RunOptions::reconnect`](crate::RunOptions::reconnect) there is
+/// one.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Attempts {
@@ -13,8 +14,8 @@ pub struct Attempts {
     pub started: u32,
     /// Attempts that led to an open connection.
     pub opened: u32,
-    /// How often in a row a connection was lost or not made, since one was open for [`stable_after`](Reconnect::stable_after); always 0
-    /// where nothing is tried again.
+    /// How often in a row a connection was lost or not made, since one was open for
+    /// [`stable_after`](Reconnect::stable_after); always 0 where nothing is tried again.
     pub failures: u32,
 }
 

@@ -1,6 +1,7 @@
-//! A server's or a proxy's wish to know who asks.
+//! The challenge of a server or a proxy that asks for authentication.
 
-/// What a server (401) or an HTTP proxy (407) wants to see: the request of [`WebSocketApp::authorize_with`](crate::WebSocketApp::authorize_with).
+/// A server's (401) or an HTTP proxy's (407) demand for authentication, as
+/// [`WebSocketApp::authorize_with`](crate::WebSocketApp::authorize_with) gets it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Challenge<'a> {

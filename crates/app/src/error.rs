@@ -14,14 +14,15 @@ use crate::headers::HeaderError;
 use crate::reconnect::ReconnectError;
 use crate::redirect::RedirectError;
 
-/// An error of the user's own.
+/// Any error of the user's code.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, sorted by whose fault it is.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The URL cannot be used. Found before any I/O; that of a function or a redirect before it is gone to.
+    /// The URL cannot be used. Found before any I/O; the URL of a function or a redirect is checked before it
+    /// is connected to.
     Url(UrlError),
     /// A header cannot be sent. Found before any I/O, or before an attempt when a function made it.
     Header(HeaderError),
@@ -42,7 +43,8 @@ pub enum Error {
     /// No address of the server, or of the proxy on the way to it, could be connected to.
     #[non_exhaustive]
     Connect {
-        /// The last address that was tried; `None` where there is none: a unix socket, a stream of the user's, an unknown IPv6 zone.
+        /// The last address that was tried; `None` without an address: a unix socket, the user's own stream,
+        /// an unknown IPv6 zone.
         address: Option<SocketAddr>,
         /// What the system said about it.
         source: io::Error,
@@ -63,12 +65,13 @@ pub enum Error {
     Upgrade(UpgradeError),
     /// The server redirects to where the client does not follow.
     Redirect(RedirectError),
-    /// The server broke the WebSocket protocol; it was told so with the fitting close code.
+    /// The server broke the WebSocket protocol; it was sent the matching close code.
     Protocol(ProtocolError),
     /// TLS with the server failed.
     #[cfg(feature = "tls")]
     Tls(TlsError),
-    /// The options for TLS cannot be used. Found before any I/O where the URL asks for TLS, else by the first step that needs it.
+    /// The options for TLS cannot be used. Found before any I/O where the URL asks for TLS, else by the first
+    /// step that needs it.
     #[cfg(feature = "tls")]
     TlsOptions(TlsConfigError),
     /// A deadline passed.
@@ -77,7 +80,7 @@ pub enum Error {
     Io(io::Error),
     /// The server closed the stream without a closing handshake (1006 in other APIs).
     EndOfStream,
-    /// A callback returned an error. The connection goes on.
+    /// A callback returned an error. The connection continues.
     Callback(BoxError),
     /// A callback panicked. The app was closed; its neighbours were not harmed.
     CallbackPanicked(String),
@@ -111,17 +114,17 @@ pub enum Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use websocket_connection::Timeout as Connection;
+        use websocket_connection::Timeout as ConnectionTimeout;
         match self {
             Self::Attempt => f.write_str("the connection was not open within attempt_timeout"),
             Self::Resolve => f.write_str("the host name was not resolved within resolve_timeout"),
             Self::Connect => f.write_str("the server did not accept the connection within connect_timeout"),
             Self::Proxy => f.write_str("the proxy gave no tunnel within proxy_timeout"),
             Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
-            Self::Upgrade => Connection::Upgrade.fmt(f),
-            Self::Pong => Connection::Pong.fmt(f),
-            Self::Write => Connection::Write.fmt(f),
-            Self::Close => Connection::Close.fmt(f),
+            Self::Upgrade => ConnectionTimeout::Upgrade.fmt(f),
+            Self::Pong => ConnectionTimeout::Pong.fmt(f),
+            Self::Write => ConnectionTimeout::Write.fmt(f),
+            Self::Close => ConnectionTimeout::Close.fmt(f),
         }
     }
 }
@@ -187,14 +190,14 @@ impl std::error::Error for Error {
 
 impl From<websocket_connection::Error> for Error {
     fn from(error: websocket_connection::Error) -> Self {
-        use websocket_connection::{Error as Connection, Timeout as ConnectionTimeout};
+        use websocket_connection::{Error as ConnectionError, Timeout as ConnectionTimeout};
         match error {
-            Connection::Protocol(error) => Self::Protocol(error),
-            Connection::Upgrade(error) => Self::Upgrade(error),
-            Connection::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
-            Connection::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
-            Connection::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
-            Connection::Timeout(_) => Self::Timeout(Timeout::Close),
+            ConnectionError::Protocol(error) => Self::Protocol(error),
+            ConnectionError::Upgrade(error) => Self::Upgrade(error),
+            ConnectionError::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
+            ConnectionError::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            ConnectionError::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
+            ConnectionError::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,
         }
     }

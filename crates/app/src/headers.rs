@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// The name is no token (RFC 9110 section 5.1).
+    /// The name is not a token (RFC 9110 section 5.1).
     Name(String),
     /// The value of this header contains a line break or another control character.
     Value(String),
@@ -62,7 +62,8 @@ impl<T: HeaderText> HeaderText for Option<T> {
 
 /// Anything that says which headers to send.
 ///
-/// Maps and pairs of name and value (a value that is `None` is left out), or lines of the form `"Name: value"`.
+/// Maps and pairs of name and value (a value that is `None` is left out), or lines of the form
+/// `"Name: value"`.
 pub trait ToHeaders {
     /// The headers.
     ///
@@ -167,7 +168,8 @@ fn name(name: &str) -> Result<HeaderName, HeaderError> {
 
 /// `value` as the value of a header called `name`.
 pub(crate) fn value(name: &str, value: &str) -> Result<HeaderValue, HeaderError> {
-    // `HeaderValue` lets tabs pass, which are harmless, and refuses line breaks and NUL, which would inject headers.
+    // `HeaderValue` lets tabs pass, which are harmless, and refuses line breaks and NUL, which would inject
+    // headers.
     let mut checked =
         HeaderValue::from_bytes(value.as_bytes()).map_err(|_| HeaderError::Value(name.to_owned()))?;
     // `Debug` of a sensitive value does not show it.

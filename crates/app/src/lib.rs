@@ -1,7 +1,8 @@
 //! WebSocket clients with callbacks, many on one thread, on any event loop.
 //!
-//! [`WebSocketApp`] is a URL, options and callbacks, as users of Python's `websocket.WebSocketApp` know it. One app alone blocks in
-//! [`run_forever`](WebSocketApp::run_forever); many share a [`Reactor`] with [`run_on`](WebSocketApp::run_on). The reactor runs on any
+//! [`WebSocketApp`] is a URL, options and callbacks, as users of Python's `websocket.WebSocketApp` know it.
+//! One app alone blocks in [`run_forever`](WebSocketApp::run_forever); many share a [`Reactor`] with
+//! [`run_on`](WebSocketApp::run_on). The reactor runs on any
 //! [`Dispatcher`](websocket_dispatcher::Dispatcher), mio's poll by default.
 //!
 //! ```no_run
@@ -39,12 +40,14 @@ mod live;
 mod message;
 mod options;
 mod outcome;
+mod pace;
 mod panics;
 mod plan;
 mod reactor;
 mod reconnect;
 mod redirect;
 mod schedule;
+mod surroundings;
 mod table;
 mod threads;
 mod web_socket_app;

@@ -5,7 +5,8 @@ use std::fmt;
 use tungstenite::{Bytes, Utf8Bytes};
 use websocket_connection::SendError;
 
-/// The longest header of a frame that a client sends (RFC 6455 section 5.2), which the output reckons with for every frame.
+/// The longest header of a frame that a client sends (RFC 6455 section 5.2), which the output reckons with
+/// for every frame.
 const MAX_HEADER: usize = 14;
 
 /// A message on its way to the loop. Cloning it is cheap: the payload is shared.

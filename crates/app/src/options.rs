@@ -15,7 +15,8 @@ use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
 use crate::reconnect::Reconnect;
 
-/// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on the app.
+/// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on
+/// the app.
 ///
 /// Every option has a default that is safe to leave; every setter takes `self` and returns it.
 ///
@@ -40,7 +41,8 @@ pub enum Unsent {
     /// `on_close` gets them as [`Closed::unsent`](crate::Closed::unsent).
     #[default]
     HandBack,
-    /// The same, and where another attempt follows they are sent, in their order, once it has opened and `on_open` has returned.
+    /// The same, and where another attempt follows they are sent, in their order, once it has opened and
+    /// `on_open` has returned.
     Keep,
     /// They are dropped.
     Drop,
@@ -117,14 +119,15 @@ impl RunOptions {
         self.with(|config| config.ping_interval = interval)
     }
 
-    /// Ends a connection whose server gives no sign of life for this long after a keep-alive ping was written. Must be below
-    /// [`ping_interval`](Self::ping_interval), which it needs. Default: no end.
+    /// Ends a connection whose server gives no sign of life for this long after a keep-alive ping was
+    /// written. Must be below [`ping_interval`](Self::ping_interval), which it needs. Default: no end.
     #[must_use]
     pub fn ping_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.ping_timeout = Some(timeout))
     }
 
-    /// The payload of keep-alive pings, at most 125 bytes. Default: a counter, so that each pong finds its ping.
+    /// The payload of keep-alive pings, at most 125 bytes. Default: a counter, so that each pong finds its
+    /// ping.
     #[must_use]
     pub fn ping_payload(self, payload: impl Into<Vec<u8>>) -> Self {
         let payload = payload.into().into_boxed_slice();
@@ -137,22 +140,23 @@ impl RunOptions {
         self.with(|config| config.liveness = liveness)
     }
 
-    /// Delivers text unchecked, as [`Message::UncheckedText`](crate::Message::UncheckedText). Default `false`.
+    /// Delivers text unchecked, as [`Message::UncheckedText`](crate::Message::UncheckedText). Default
+    /// `false`.
     #[must_use]
     pub fn skip_utf8_validation(self, skip: bool) -> Self {
         self.with(|config| config.validate_utf8 = !skip)
     }
 
-    /// Connects again after a connection was lost or not made, until the app is closed or the policy gives up. A [`Duration`] is a
-    /// fixed delay, as `reconnect=` in Python; zero means never. Default: never.
+    /// Connects again after a connection was lost or not made, until the app is closed or the policy gives
+    /// up. A [`Duration`] is a fixed delay, as `reconnect=` in Python; zero means never. Default: never.
     #[must_use]
     pub fn reconnect(self, policy: impl Into<Reconnect>) -> Self {
         let policy = policy.into();
         self.with_connect(|connect| connect.reconnect = (!policy.is_off()).then_some(policy))
     }
 
-    /// What becomes of messages that a [`Sender`](crate::Sender) accepted and that were not wholly written when their connection ended.
-    /// Default [`Unsent::HandBack`].
+    /// What becomes of messages that a [`Sender`](crate::Sender) accepted and that were not wholly written
+    /// when their connection ended. Default [`Unsent::HandBack`].
     #[must_use]
     pub fn unsent(self, unsent: Unsent) -> Self {
         self.with_connect(|connect| connect.unsent = unsent)
@@ -176,22 +180,24 @@ impl RunOptions {
         self.with_connect(|connect| connect.connect_timeout = timeout)
     }
 
-    /// The head start of one address of a host over the next, while the earlier one has neither connected nor failed (Happy Eyeballs,
-    /// RFC 8305). Between 10 ms and 2 s; default 250 ms.
+    /// The head start of one address of a host over the next, while the earlier one has neither connected nor
+    /// failed (Happy Eyeballs, RFC 8305). Between 10 ms and 2 s; default 250 ms.
     #[must_use]
     pub fn attempt_delay(self, delay: Duration) -> Self {
         self.with_connect(|connect| connect.attempt_delay = delay)
     }
 
-    /// Redirects (301, 302, 303, 307, 308) that one attempt follows. To another origin neither credentials nor cookies nor other
-    /// headers of the user's go along, but those that are the same for everybody; from `wss` to `ws` nothing does. Default 3.
+    /// Redirects (301, 302, 303, 307, 308) that one attempt follows. Another origin gets neither credentials
+    /// nor cookies nor other headers of the request, except those that are the same for every server. A
+    /// redirect from `wss` to `ws` is not followed. Default 3.
     #[must_use]
     pub fn max_redirects(self, redirects: u32) -> Self {
         self.with_connect(|connect| connect.max_redirects = redirects)
     }
 
-    /// The way through proxies: one [`Proxy`](crate::link::proxy::Proxy), or a [`ProxyPolicy`] with exceptions. Unix sockets and streams of
-    /// the user's own need none. Default: what the environment says (`http_proxy` for `ws`, `https_proxy` for `wss`, `all_proxy`, `no_proxy`).
+    /// Sets the proxy: one [`Proxy`](crate::link::proxy::Proxy), or a [`ProxyPolicy`] with exceptions. Unix
+    /// sockets and the user's own streams need none. Default: what the environment says (`http_proxy` for
+    /// `ws`, `https_proxy` for `wss`, `all_proxy`, `no_proxy`).
     ///
     /// ```
     /// use websocket_app::RunOptions;
@@ -210,14 +216,16 @@ impl RunOptions {
         self.with_connect(|connect| connect.proxy = proxy.into())
     }
 
-    /// Time for getting a tunnel, counted from the stream that is connected to the proxy, TLS with it included. Default 10 s.
+    /// Time for getting a tunnel, counted from the stream that is connected to the proxy, TLS with it
+    /// included. Default 10 s.
     #[must_use]
     pub fn proxy_timeout(self, timeout: Duration) -> Self {
         self.with_connect(|connect| connect.proxy_timeout = timeout)
     }
 
-    /// How `wss` URLs are reached: trust, client certificate, versions. A ready-made `Arc<rustls::ClientConfig>` serves too. Apps that share
-    /// these options, or clones of them, resume each other's sessions. Default: the system's trust store.
+    /// How `wss` URLs are reached: trust, client certificate, versions. A ready-made
+    /// `Arc<rustls::ClientConfig>` serves too. Apps that share these options, or clones of them, resume each
+    /// other's sessions. Default: the system's trust store.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(self, options: impl Into<TlsOptions>) -> Self {
@@ -231,27 +239,30 @@ impl RunOptions {
         self.with_connect(|connect| connect.tls_timeout = timeout)
     }
 
-    /// Time for the whole opening handshake, counted from the connected stream, with TLS from the end of its handshake. Default 10 s.
+    /// Time for the whole opening handshake, counted from the connected stream, with TLS from the end of its
+    /// handshake. Default 10 s.
     #[must_use]
     pub fn upgrade_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.upgrade_timeout = timeout)
     }
 
-    /// Time without progress while bytes wait to be written, after which the connection is lost. Default 30 s.
+    /// Time without progress while bytes wait to be written, after which the connection is lost.
+    /// Default 30 s.
     #[must_use]
     pub fn write_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.write_timeout = timeout)
     }
 
-    /// Time for the closing handshake, after which the stream is dropped; [`Close::timeout`](crate::Close::timeout) sets it for one close.
-    /// Zero waits for no answer. Default 3 s.
+    /// Time for the closing handshake, after which the stream is dropped;
+    /// [`Close::timeout`](crate::Close::timeout) sets it for one close. Zero waits for no answer.
+    /// Default 3 s.
     #[must_use]
     pub fn close_timeout(self, timeout: Duration) -> Self {
         self.with(|config| config.close_timeout = timeout)
     }
 
-    /// Offers to compress messages with permessage-deflate (RFC 7692); [`Response::deflate`](crate::Response::deflate) tells what became of
-    /// it. Default: none.
+    /// Offers to compress messages with permessage-deflate (RFC 7692);
+    /// [`Response::deflate`](crate::Response::deflate) reports what was agreed. Default: none.
     ///
     /// ```
     /// use websocket_app::{Deflate, DeflateOffer, RunOptions};
@@ -286,7 +297,8 @@ impl RunOptions {
         self.with(|config| config.max_fragments = fragments)
     }
 
-    /// Most bytes that may wait to be written; a message that would exceed it is refused and handed back. Default 64 MiB.
+    /// Most bytes that may wait to be written; a message that would exceed it is refused and handed back.
+    /// Default 64 MiB.
     #[must_use]
     pub fn max_queued_bytes(self, bytes: usize) -> Self {
         self.with(|config| config.max_queued_bytes = bytes)
@@ -322,7 +334,7 @@ impl RunOptions {
         self.with(|config| config.accept_non_minimal_lengths = accept)
     }
 
-    /// Value of the `Host` header in place of the URL's.
+    /// Sets the value of the `Host` header, instead of the URL's host.
     #[must_use]
     pub fn host(self, host: impl Into<String>) -> Self {
         let host = host.into();
@@ -335,7 +347,7 @@ impl RunOptions {
         self.with_connect(|connect| connect.suppress_host = suppress)
     }
 
-    /// Value of the `Origin` header in place of `http://host`.
+    /// Sets the value of the `Origin` header, instead of `http://host`.
     #[must_use]
     pub fn origin(self, origin: impl Into<String>) -> Self {
         let origin = origin.into();
@@ -354,7 +366,8 @@ impl RunOptions {
         self.with_connect(|connect| connect.require_subprotocol = require)
     }
 
-    /// Adds a closure that sets options on the TCP socket before it connects, after the defaults of [`SocketOptions`].
+    /// Adds a closure that sets options on the TCP socket before it connects, after the defaults of
+    /// [`SocketOptions`].
     #[must_use]
     pub fn sockopt(self, set: impl Fn(&Socket) -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.with_connect(|connect| connect.socket = std::mem::take(&mut connect.socket).with(set))

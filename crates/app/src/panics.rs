@@ -1,14 +1,15 @@
-//! Panics of the user's code, where they must not go further.
+//! Panics of the user's code, where they must not propagate.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::id::AppId;
 
-/// Does what may panic where a panic can only be logged: after another one, or while something of the user's is dropped.
+/// Runs a step whose panic can only be logged: after another panic, or while a value of the user's code is
+/// dropped.
 pub(crate) fn contain_panic(id: AppId, step: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(step)).is_err() {
-        log::error!(target: "websocket::app", "{id}: the user's code panicked where no callback can be told");
+        log::error!(target: "websocket::app", "{id}: the user's code panicked where no callback can report it");
     }
 }
 

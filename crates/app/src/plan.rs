@@ -17,7 +17,7 @@ use crate::redirect;
 
 type Function<T> = Option<Box<dyn FnMut() -> T>>;
 
-/// What the user computes anew for every attempt.
+/// The user's functions that are called for every attempt.
 #[derive(Default)]
 pub(crate) struct Functions {
     pub(crate) url: Function<String>,
@@ -40,7 +40,7 @@ impl Functions {
     }
 }
 
-/// Where to, and what to ask for there.
+/// What an app connects to, and what it asks for there.
 pub(crate) struct Plan {
     /// Parsed for each attempt: an open connection needs nothing of it.
     url: Box<str>,
@@ -76,7 +76,7 @@ impl Plan {
         plan.request_with(&target, HeaderMap::new())?.check()?;
         #[cfg(feature = "tls")]
         if target.secure {
-            options.connect.tls.server_name_for(&target.host())?;
+            options.connect.tls.server_name_for(&target.host.to_string())?;
         }
         #[cfg(feature = "tls")]
         if target.secure || options.connect.proxy.is_tls() {
@@ -141,8 +141,8 @@ impl Plan {
         Ok(request)
     }
 
-    /// Lets the request of an attempt that goes on lead to `target`, with the cookies that are there now. What was meant for the first
-    /// origin alone stays behind once another has been `crossed` to.
+    /// Directs the request of an attempt that continues to `target`, with the cookies that the jar has now.
+    /// What was meant only for the first origin is removed once another has been `crossed` to.
     pub(crate) fn redirect(
         &self,
         request: &mut Request,
@@ -182,7 +182,7 @@ impl Plan {
             request.subprotocols.clone_from(&extras.subprotocols);
             request.headers.clone_from(&extras.headers);
         }
-        // What the function returns takes the place of what was given once, name by name.
+        // What the function returns replaces what was given once, name by name.
         for name in more.keys() {
             request.headers.remove(name);
         }
@@ -191,7 +191,7 @@ impl Plan {
         Ok(request)
     }
 
-    /// Sets what of a request depends on where it leads.
+    /// Sets the parts of a request that depend on its target.
     fn aim(&self, request: &mut Request, target: &Target, crossed: bool) -> Result<(), Error> {
         let connect = &self.options.connect;
         let or = |name, given: Option<&String>, default: &HeaderValue| match given {

@@ -11,7 +11,7 @@ use crate::id::{AppId, TimerId};
 pub(crate) enum Due {
     /// A deadline of the app's connection; it may have moved on.
     Deadline,
-    /// A timer of the user's; it may have been cancelled.
+    /// A user's timer; it may have been cancelled.
     Timer(TimerId),
 }
 
@@ -30,14 +30,16 @@ impl Entry {
     }
 }
 
-/// The entry that an app's deadline is armed with. Another of the same time may be left of an earlier deadline, and means nothing.
+/// The entry that an app's deadline is armed with. Another of the same time may be left of an earlier
+/// deadline, and means nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Armed {
     pub(crate) at: Instant,
     sequence: u64,
 }
 
-/// Everything that will be due, the earliest first. Entries that no longer mean anything stay until their time or until they are many.
+/// Everything that will be due, the earliest first. Entries that no longer mean anything stay until their
+/// time or until they are many.
 #[derive(Default, Debug)]
 pub(crate) struct Schedule {
     heap: BinaryHeap<Reverse<Entry>>,
@@ -71,7 +73,7 @@ impl Schedule {
         self.sequence
     }
 
-    /// So many entries more mean nothing any more.
+    /// Notes that this many more entries no longer mean anything.
     pub(crate) const fn forget(&mut self, entries: usize) {
         self.stale += entries;
     }
@@ -91,7 +93,7 @@ impl Schedule {
     }
 }
 
-/// `now` and `after` more; what is too far for the clock is as far as anybody will wait.
+/// Returns `now` plus `after`; what is beyond the clock's range becomes a hundred years.
 pub(crate) fn later(now: Instant, after: Duration) -> Instant {
     const AN_AGE: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     now.checked_add(after).unwrap_or_else(|| now + AN_AGE)

@@ -3,7 +3,8 @@
 use slab::Slab;
 use websocket_dispatcher::{Key, KeyTable};
 
-/// Values under keys that the table itself gives out. [`KeyTable`] compares generations; the slab finds free slots.
+/// Values under keys that the table itself gives out. [`KeyTable`] compares generations; the slab finds free
+/// slots.
 pub(crate) struct Table<T> {
     slots: Slab<()>,
     values: KeyTable<T>,

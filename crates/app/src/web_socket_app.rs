@@ -23,9 +23,10 @@ use crate::threads::Outbox;
 
 /// A WebSocket client: a URL, request headers and callbacks.
 ///
-/// The setters take `self` and return it. Nothing is checked before [`run_forever`](Self::run_forever) or [`run_on`](Self::run_on),
-/// which refuse whatever cannot work before any I/O. Callbacks run on the reactor's thread, get the app's [`Context`] first, and
-/// return nothing or a `Result` whose error goes to `on_error` while the connection goes on.
+/// The setters take `self` and return it. Nothing is checked before [`run_forever`](Self::run_forever) or
+/// [`run_on`](Self::run_on), which refuse whatever cannot work before any I/O. Callbacks run on the reactor's
+/// thread, get the app's [`Context`] first, and return nothing or a `Result` whose error goes to `on_error`
+/// while the connection continues.
 pub struct WebSocketApp {
     url: String,
     headers: Result<HeaderMap, HeaderError>,
@@ -36,7 +37,7 @@ pub struct WebSocketApp {
     mask_key: Option<MaskKey>,
     stream: Option<Io>,
     callbacks: Callbacks,
-    /// In place of the callbacks.
+    /// Used instead of the callbacks.
     handler: Option<Box<dyn Handler>>,
     /// Made when the first sender is.
     outbox: Option<Box<Outbox>>,
@@ -44,8 +45,8 @@ pub struct WebSocketApp {
 }
 
 impl WebSocketApp {
-    /// An app for `url`, of the form `ws://host[:port][/path][?query]`, `wss://..` for TLS, or `ws+unix:/path/of/socket[:/path][?query]`. A
-    /// user and a password in it are sent as `Basic`.
+    /// An app for `url`, of the form `ws://host[:port][/path][?query]`, `wss://..` for TLS, or
+    /// `ws+unix:/path/of/socket[:/path][?query]`. A user and a password in it are sent as `Basic`.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -63,12 +64,13 @@ impl WebSocketApp {
         }
     }
 
-    /// An app for `url` whose events go to `handler`, which takes the place of the closures.
+    /// Makes an app for `url` whose events go to `handler` instead of closures.
     pub fn with_handler(url: impl Into<String>, handler: impl Handler) -> Self {
         Self { handler: Some(Box::new(handler)), ..Self::new(url) }
     }
 
-    /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has anyway is replaced.
+    /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has by default
+    /// is replaced.
     #[must_use]
     pub fn header(mut self, given: impl ToHeaders) -> Self {
         self.headers = self.headers.and_then(|mut all| {
@@ -78,39 +80,41 @@ impl WebSocketApp {
         self
     }
 
-    /// Adds the request headers that `headers` returns, which is called before every connection attempt.
+    /// Calls `headers` before every connection attempt and adds the request headers that it returns.
     #[must_use]
     pub fn header_with<H: ToHeaders>(mut self, mut headers: impl FnMut() -> H + 'static) -> Self {
         self.functions.headers = Some(Box::new(move || headers().to_headers()));
         self
     }
 
-    /// Connects to the URL that `url` returns, which is called before every connection attempt, in place of the one given first. One that
-    /// cannot be used ends the run.
+    /// Calls `url` before every connection attempt and connects to the URL that it returns, instead of the
+    /// one given first. A URL that cannot be used ends the run.
     #[must_use]
     pub fn url_with<U: Into<String>>(mut self, mut url: impl FnMut() -> U + 'static) -> Self {
         self.functions.url = Some(Box::new(move || url().into()));
         self
     }
 
-    /// The `Cookie` header.
+    /// Sets the `Cookie` header.
     #[must_use]
     pub fn cookie(mut self, cookie: impl Into<String>) -> Self {
         self.cookie = Some(cookie.into());
         self
     }
 
-    /// Keeps cookies that servers set in `jar`, and sends those that fit, besides the ones of [`cookie`](Self::cookie). Clones of a jar
-    /// share their cookies. Default: cookies of servers are ignored.
+    /// Keeps cookies that servers set in `jar`, and sends those that fit, besides the ones of
+    /// [`cookie`](Self::cookie). Clones of a jar share their cookies. Default: cookies of servers are
+    /// ignored.
     #[must_use]
     pub fn cookie_jar(mut self, jar: CookieJar) -> Self {
         self.jar = Some(jar);
         self
     }
 
-    /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or `Proxy-Authorization` header with
-    /// which the attempt tries once more, or `None` to let it fail. It is asked once for each, and once more for each after a redirect. A
-    /// server at another origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
+    /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or
+    /// `Proxy-Authorization` header with which the request is sent again, or `None` to let the attempt fail.
+    /// It is called once for each of the two, and once more for each after a redirect. A server at another
+    /// origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
     #[must_use]
     pub fn authorize_with(
         mut self,
@@ -128,8 +132,8 @@ impl WebSocketApp {
         self
     }
 
-    /// Offers the subprotocols that `subprotocols` returns, which is called before every connection attempt, in place of those given
-    /// with [`subprotocols`](Self::subprotocols).
+    /// Calls `subprotocols` before every connection attempt and offers what it returns, instead of those
+    /// given with [`subprotocols`](Self::subprotocols).
     #[must_use]
     pub fn subprotocols_with<S: Into<String>, I: IntoIterator<Item = S>>(
         mut self,
@@ -140,15 +144,17 @@ impl WebSocketApp {
         self
     }
 
-    /// Takes mask keys from `mask_key` instead of the default, unpredictable source (RFC 6455 section 10.3 says why it must be).
+    /// Takes mask keys from `mask_key` instead of the default, unpredictable source (RFC 6455 section 10.3
+    /// says why it must be).
     #[must_use]
     pub fn mask_key(mut self, mask_key: impl FnMut() -> [u8; 4] + 'static) -> Self {
         self.mask_key = Some(Box::new(mask_key));
         self
     }
 
-    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one request: with
-    /// [`RunOptions::reconnect`](crate::RunOptions::reconnect) it is refused, a challenge is not answered, and a redirect connects as if there were no such stream.
+    /// Runs on a stream that is connected already; host and path still come from the URL. It serves one
+    /// request: with [`RunOptions::reconnect`](crate::RunOptions::reconnect) it is refused, a challenge is
+    /// not answered, and a redirect connects as if there were no such stream.
     /// [`socket_with`](Self::socket_with) is the way then.
     #[must_use]
     pub fn socket(mut self, stream: Io) -> Self {
@@ -156,10 +162,11 @@ impl WebSocketApp {
         self
     }
 
-    /// Runs on the streams that `socket` returns, connected or connecting, which is called for every connection attempt in place of
-    /// resolving and connecting; host and path still come from the URL. It is called again where an attempt goes on with an answer to a
-    /// challenge or a redirect within the origin; a redirect to another origin connects as if there were no such function. An error from
-    /// it ends the attempt with [`Error::Connect`].
+    /// Calls `socket` for every connection attempt instead of resolving and connecting, and runs on the
+    /// stream that it returns, connected or connecting; host and path still come from the URL. It is called
+    /// again where an attempt continues with an answer to a challenge or a redirect within the origin; a
+    /// redirect to another origin connects as if there were no such function. An error from it ends the
+    /// attempt with [`Error::Connect`].
     #[must_use]
     pub fn socket_with(mut self, socket: impl FnMut() -> io::Result<Io> + 'static) -> Self {
         self.functions.socket = Some(Box::new(socket));
@@ -197,8 +204,8 @@ impl WebSocketApp {
         self
     }
 
-    /// The payload of a message or fragment, with the message's opcode and whether the message ends with it; comes before
-    /// `on_message` and `on_cont_message`.
+    /// The payload of a message or fragment, with the message's opcode and whether the message ends with it;
+    /// comes before `on_message` and `on_cont_message`.
     #[must_use]
     pub fn on_data<R: IntoCallbackResult>(
         mut self,
@@ -210,7 +217,8 @@ impl WebSocketApp {
         self
     }
 
-    /// One fragment of a fragmented message as it comes. Without this callback such messages come whole, to `on_message`.
+    /// One fragment of a fragmented message as it comes. Without this callback such messages come whole, to
+    /// `on_message`.
     #[must_use]
     pub fn on_cont_message<R: IntoCallbackResult>(
         mut self,
@@ -231,7 +239,7 @@ impl WebSocketApp {
         self
     }
 
-    /// A pong, with the round-trip time if it answers a ping of ours.
+    /// A pong, with the round-trip time if it answers one of our pings.
     #[must_use]
     pub fn on_pong<R: IntoCallbackResult>(
         mut self,
@@ -262,7 +270,8 @@ impl WebSocketApp {
         self
     }
 
-    /// The connection attempt is over: its last callback, exactly once. [`Closed::retry_in`] tells whether another attempt follows.
+    /// The connection attempt is over: its last callback, exactly once. [`Closed::retry_in`] tells whether
+    /// another attempt follows.
     #[must_use]
     pub fn on_close<R: IntoCallbackResult>(
         mut self,

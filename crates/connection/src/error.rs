@@ -31,15 +31,8 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Protocol(error) => Some(error),
-            Self::Upgrade(error) => Some(error),
-            Self::Timeout(_) | Self::EndOfStream => None,
-        }
-    }
-}
+// The text has that of the error inside; a source would repeat it.
+impl std::error::Error for Error {}
 
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {

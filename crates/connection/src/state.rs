@@ -60,7 +60,17 @@ impl Lifecycle {
     /// `timeout` replaces the configured one.
     pub(crate) fn begin_closing(&mut self, by: Side, end: u64, timeout: Option<Duration>, now: Instant) {
         self.state = State::Closing;
-        self.closing = Some(Box::new(Closing { by, since: now, end, timeout, hurried: None }));
+        self.closing =
+            Some(Box::new(Closing { by, since: now, has_left: false, end, timeout, hurried: None }));
+    }
+
+    /// Our close frame was written, or the stream takes no bytes: the server's time to answer begins.
+    pub(crate) const fn close_has_left(&mut self, now: Instant) {
+        if let Some(closing) = &mut self.closing
+            && !std::mem::replace(&mut closing.has_left, true)
+        {
+            closing.since = now;
+        }
     }
 
     /// Any state -> Closed.
@@ -86,7 +96,9 @@ pub(crate) struct Closing {
     pub(crate) by: Side,
     /// Where our close frame ends in the stream of outgoing bytes.
     pub(crate) end: u64,
+    /// When the close frame was written or, before that, queued.
     since: Instant,
+    has_left: bool,
     /// Replaces the configured one.
     timeout: Option<Duration>,
     /// A later close wants the end by then.

@@ -234,6 +234,9 @@ impl Tx {
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
         self.pings.written(self.written, env.now);
+        if self.has_closed() {
+            self.lifecycle.close_has_left(env.now);
+        }
         self.stalled = None;
         if self.start == self.out.len() {
             env.output.give(std::mem::take(&mut self.out));
@@ -258,7 +261,8 @@ impl Tx {
     }
 
     /// The stream takes no more bytes now: `write_timeout` runs from the first time that this is said after the last progress.
-    pub const fn stall(&mut self, env: &Env) {
+    pub fn stall(&mut self, env: &Env) {
+        self.lifecycle.close_has_left(env.now);
         if self.stalled.is_none() {
             self.stalled = Some(env.now);
         }

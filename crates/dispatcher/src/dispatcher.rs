@@ -4,46 +4,54 @@ use std::io;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::{Interest, Io, Key, Ready};
+use crate::{Clock, Interest, Io, Key, Ready};
 
 /// What the reactor asks of any event loop.
 ///
-/// Implement this one for a loop that owns the thread and calls back (a GUI, libuv): it collects [`Ready`] observations, hands them to
-/// the reactor's `turn` and minds the [`Next`] that this returns. Implement [`Wait`] as well for a loop that may be blocked in: the
-/// reactor can then `run` on it. Implement [`PollWait`] for a loop that runs futures: the reactor can then `run_async` on it.
+/// Implement this one for a loop that owns the thread and calls back (a GUI, libuv): it collects [`Ready`]
+/// observations, hands them to the reactor's `turn` and takes the next turn when the [`Next`] that this
+/// returns says so. Implement [`Wait`] as well for a loop that may be blocked in: the reactor can then `run`
+/// on it. Implement [`PollWait`] for a loop that runs futures: the reactor can then `run_async` on it.
 ///
 /// # Contract
 ///
 /// What the reactor relies on, and nothing more. The conformance suite of `websocket-testkit` checks each
 /// point; a new dispatcher is done when that suite passes.
 ///
-/// 1. **Data, not calls.** A dispatcher returns [`Ready`] values. It never calls the reactor, so there is no re-entry.
-/// 2. **Readiness is a hint.** Edge-triggered, level-triggered and re-armed one-shot loops all serve; spurious
-///    observations are harmless. What must not happen is silence: after the reactor has read or written to
-///    `WouldBlock`, a stream that becomes ready again is reported again. A stream that is ready when it is
-///    registered or re-registered is reported by a later wait.
-/// 3. **Keys are the identity**, never descriptors. An observation for a key that was deregistered in the same batch
-///    may still be delivered; the reactor ignores it. A dispatcher never reports a stream under another's key.
-/// 4. **Registering a live key fails** with `AlreadyExists` and changes nothing. **Re-registering an unknown or stale key
-///    fails** with `NotFound`. [`KeyTable`](crate::KeyTable) does both. Any other error fails that one stream only.
-/// 5. **`deregister` takes the stream by value**, and drops it only after its own bookkeeping is gone; otherwise a loop that
-///    removes late would remove a descriptor number that the kernel has already given to another socket. Afterwards the same
-///    key slot may be used again at once. Deregistering a stale key only drops the stream.
-/// 6. **Changes may come at any time between two waits**, also for the key that has just been reported, and may take effect as
-///    late as the next wait.
-/// 7. **One deadline.** [`Wait::wait`] returns at the deadline or a little later, never (but for spurious returns, which are
-///    allowed and harmless) busily before it: a host with a coarse clock rounds **up**. A deadline that has passed means: look,
-///    do not sleep. No deadline means: sleep until something happens.
-/// 8. **Waking.** The [`Waker`] works from every thread and from inside callbacks. A wake that comes before the wait makes that wait
-///    return at once; it is never lost. Many wakes may end one wait together. A wake brings no `Ready` of its own.
-/// 9. **No busy waiting.** Without readiness, wake or deadline the loop makes no system call but the one that it sleeps in.
+/// 1. **Data, not calls.** A dispatcher returns [`Ready`] values. It never calls the reactor, so there is no
+///    re-entry.
+/// 2. **Readiness is a hint.** Edge-triggered, level-triggered and re-armed one-shot loops all serve;
+///    spurious observations are harmless. What must not happen is silence: after the reactor has read or
+///    written to `WouldBlock`, a stream that becomes ready again is reported again. A stream that is ready
+///    when it is registered or re-registered is reported by a later wait.
+/// 3. **Keys are the identity**, never descriptors. An observation for a key that was deregistered in the
+///    same batch may still be delivered; the reactor ignores it. A dispatcher never reports a stream under
+///    another's key.
+/// 4. **Registering a live key fails** with `AlreadyExists` and changes nothing. **Re-registering an unknown
+///    or stale key fails** with `NotFound`. [`KeyTable`](crate::KeyTable) does both. Any other error fails
+///    that one stream only.
+/// 5. **`deregister` takes the stream by value**, and drops it only after its own bookkeeping is gone;
+///    otherwise a loop that removes late would remove a descriptor number that the kernel has already given
+///    to another socket. Afterwards the same key slot may be used again at once. Deregistering a stale key
+///    only drops the stream.
+/// 6. **Changes may come at any time between two waits**, also for the key that has just been reported, and
+///    may take effect as late as the next wait.
+/// 7. **One deadline.** [`Wait::wait`] returns at the deadline or a little later, never (but for spurious
+///    returns, which are allowed and harmless) busily before it: a host with a coarse clock rounds **up**. A
+///    deadline that has passed means: look, do not sleep. No deadline means: sleep until something happens.
+/// 8. **Waking.** The [`Waker`] works from every thread and from inside callbacks. A wake that comes before
+///    the wait makes that wait return at once; it is never lost. Many wakes may end one wait together. A wake
+///    does not bring a `Ready`.
+/// 9. **No busy waiting.** Without readiness, wake or deadline the loop makes no system call but the one that
+///    it sleeps in.
 /// 10. **Interruption.** A wait that a signal interrupts returns `Ok(())`, with what it has.
-/// 11. **Its own clock.** Deadlines are on the clock of [`now`](Self::now), which does not go backwards.
+/// 11. **Its own clock.** Deadlines are on [`clock`](Self::clock), which does not go backwards. It is always the same one.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///
     /// # Errors
-    /// `AlreadyExists` for a live key, `Unsupported` for a stream that this loop cannot watch, else what the system says.
+    /// `AlreadyExists` for a live key, `Unsupported` for a stream that this loop cannot watch, else what the
+    /// system says.
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()>;
 
     /// Changes what `key` is watched for. Edge-triggered loops report again what is ready now.
@@ -58,16 +66,23 @@ pub trait Dispatcher {
     /// A handle that ends the current or next wait from any thread.
     fn waker(&self) -> Waker;
 
-    /// The time on the dispatcher's clock: the system's monotonic clock, or a virtual one in tests.
+    /// The clock that deadlines are on: the system's monotonic clock, or a runtime's, or a virtual one in tests. The reactor asks for it
+    /// once, and reads it also while callbacks run.
+    fn clock(&self) -> Clock {
+        Clock::system()
+    }
+
+    /// The time on [`clock`](Self::clock), which is what an implementation provides.
     fn now(&self) -> Instant {
-        Instant::now()
+        self.clock().now()
     }
 
     /// Whether a short read from a socket means that it has run dry.
     ///
-    /// `true` is a promise: bytes or an end of stream that arrive after the short read are reported, and an end that had already
-    /// arrived was reported with [`Ready::read_closed`] or is reported again. It spares one system call a wake-up. Level-triggered loops and
-    /// edge-triggered epoll can promise it; the default is not to.
+    /// `true` is a promise: bytes or an end of stream that arrive after the short read are reported, and an
+    /// end that had already arrived was reported with [`Ready::read_closed`] or is reported again. It saves
+    /// one system call per wake-up. Level-triggered loops and edge-triggered epoll can promise it; the
+    /// default is not to.
     fn short_read_drains(&self) -> bool {
         false
     }
@@ -78,7 +93,8 @@ pub trait Wait: Dispatcher {
     /// Sleeps until a stream is ready, a wake, or `deadline`, and appends what was seen to `ready`.
     ///
     /// # Errors
-    /// Only when the loop itself is broken; an interruption by a signal is no error. After an error the reactor stops.
+    /// Only when the loop itself is broken; an interruption by a signal is not an error. After an error the
+    /// reactor stops.
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()>;
 }
 
@@ -86,8 +102,9 @@ pub trait Wait: Dispatcher {
 ///
 /// The contract is that of [`Dispatcher`] with "wait" read as a wait that is polled until it is ready.
 pub trait PollWait: Dispatcher {
-    /// Ready as soon as a stream is ready, a wake came, or `deadline` has passed, having appended what was seen to `ready`. Otherwise the
-    /// task of `cx` is woken when one of them happens; only the last call counts.
+    /// Ready as soon as a stream is ready, a wake came, or `deadline` has passed, having appended what was
+    /// seen to `ready`. Otherwise the task of `cx` is woken when one of them happens; only the last call
+    /// counts.
     ///
     /// # Errors
     /// Only when the loop itself is broken. After an error the reactor stops.
@@ -103,7 +120,8 @@ pub trait PollWait: Dispatcher {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Next {
-    /// When the next turn is due at the latest, on the dispatcher's clock; `None` when only readiness or a wake can matter.
+    /// When the next turn is due at the latest, on the dispatcher's clock; `None` when only readiness or a
+    /// wake can matter.
     pub deadline: Option<Instant>,
     /// There is more to do now: look for readiness without sleeping, then take the next turn.
     pub again: bool,
@@ -133,8 +151,8 @@ impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
         (**self).waker()
     }
 
-    fn now(&self) -> Instant {
-        (**self).now()
+    fn clock(&self) -> Clock {
+        (**self).clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use crate::Key;
 
-/// What the reactor wants to hear of on one stream.
+/// What the reactor watches one stream for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[allow(clippy::exhaustive_enums, reason = "a socket can be watched for nothing else")]
 pub enum Interest {

@@ -15,9 +15,10 @@ use crate::Interest;
 /// `read` and `write` behave as on a non-blocking socket: `WouldBlock` when they would wait, `Ok(0)`
 /// from `read` at the end of the stream.
 ///
-/// A stream that wraps another one names it by [`inner`](Self::inner) and [`inner_mut`](Self::inner_mut), and every dispatcher that
-/// can watch the inner one can watch it. Such a stream may hold bytes that readiness does not show: read it until `WouldBlock`. If it
-/// may also hold back bytes that `write` has taken, `flush` hands them on, with `WouldBlock` while some are left.
+/// A stream that wraps another one names it by [`inner`](Self::inner) and [`inner_mut`](Self::inner_mut), and
+/// every dispatcher that can watch the inner one can watch it. Such a stream may hold bytes that readiness
+/// does not show: read it until `WouldBlock`. If it may also hold back bytes that `write` has taken, `flush`
+/// hands them on, with `WouldBlock` while some are left.
 pub trait Stream: Read + Write + Any {
     /// The descriptor that a readiness-based loop can watch, if there is one.
     ///
@@ -28,8 +29,9 @@ pub trait Stream: Read + Write + Any {
         None
     }
 
-    /// As the descriptor elsewhere: the socket that a readiness-based loop can watch. mio watches only sockets that it has made, so run
-    /// a stream with one on a dispatcher that takes any, `websocket-dispatcher-polling` for one.
+    /// As the descriptor elsewhere: the socket that a readiness-based loop can watch. mio watches only
+    /// sockets that it has made, so run a stream with one on a dispatcher that takes any,
+    /// `websocket-dispatcher-polling` for one.
     #[cfg(windows)]
     fn socket(&self) -> Option<BorrowedSocket<'_>> {
         None
@@ -56,7 +58,8 @@ pub trait Stream: Read + Write + Any {
 
 /// One non-blocking byte stream, in the form that every dispatcher can register.
 ///
-/// Dropping it closes it; that is why [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by value.
+/// Dropping it closes it; that is why [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by
+/// value.
 pub struct Io(Kind);
 
 enum Kind {
@@ -94,7 +97,7 @@ impl Io {
     /// Whether the stream is connected: `Ok(false)` while that is under way.
     ///
     /// # Errors
-    /// The reason why connecting failed. The system tells it once: drop the stream then.
+    /// The reason why connecting failed. The system reports it once: drop the stream then.
     pub fn connected(&mut self) -> io::Result<bool> {
         let peer = match &mut self.0 {
             Kind::Tcp(stream) => match stream.take_error()? {
@@ -115,10 +118,11 @@ impl Io {
         }
     }
 
-    /// What to watch a stream for that is not connected, after [`connected`](Self::connected) has said so.
+    /// What to watch a stream for that is not connected yet, after [`connected`](Self::connected) has said
+    /// so.
     ///
-    /// A wrapper whose stream inside is connected converses with its peer, which is not what being writable is a sign of: it waits for
-    /// bytes, and for room only while it holds some itself.
+    /// A wrapper whose stream inside is connected converses with its peer, which is not what being writable
+    /// is a sign of: it waits for bytes, and for room only while it holds some itself.
     pub fn connecting_interest(&mut self) -> Interest {
         let Kind::Custom(stream) = &mut self.0 else { return Interest::Write };
         match stream.inner_mut().map(Self::connected) {

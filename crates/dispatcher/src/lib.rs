@@ -1,10 +1,12 @@
 //! The seam between WebSocket apps and any event loop.
 //!
-//! A reactor (crate `websocket-app`) needs very little of a loop: watch streams, sleep until a deadline, be woken from another
-//! thread. [`Dispatcher`] and [`Wait`] are that little; [`MioDispatcher`] is the default. Nothing here knows WebSocket or TLS.
+//! A reactor (crate `websocket-app`) needs very little of a loop: watch streams, sleep until a deadline, be
+//! woken from another thread. [`Dispatcher`] and [`Wait`] are that little; [`MioDispatcher`] is the default.
+//! Nothing here knows WebSocket or TLS.
 //!
-//! To bring another loop, implement [`Dispatcher`] (its page carries the contract), add [`Wait`] if the loop may be
-//! blocked in or [`PollWait`] if it runs futures, and run the conformance suite of `websocket-testkit` over it.
+//! To bring another loop, implement [`Dispatcher`] (its page carries the contract), add [`Wait`] if the loop
+//! may be blocked in or [`PollWait`] if it runs futures, and run the conformance suite of `websocket-testkit`
+//! over it.
 //!
 //! ```
 //! use websocket_dispatcher::{Dispatcher, MioDispatcher, Wait};
@@ -18,6 +20,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod clock;
 mod dispatcher;
 mod interest;
 mod io;
@@ -26,6 +29,7 @@ mod mio;
 mod polled;
 mod signals;
 
+pub use crate::clock::Clock;
 pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
 pub use crate::interest::{Interest, Ready};
 pub use crate::io::{Io, Stream};

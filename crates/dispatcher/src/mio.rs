@@ -17,8 +17,8 @@ const BATCH: usize = 1024;
 
 /// The default [`Dispatcher`]: one `mio::Poll`, edge-triggered.
 ///
-/// On unix it is [`AsFd`]: the poll's own descriptor is readable while a registered stream is ready or a wake is
-/// pending, so that another loop can watch a whole reactor by one descriptor.
+/// On unix it is [`AsFd`]: the poll's own descriptor is readable while a registered stream is ready or a wake
+/// is pending, so that another loop can watch a whole reactor by one descriptor.
 #[derive(Debug)]
 pub struct MioDispatcher {
     poll: Poll,
@@ -113,7 +113,8 @@ impl Wait for MioDispatcher {
             Err(error) => return Err(error),
         }
         for event in &self.events {
-            // An event for a slot that is used again is at worst spurious; one for an empty slot or the waker names no key.
+            // An event for a slot that is used again is at worst spurious; one for an empty slot or the waker
+            // names no key.
             let Some(key) = self.keys.key_in(event.token().0) else { continue };
             let broken = event.is_error();
             ready.push(

@@ -9,10 +9,11 @@ use crate::{Interest, Key, KeyTable, Ready, Signals};
 
 /// A stream's readiness in a loop that runs futures, for [`Polled`].
 ///
-/// A poll that is ready uses up what it has told: the next one is pending, and wakes, until the stream becomes ready once more or, where
-/// the loop sees levels, is still ready. What it is polled with is always the same waker.
+/// A poll that is ready uses up what it reports: the next one is pending, and wakes, until the stream becomes
+/// ready once more or, where the loop sees levels, is still ready. It is always polled with the same waker.
 ///
-/// In both methods `true` says that this side is closed for good, which loops with a memory would go on to tell for ever.
+/// In both methods `true` says that this side is closed for good, which loops with a memory would otherwise
+/// report indefinitely.
 pub trait PollReady {
     /// Ready when a read may succeed, end or fail.
     ///
@@ -27,17 +28,18 @@ pub trait PollReady {
     fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>>;
 }
 
-/// What a dispatcher on a loop that runs futures keeps: its streams, and which of them have something to tell.
+/// The streams of a dispatcher on a loop that runs futures, and which of them have something to report.
 ///
-/// It is nearly all of a [`PollWait`](crate::PollWait). There is no task for each stream, so nothing has to be aborted and nothing is left
-/// behind; a poll looks at those streams only that woke, changed, or were reported by the poll before.
+/// It is nearly all of a [`PollWait`](crate::PollWait). There is no task for each stream, so nothing has to
+/// be aborted and nothing is left behind; a poll looks at those streams only that woke, changed, or were
+/// reported by the poll before.
 ///
 /// ```
 /// use std::io;
 /// use std::task::{Context, Poll, Waker};
 /// use websocket_dispatcher::{Interest, Key, PollReady, Polled};
 ///
-/// /// Can always be written to, which it tells once, and never read.
+/// /// Can always be written to, which it reports once, and never read.
 /// struct Sink(bool);
 ///
 /// impl PollReady for Sink {
@@ -71,7 +73,7 @@ pub struct Polled<S> {
 struct Entry<S> {
     stream: S,
     interest: Interest,
-    /// To be reported without asking: what was told before is not told again.
+    /// To be reported without a poll: an edge that was reported before does not come again.
     changed: bool,
     read_closed: bool,
     write_closed: bool,
@@ -89,7 +91,7 @@ struct Bell {
 }
 
 impl Bell {
-    /// Whether it is upon the caller to list the stream.
+    /// Whether the caller must list the stream.
     fn list(&self) -> bool {
         !self.listed.swap(true, Ordering::AcqRel)
     }
@@ -177,8 +179,8 @@ impl<S: PollReady> Polled<S> {
         Ok(())
     }
 
-    /// Watches `key` for `interest` from the next poll on. That one reports it as ready, be it so or not: edges that have been told do
-    /// not come again.
+    /// Watches `key` for `interest` from the next poll on. That poll reports it as ready, whether it is or
+    /// not: edges that were reported do not come again.
     ///
     /// # Errors
     /// `NotFound` for a stale key.
@@ -198,8 +200,8 @@ impl<S: PollReady> Polled<S> {
         self.streams.remove(key).map(|entry| entry.stream)
     }
 
-    /// Ready with what was seen appended to `ready`, or after a wake, perhaps one without a cause. Otherwise the task of `cx` is woken by
-    /// the first of them.
+    /// Ready with what was seen appended to `ready`, or after a wake, perhaps one without a cause. Otherwise
+    /// the task of `cx` is woken by the first of them.
     ///
     /// # Errors
     /// What a stream's poll says. All that was due is still due then.
@@ -219,7 +221,7 @@ impl<S: PollReady> Polled<S> {
                 Ok(_) => return false,
                 Err(error) => outcome = Err(error),
             }
-            // It gets its waker back by the next poll: by then the reactor has used what it was told.
+            // It gets its waker back by the next poll: by then the reactor has used what was reported.
             entry.bell.list()
         });
         if outcome.is_ok() && !signalled && ready.len() == known {
@@ -237,12 +239,12 @@ mod tests {
 
     use super::*;
 
-    /// A stream that is told when it is ready.
+    /// A stream that the test makes ready.
     #[derive(Clone, Default)]
-    struct Told(Rc<Fake>);
+    struct FakeStream(Rc<FakeState>);
 
     #[derive(Default)]
-    struct Fake {
+    struct FakeState {
         readable: Cell<bool>,
         closed: Cell<bool>,
         broken: Cell<bool>,
@@ -250,7 +252,7 @@ mod tests {
         reader: RefCell<Option<Waker>>,
     }
 
-    impl Told {
+    impl FakeStream {
         fn ring(&self) {
             self.0.readable.set(true);
             if let Some(reader) = self.0.reader.take() {
@@ -259,7 +261,7 @@ mod tests {
         }
     }
 
-    impl PollReady for Told {
+    impl PollReady for FakeStream {
         fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
             self.0.polls.set(self.0.polls.get() + 1);
             if self.0.broken.get() {
@@ -279,19 +281,19 @@ mod tests {
     }
 
     /// Streams under the first keys of their slots, looked at once.
-    fn polled(count: u32) -> (Polled<Told>, Vec<Told>) {
+    fn polled(count: u32) -> (Polled<FakeStream>, Vec<FakeStream>) {
         let mut streams = Polled::new();
-        let told: Vec<_> = (0..count).map(|_| Told::default()).collect();
-        for (slot, stream) in (0..).zip(&told) {
+        let fakes: Vec<_> = (0..count).map(|_| FakeStream::default()).collect();
+        for (slot, stream) in (0..).zip(&fakes) {
             streams.insert(Key::new(slot, 0), stream.clone(), Interest::Read).unwrap();
         }
         assert!(poll(&mut streams).is_none(), "nothing has happened yet");
-        told.iter().for_each(|stream| stream.0.polls.set(0));
-        (streams, told)
+        fakes.iter().for_each(|stream| stream.0.polls.set(0));
+        (streams, fakes)
     }
 
     /// What one poll reports; `None` while it is pending.
-    fn poll(streams: &mut Polled<Told>) -> Option<Vec<Ready>> {
+    fn poll(streams: &mut Polled<FakeStream>) -> Option<Vec<Ready>> {
         let mut ready = Vec::new();
         match streams.poll(&mut Context::from_waker(Waker::noop()), &mut ready) {
             Poll::Ready(outcome) => outcome.map(|()| Some(ready)).unwrap(),
@@ -305,33 +307,33 @@ mod tests {
 
     #[test]
     fn only_streams_that_woke_are_polled() {
-        let (mut streams, told) = polled(100);
-        told[7].ring();
+        let (mut streams, fakes) = polled(100);
+        fakes[7].ring();
         assert_eq!(poll(&mut streams).unwrap(), [readable(7)]);
         assert_eq!(poll(&mut streams), None);
-        let polls: Vec<_> = told.iter().map(|stream| stream.0.polls.get()).collect();
-        assert_eq!(polls[7], 2, "once for what it told, once to wait for more");
+        let polls: Vec<_> = fakes.iter().map(|stream| stream.0.polls.get()).collect();
+        assert_eq!(polls[7], 2, "once for what it reported, once to wait for more");
         assert_eq!(polls.iter().sum::<usize>(), 2);
     }
 
     #[test]
     fn a_stream_that_wakes_often_is_listed_once() {
-        let (mut streams, told) = polled(1);
-        let waker = told[0].0.reader.borrow().clone().unwrap();
-        told[0].ring();
+        let (mut streams, fakes) = polled(1);
+        let waker = fakes[0].0.reader.borrow().clone().unwrap();
+        fakes[0].ring();
         (0..5).for_each(|_| waker.wake_by_ref());
         assert_eq!(poll(&mut streams).unwrap(), [readable(0)]);
         (0..5).for_each(|_| waker.wake_by_ref());
         assert_eq!(poll(&mut streams), None, "it was listed anyway, for having been reported");
-        assert_eq!(told[0].0.polls.get(), 2);
+        assert_eq!(fakes[0].0.polls.get(), 2);
     }
 
     #[test]
-    fn what_is_closed_is_told_once_for_each_change_of_interest() {
-        let (mut streams, told) = polled(1);
+    fn a_closed_side_is_reported_once_for_each_change_of_interest() {
+        let (mut streams, fakes) = polled(1);
         for _ in 0..3 {
-            told[0].0.closed.set(true);
-            told[0].ring();
+            fakes[0].0.closed.set(true);
+            fakes[0].ring();
             assert_eq!(poll(&mut streams).unwrap(), [readable(0).with_read_closed(true)]);
             assert_eq!(poll(&mut streams), None);
             streams.change(Key::new(0, 0), Interest::Read).unwrap();
@@ -341,27 +343,27 @@ mod tests {
 
     #[test]
     fn a_broken_loop_loses_nothing() {
-        let (mut streams, told) = polled(3);
-        told.iter().for_each(Told::ring);
-        told[1].0.broken.set(true);
+        let (mut streams, fakes) = polled(3);
+        fakes.iter().for_each(FakeStream::ring);
+        fakes[1].0.broken.set(true);
         let mut ready = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(matches!(streams.poll(&mut cx, &mut ready), Poll::Ready(Err(_))));
         assert_eq!(ready, [readable(0)]);
-        told[1].0.broken.set(false);
+        fakes[1].0.broken.set(false);
         assert_eq!(poll(&mut streams).unwrap(), [readable(1), readable(2)]);
     }
 
     #[test]
     fn a_removed_stream_is_dropped_and_its_late_wake_ignored() {
-        let (mut streams, told) = polled(2);
-        let late = told[0].0.reader.borrow().clone().unwrap();
-        told[0].ring();
+        let (mut streams, fakes) = polled(2);
+        let late = fakes[0].0.reader.borrow().clone().unwrap();
+        fakes[0].ring();
         drop(streams.remove(Key::new(0, 0)).unwrap());
-        assert_eq!(Rc::strong_count(&told[0].0), 1);
+        assert_eq!(Rc::strong_count(&fakes[0].0), 1);
         late.wake();
-        told[1].ring();
+        fakes[1].ring();
         assert_eq!(poll(&mut streams).unwrap(), [readable(1)]);
-        assert_eq!(told[0].0.polls.get(), 0);
+        assert_eq!(fakes[0].0.polls.get(), 0);
     }
 }

@@ -8,9 +8,10 @@ use crate::Ready;
 
 /// What a host has seen since the last turn: observations and wakes.
 ///
-/// For dispatchers on loops that call back. The host's callbacks [`push`](Self::push), the [`waker`](Self::waker) is the dispatcher's, and
-/// whoever takes the turns either [takes](Self::take) what is there or [polls](Self::poll) for it. The first signal after that notifies
-/// the waker that the poll was given, or the one set by [`notify`](Self::notify); those that follow find it notified.
+/// For dispatchers on loops that call back. The host's callbacks [`push`](Self::push), the
+/// [`waker`](Self::waker) is the dispatcher's, and the code that takes the turns either [takes](Self::take)
+/// what is there or [polls](Self::poll) for it. The first signal after that notifies the waker that the poll
+/// was given, or the one set by [`notify`](Self::notify); those that follow find it notified.
 ///
 /// Clones share what they hold, on any thread.
 ///
@@ -67,7 +68,7 @@ impl Wake for Shared {
 }
 
 impl Signals {
-    /// Nothing has been seen, and nobody is notified.
+    /// Makes an empty one, which notifies no task.
     pub fn new() -> Self {
         Self::default()
     }
@@ -96,7 +97,8 @@ impl Signals {
         }
     }
 
-    /// Appends what was seen to `ready` and forgets it. Whether there was anything, be it a wake only.
+    /// Appends what was seen to `ready` and forgets it. Returns whether there was anything, even if only a
+    /// wake.
     pub fn take(&self, ready: &mut Vec<Ready>) -> bool {
         let mut state = self.0.lock();
         let signalled = mem::take(&mut state.woken) || !state.ready.is_empty();

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
+use std::time::Duration;
 
 #[cfg(unix)]
 use socket2::SockAddr;
@@ -47,6 +48,12 @@ impl Connector for SystemConnector {
             Err(error) if in_progress(&error) => {}
             Err(error) => return Err(error),
         }
+        if leads_to_itself(&socket, address) {
+            // Reset, so that the port is free at once for a server, or for the next attempt.
+            let _kept_for_a_while = socket.set_linger(Some(Duration::ZERO));
+            let what = "the socket is connected to itself: nothing listens there, and the port is its own";
+            return Err(io::Error::new(io::ErrorKind::ConnectionRefused, what));
+        }
         Io::tcp(socket.into())
     }
 
@@ -63,6 +70,14 @@ impl Connector for SystemConnector {
     }
 }
 
+/// Whether the socket connects from where it connects to. TCP takes that for two ends that open at the same time (RFC 9293 section 3.5), and
+/// connects them. It happens on one's own machine where nothing listens and the system chooses that very port to connect from.
+fn leads_to_itself(socket: &Socket, address: SocketAddr) -> bool {
+    let Some(local) = socket.local_addr().ok().and_then(|local| local.as_socket()) else { return false };
+    // To the unspecified address means to the own one.
+    local.port() == address.port() && (local.ip() == address.ip() || address.ip().is_unspecified())
+}
+
 #[cfg(unix)]
 fn in_progress(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EINPROGRESS)
@@ -77,7 +92,6 @@ fn in_progress(error: &io::Error) -> bool {
 mod tests {
     use std::io::Write as _;
     use std::net::TcpListener;
-    use std::time::Duration;
 
     use socket2::SockRef;
     use websocket_dispatcher::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
@@ -151,6 +165,50 @@ mod tests {
     fn an_option_that_fails_ends_the_attempt_with_its_own_error() {
         let options = SocketOptions::default().with(|_| Err(io::Error::other("no such interface")));
         assert_eq!(connected(&options).unwrap_err().to_string(), "no such interface");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // elsewhere two sockets cannot share a port like this
+    fn h1_a_socket_that_connects_to_itself_is_refused_and_its_port_is_free_at_once() {
+        for (host, target) in [
+            ("127.0.0.1:0", None),
+            ("[::1]:0", None),
+            ("127.0.0.1:0", Some("0.0.0.0")),
+            ("[::]:0", Some("::1")),
+            ("0.0.0.0:0", Some("127.0.0.1")),
+        ] {
+            // Holds the port, and listens on nothing.
+            let holder = share(host.parse().unwrap()).unwrap();
+            let local = holder.local_addr().unwrap().as_socket().unwrap();
+            let mut address = local;
+            address.set_ip(target.map_or(local.ip(), |target| target.parse().unwrap()));
+            let options = SocketOptions::default().with(move |socket| {
+                socket.set_reuse_address(true)?;
+                socket.bind(&local.into())
+            });
+            for _attempt in 0..3 {
+                let error = SystemConnector.connect(address, &options).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused, "{host} {target:?} {error}");
+            }
+            drop(holder);
+            TcpListener::bind(local).unwrap();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn share(address: SocketAddr) -> io::Result<Socket> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        Ok(socket)
+    }
+
+    #[test]
+    fn h1_a_server_on_the_port_that_the_client_connects_from_is_no_self() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = listener.local_addr().unwrap();
+        SystemConnector.connect(server, &SocketOptions::default()).unwrap();
+        assert_ne!(listener.accept().unwrap().1, server);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! A conformance suite for dispatchers: one test for each point of the contract of [`Dispatcher`](websocket_dispatcher::Dispatcher), and
-//! whole apps on top.
+//! A conformance suite for dispatchers: one test for each point of the contract of
+//! [`Dispatcher`](websocket_dispatcher::Dispatcher), and whole apps on top.
 //!
 //! One line in a test file makes all of them, on real sockets:
 //!
@@ -9,7 +9,8 @@
 //! websocket_testkit::conformance!(MioDispatcher::new().unwrap());
 //! ```
 //!
-//! A dispatcher over streams of its own, a simulation for one, implements [`Host`] and runs the points that need no socket:
+//! A dispatcher over its own streams, such as a simulation, implements [`Host`] and runs the points that need
+//! no socket:
 //!
 //! ```
 //! use websocket_testkit::sim::SimNet;
@@ -17,22 +18,28 @@
 //! websocket_testkit::conformance!(host: SimNet::new(1));
 //! ```
 //!
-//! The points are of two kinds. Most are about one rule: they hold a dispatcher and a few streams, and know no reactor. The others run
-//! apps of `websocket-app`, whose servers the test moves between two turns, and look at what a user would notice:
+//! The points are of two kinds. Most are about one rule: they hold a dispatcher and a few streams, and know
+//! no reactor. The others run apps of `websocket-app`, whose servers the test moves between two turns, and
+//! look at what a user would notice:
 //!
-//! - a scenario (connect, timers, a burst larger than a turn reads, more sent than a socket takes, losses, close) in which each app must
-//!   see the events that it sees on mio, one by one; how often the loop reported readiness may differ
-//! - apps at rest let the loop sleep, and changes from outside of turns or from other threads need no readiness to take effect
-//! - nothing stays behind when the reactor is dropped or stopped, when callbacks panic, and when apps are removed in mid-turn: every far
-//!   end sees the end of its stream, so no descriptor is left, not even a duplicate, and the dispatcher serves new streams as before. A
-//!   host that can count its registrations ([`Sockets::counting`], [`Host::registrations`]) must be back where it was
+//! - a scenario (connect, timers, a burst larger than a turn reads, more sent than a socket takes, losses,
+//!   close) in which each app must see the events that it sees on mio, one by one; how often the loop
+//!   reported readiness may differ
+//! - apps at rest let the loop sleep, and changes from outside of turns or from other threads need no
+//!   readiness to take effect
+//! - nothing stays behind when the reactor is dropped or stopped, when callbacks panic, and when apps are
+//!   removed in mid-turn: every far end sees the end of its stream, so no descriptor is left, not even a
+//!   duplicate, and the dispatcher serves new streams as before. A host that can count its registrations
+//!   ([`Sockets::counting`], [`Host::registrations`]) must be back where it was
 //!
-//! A loop that runs futures, or owns the thread and calls back, is tested through a [`Wait`](websocket_dispatcher::Wait) made for the
-//! test: it runs the loop until something was collected, a wake came, or the deadline passed.
+//! A loop that runs futures, or owns the thread and calls back, is tested through a
+//! [`Wait`](websocket_dispatcher::Wait) made for the test: it runs the loop until something was collected, a
+//! wake came, or the deadline passed.
 //!
-//! The suite asks for what the contract promises and no more: it takes edges and levels, spurious observations and late changes, and
-//! never looks at how long something took. What it does not take is silence, another's key, or a wait that returns in circles. Its
-//! time limits only turn a hanging test into a failing one.
+//! The suite asks for what the contract promises and no more: it takes edges and levels, spurious
+//! observations and late changes, and never looks at how long something took. What it does not take is
+//! silence, another's key, or a wait that returns in circles. Its time limits only turn a hanging test into a
+//! failing one.
 
 #![allow(
     clippy::missing_panics_doc,
@@ -92,9 +99,10 @@ pub fn check<H: Host + 'static>(make: impl FnOnce() -> H + Send + 'static, point
 
 /// Makes one `#[test]` for each point of the dispatchers' contract.
 ///
-/// The argument is an expression that builds a new dispatcher, or one that builds a [`Host`](trait@crate::conformance::Host): after
-/// `sockets:` one whose dispatchers watch sockets and are woken by other threads, after `host:` any other. Loops that sleep on when a
-/// signal has interrupted them, or that other threads sleep for, are tested after `signals_pass:`, without the point about signals. To
+/// The argument is an expression that builds a new dispatcher, or one that builds a
+/// [`Host`](trait@crate::conformance::Host): after `sockets:` one whose dispatchers watch sockets and are
+/// woken by other threads, after `host:` any other. Loops that sleep on when a signal has interrupted them,
+/// or that other threads sleep for, are tested after `signals_pass:`, without the point about signals. To
 /// test several dispatchers in one file, invoke the macro in a module for each.
 ///
 /// ```

@@ -166,7 +166,8 @@ impl Frame {
         Some((u16::from_be_bytes(*code), String::from_utf8_lossy(reason).into_owned()))
     }
 
-    /// What this frame breaks of the rules that every frame of a client without extensions must keep; `None` if nothing.
+    /// What this frame breaks of the rules that every frame of a client without extensions must keep; `None`
+    /// if nothing.
     pub fn fault(&self) -> Option<&'static str> {
         let control = self.opcode & 8 != 0;
         if self.mask.is_none() {
@@ -226,7 +227,7 @@ impl Decoder {
         &self.bytes
     }
 
-    /// Takes the first `length` bytes of the rest, which are no frame: a request, for one.
+    /// Takes the first `length` bytes of the rest, which are not a frame: a request, for one.
     ///
     /// # Panics
     /// When there are fewer.

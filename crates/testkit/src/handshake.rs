@@ -12,7 +12,8 @@ pub struct Request {
     pub path: String,
     /// The version, which should be `HTTP/1.1`.
     pub version: String,
-    /// Names and values in the order, and the names in the spelling, in which they were sent. Only the blanks round a value are gone.
+    /// Names and values in the order, and the names in the spelling, in which they were sent. Only the blanks
+    /// round a value are gone.
     pub headers: Vec<(String, String)>,
     /// Every byte of the request line and the headers, with the empty line that ends them.
     pub bytes: Vec<u8>,
@@ -63,7 +64,8 @@ pub fn accept_key(key: &str) -> String {
 
 /// The response that opens the connection, with further header lines (`Name: value`, no line ends).
 ///
-/// A request without a `Sec-WebSocket-Key` gets the accept key of the empty string, which no client should take.
+/// A request without a `Sec-WebSocket-Key` gets the accept key of the empty string, which no client should
+/// take.
 pub fn response(request: &Request, extra: &[&str]) -> Vec<u8> {
     let accept = accept_key(request.header("Sec-WebSocket-Key").unwrap_or_default());
     let mut response = format!(
@@ -81,7 +83,7 @@ pub fn response(request: &Request, extra: &[&str]) -> Vec<u8> {
 /// [`response`] to a request in bytes, without further headers.
 ///
 /// # Panics
-/// When `request` is no whole request.
+/// When `request` is not a whole request.
 pub fn response_for(request: &[u8]) -> Vec<u8> {
     let request = Request::parse(request).expect("a request that ends in an empty line");
     response(&request, &[])

@@ -1,4 +1,5 @@
-//! Servers on real sockets, for tests and examples. They listen on loopback, each on a port that the system chose, and stop when dropped.
+//! Servers on real sockets, for tests and examples. They listen on loopback, each on a port that the system
+//! chose, and stop when dropped.
 
 mod echo;
 mod echo_on;

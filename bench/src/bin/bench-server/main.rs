@@ -1,31 +1,37 @@
 //! The load server: one thread on one poll, as cheap as can be, for it must outrun every client.
 //!
-//! It prints its port on its first line and ends when its standard input does. With `--root FILE` it speaks TLS, and
-//! writes the certificate that clients are to trust into the file.
+//! It prints its port on its first line and ends when its standard input does; for each line of that it
+//! prints how its connections have arrived. With `--root FILE` it speaks TLS, and writes the certificate that
+//! clients are to trust into the file. `--listen ADDR` and `--backlog N` choose where it listens, and how
+//! many connections may wait to be accepted. `--work MICROSECONDS` keeps it busy for so long at each upgrade.
 
 #![forbid(unsafe_code)]
 
 mod echo;
 mod feed;
+mod options;
 mod sink;
 mod tls;
 mod upgrade;
 
 use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 use std::{net, thread};
 
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use rustls::ServerConfig;
+use socket2::{Domain, Socket, Type};
+use websocket_bench::arrivals::Arrivals;
 use websocket_bench::contract::Records;
 use websocket_bench::system::raise_descriptor_limit;
 use websocket_bench::{CHUNK, Result};
 
 use crate::echo::Echo;
 use crate::feed::{Feed, frame_of};
+use crate::options::Options;
 use crate::sink::Sink;
 use crate::tls::Stream;
 use crate::upgrade::{Part, Upgrade};
@@ -33,7 +39,7 @@ use crate::upgrade::{Part, Upgrade};
 const LISTENER: Token = Token(usize::MAX);
 
 fn main() -> ExitCode {
-    match root().and_then(serve) {
+    match options::parse(std::env::args_os().skip(1)).and_then(serve) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -42,33 +48,21 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the command line.
-fn root() -> Result<Option<PathBuf>> {
-    use lexopt::prelude::*;
-
-    let mut parser = lexopt::Parser::from_env();
-    let mut root = None;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("root") => root = Some(parser.value()?.into()),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(root)
-}
-
-fn serve(root: Option<PathBuf>) -> Result<()> {
+fn serve(options: Options) -> Result<()> {
     raise_descriptor_limit()?;
     // Before the port is told: who knows that finds the file.
-    let tls = root.map(|root| tls::config(&root)).transpose()?;
-    // The standard library's listener takes the longest queue that the system allows; mio's takes a shorter one.
-    let listener = net::TcpListener::bind("127.0.0.1:0")?;
-    listener.set_nonblocking(true)?;
+    let tls = options.root.as_ref().map(|root| tls::config(root)).transpose()?;
+    let listener = listen(&options)?;
     println!("{}", listener.local_addr()?.port());
     io::stdout().flush()?;
 
-    thread::spawn(|| {
-        let _ended = io::copy(&mut io::stdin(), &mut io::sink());
+    let arrivals = Arc::new(Mutex::new(Arrivals::default()));
+    let counted = arrivals.clone();
+    thread::spawn(move || {
+        for _question in io::stdin().lines().map_while(io::Result::ok) {
+            // An answer that cannot be written has no reader.
+            let _sent = tell(*lock(&counted));
+        }
         std::process::exit(0);
     });
 
@@ -86,15 +80,51 @@ fn serve(root: Option<PathBuf>) -> Result<()> {
         }
         for event in &events {
             if event.token() == LISTENER {
-                accept(&listener, &poll, tls.as_ref(), &mut connections)?;
+                accept(&listener, &poll, tls.as_ref(), &mut connections, &arrivals)?;
             } else if let Some(slot) = connections.get_mut(event.token().0)
                 && let Some(connection) = slot
-                && !connection.ready(&mut scratch)
             {
-                *slot = None;
+                let waited = connection.waits_for_upgrade();
+                let goes_on = connection.ready(&mut scratch);
+                let upgraded = !connection.waits_for_upgrade();
+                if waited && (upgraded || !goes_on) {
+                    be_busy(options.work);
+                    lock(&arrivals).leave(upgraded);
+                }
+                if !goes_on {
+                    *slot = None;
+                }
             }
         }
     }
+}
+
+/// A listener whose port can be taken again at once when its predecessor was killed.
+fn listen(options: &Options) -> io::Result<net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(options.listen), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&options.listen.into())?;
+    socket.listen(options.backlog)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}
+
+/// Uses the processor for this long.
+fn be_busy(time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        std::hint::spin_loop();
+    }
+}
+
+fn tell(arrivals: Arrivals) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    writeln!(stdout, "{}", serde_json::to_string(&arrivals)?)?;
+    stdout.flush()
+}
+
+fn lock(arrivals: &Mutex<Arrivals>) -> MutexGuard<'_, Arrivals> {
+    arrivals.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn accept(
@@ -102,13 +132,18 @@ fn accept(
     poll: &Poll,
     tls: Option<&Arc<ServerConfig>>,
     connections: &mut Vec<Option<Connection>>,
+    arrivals: &Mutex<Arrivals>,
 ) -> Result<()> {
     loop {
         let mut stream = match listener.accept() {
             Ok((stream, _)) => stream,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
+        lock(arrivals).accept();
         stream.set_nodelay(true)?;
         let token = Token(connections.len());
         poll.registry().register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)?;
@@ -147,6 +182,10 @@ enum Progress {
 }
 
 impl Connection {
+    fn waits_for_upgrade(&self) -> bool {
+        matches!(self.stage, Stage::Upgrade(_))
+    }
+
     /// Does all that can be done without waiting; false when the connection is over.
     fn ready(&mut self, scratch: &mut [u8]) -> bool {
         loop {

@@ -4,13 +4,14 @@ mod error;
 mod unix;
 mod zone;
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use url::{Host, Url};
+use url::Url;
 
 pub use error::UrlError;
 
@@ -30,10 +31,10 @@ const ENCODED: &AsciiSet = &CONTROLS
 /// Where a URL leads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Target {
-    /// The unix socket that leads there; `place` and `port` only say what it is called then: `localhost`.
+    /// The unix socket that leads there. `host` and `port` then only name it, as `localhost`.
     pub(crate) unix: Option<PathBuf>,
-    pub(crate) place: Place,
-    /// The zone of an IPv6 address: a number or the name of an interface. No server is told.
+    pub(crate) host: TargetHost,
+    /// The zone of an IPv6 address: a number or the name of an interface. It is not sent to any server.
     pub(crate) zone: Option<Box<str>>,
     pub(crate) port: u16,
     /// Whether the scheme asks for TLS.
@@ -49,22 +50,22 @@ pub(crate) struct Target {
 
 /// The host of a URL.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Place {
+pub(crate) enum TargetHost {
     /// A name in ASCII (punycode).
     Name(String),
     Address(IpAddr),
 }
 
-impl Target {
-    /// The host as the URL names it.
-    #[cfg(feature = "tls")]
-    pub(crate) fn host(&self) -> String {
-        match &self.place {
-            Place::Name(name) => name.clone(),
-            Place::Address(address) => address.to_string(),
+impl fmt::Display for TargetHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Address(address) => write!(f, "{address}"),
         }
     }
+}
 
+impl Target {
     /// Where `url` leads, if this build can reach it.
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
         let target = Self::parse_any(url)?;
@@ -89,7 +90,7 @@ impl Target {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| syntax("there is no \"://\""))?;
         if !is_scheme(scheme) {
             // It may be a credential or a token that has lost its way: the error does not repeat it.
-            return Err(syntax("what stands before \"://\" is no scheme"));
+            return Err(syntax("what stands before \"://\" is not a scheme"));
         }
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "ws" => false,
@@ -114,18 +115,18 @@ impl Target {
     /// # Errors
     /// The zone of the address names no interface of this machine.
     pub(crate) fn socket_address(&self) -> Option<io::Result<SocketAddr>> {
-        match (&self.place, &self.zone) {
-            (Place::Name(_), _) => None,
-            (Place::Address(IpAddr::V6(address)), Some(zone)) => {
+        match (&self.host, &self.zone) {
+            (TargetHost::Name(_), _) => None,
+            (TargetHost::Address(IpAddr::V6(address)), Some(zone)) => {
                 Some(zone::socket_address(*address, self.port, zone))
             }
-            (Place::Address(address), _) => Some(Ok(SocketAddr::new(*address, self.port))),
+            (TargetHost::Address(address), _) => Some(Ok(SocketAddr::new(*address, self.port))),
         }
     }
 
     /// Whether both have scheme, host and port in common (RFC 6454 section 5).
     pub(crate) fn same_origin(&self, other: &Self) -> bool {
-        (self.secure, &self.place, self.port) == (other.secure, &other.place, other.port)
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
     }
 
     /// The URL that the url crate reads; without user, password, zone and unix socket.
@@ -148,10 +149,10 @@ impl Target {
         let (authority, zone) = zone::split(authority)?;
         let parsed = Url::parse(&format!("{scheme}://{authority}/"))
             .map_err(|error| UrlError::Syntax(error.to_string()))?;
-        let place = match parsed.host().ok_or_else(|| syntax("there is no host"))? {
-            Host::Domain(name) => Place::Name(name.to_owned()),
-            Host::Ipv4(address) => Place::Address(address.into()),
-            Host::Ipv6(address) => Place::Address(address.into()),
+        let target_host = match parsed.host().ok_or_else(|| syntax("there is no host"))? {
+            url::Host::Domain(name) => TargetHost::Name(name.to_owned()),
+            url::Host::Ipv4(address) => TargetHost::Address(address.into()),
+            url::Host::Ipv6(address) => TargetHost::Address(address.into()),
         };
         let port = parsed.port().unwrap_or(default_port);
         if port == 0 {
@@ -164,7 +165,7 @@ impl Target {
             |text: String| HeaderValue::from_str(&text).map_err(|_| syntax("the host has odd characters"));
         Ok(Self {
             unix: None,
-            place,
+            host: target_host,
             zone,
             port,
             secure,
@@ -205,15 +206,15 @@ mod tests {
     #[test]
     fn b136_ports_paths_and_addresses() {
         let target = parse("ws://www.example.com/path?a=b&c");
-        assert_eq!(target.place, Place::Name("www.example.com".into()));
+        assert_eq!(target.host, TargetHost::Name("www.example.com".into()));
         assert_eq!((target.port, target.path.as_str()), (80, "/path?a=b&c"));
         assert_eq!(parse("ws://h:8080/p").port, 8080);
         assert_eq!(parse("ws://h").path, "/");
         assert_eq!(parse("ws://h?q=1").path, "/?q=1");
         let target = parse("ws://[2a03:4000::abcd]:90/p");
-        assert_eq!(target.place, Place::Address("2a03:4000::abcd".parse().unwrap()));
+        assert_eq!(target.host, TargetHost::Address("2a03:4000::abcd".parse().unwrap()));
         assert_eq!(target.authority, "[2a03:4000::abcd]:90");
-        assert_eq!(parse("ws://127.0.0.1/").place, Place::Address("127.0.0.1".parse().unwrap()));
+        assert_eq!(parse("ws://127.0.0.1/").host, TargetHost::Address("127.0.0.1".parse().unwrap()));
     }
 
     #[test]
@@ -264,7 +265,7 @@ mod tests {
     #[test]
     fn b140_spaces_and_non_ascii_are_encoded() {
         assert_eq!(parse("ws://h/a b/ü?q=€").path, "/a%20b/%C3%BC?q=%E2%82%AC");
-        assert_eq!(parse("ws://bücher.example/").place, Place::Name("xn--bcher-kva.example".into()));
+        assert_eq!(parse("ws://bücher.example/").host, TargetHost::Name("xn--bcher-kva.example".into()));
         for url in ["ws://h/a\r\nX: y", "ws://h/a\tb", " ws://h/", "ws://h/\u{0}"] {
             assert!(matches!(Target::parse(url), Err(UrlError::Syntax(_))), "{url:?}");
         }
@@ -302,7 +303,7 @@ mod tests {
     fn b136_wss_has_a_port_of_its_own() {
         let target = Target::parse_any("WSS://Bücher.example?q").unwrap();
         assert_eq!((target.secure, target.port, target.path.as_str()), (true, 443, "/?q"));
-        assert_eq!(target.place, Place::Name("xn--bcher-kva.example".into()));
+        assert_eq!(target.host, TargetHost::Name("xn--bcher-kva.example".into()));
         assert!(!parse("ws://h/").secure);
         assert_eq!(Target::parse_any("wss://h:0/"), Err(UrlError::PortZero));
     }

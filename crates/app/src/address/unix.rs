@@ -63,7 +63,7 @@ mod tests {
 
     use http::HeaderValue;
 
-    use super::super::{Place, Target};
+    use super::super::{Target, TargetHost};
     use super::*;
 
     fn value(text: &'static str) -> HeaderValue {
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn b196_host_and_origin_are_localhost() {
         let plain = target("ws+unix:/s");
-        assert_eq!((plain.place, plain.port, plain.secure), (Place::Name("localhost".into()), 80, false));
+        assert_eq!((plain.host, plain.port, plain.secure), (TargetHost::Name("localhost".into()), 80, false));
         assert_eq!((plain.authority, plain.origin), (value("localhost"), value("http://localhost")));
         let secure = target("wss+unix:/s");
         assert_eq!((secure.port, secure.secure), (443, true));

@@ -42,7 +42,7 @@ pub(super) fn socket_address(address: Ipv6Addr, port: u16, zone: &str) -> io::Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Place, Target};
+    use super::super::{Target, TargetHost};
     use super::*;
 
     fn zone(url: &str) -> Option<String> {
@@ -52,7 +52,7 @@ mod tests {
     #[test]
     fn b136_the_zone_of_an_address_is_kept_apart() {
         let target = Target::parse_any("ws://user:a%25b@[fe80::1%25eth0]:90/p%20q").unwrap();
-        assert_eq!(target.place, Place::Address("fe80::1".parse().unwrap()));
+        assert_eq!(target.host, TargetHost::Address("fe80::1".parse().unwrap()));
         assert_eq!((target.zone.as_deref(), target.port), (Some("eth0"), 90));
         // RFC 6874 section 4: the zone has a meaning on this machine only.
         assert_eq!(target.authority, "[fe80::1]:90");

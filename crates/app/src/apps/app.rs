@@ -46,13 +46,13 @@ pub(crate) struct Control {
     pub(crate) outbox: Option<Box<Outbox>>,
     pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
-    /// The user wants this run to end.
+    /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
     /// The socket took no more, or a message was refused, since the output was last empty.
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
-    /// `on_error` or `on_close` is running: no callback is told of a panic in it.
+    /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
     pub(crate) ended: bool,
@@ -89,7 +89,7 @@ impl Control {
         }
     }
 
-    /// Takes note of what was written; `true` when nothing is left.
+    /// Notes what was written; `true` when nothing is left.
     ///
     /// # Errors
     /// Why the stream takes no more.
@@ -102,7 +102,7 @@ impl Control {
     }
 }
 
-/// What is of use when the connection opens, and not after.
+/// Details that are needed when the connection opens, and not after.
 #[derive(Default)]
 pub(crate) struct OpenDetails {
     /// The jar for the cookies of the response, and where they come from.
@@ -135,7 +135,8 @@ pub(crate) enum Stage {
     Dialling(Box<Dial>),
     /// There is a stream with a connection on it.
     Live(Box<Live>),
-    /// No attempt is under way: the first has not begun, or the last is over; where [`Streak::retry_at`] is set, another follows.
+    /// No attempt is under way: the first has not begun, or the last is over; where [`Streak::retry_at`] is
+    /// set, another follows.
     Over,
 }
 
@@ -191,7 +192,7 @@ impl App {
             && !matches!(&self.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
     }
 
-    /// When this app must be looked at, whatever happens.
+    /// When this app must be looked at next, unless something happens before.
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Dialling(dial) => dial.due(),
@@ -208,8 +209,8 @@ impl App {
         self.control.ended = true;
     }
 
-    /// Asks the policy for reconnecting whether another attempt follows this outcome: the time until then. The policy may be the user's
-    /// code, and its panic must not take `on_close` away.
+    /// Asks the policy for reconnecting whether another attempt follows this outcome: the time until then.
+    /// The policy may be the user's code, and its panic must not take `on_close` away.
     pub(crate) fn ask_for_retry(
         &mut self,
         id: AppId,
@@ -234,19 +235,20 @@ impl App {
         if control.close_requested || apps.is_stopping() {
             return None;
         }
-        let random = apps.env.next_u32();
-        let delay = streak.ended(policy, outcome, &mut control.attempts, apps.env.now, random)?;
-        streak.retry_at = Some(later(apps.env.now, delay));
+        let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
+        let delay = streak.ended(policy, outcome, &mut control.attempts, now, random)?;
+        // The policy may have taken its time.
+        streak.retry_at = Some(later(apps.env.now(), delay));
         Some(delay)
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(crate) fn say_goodbye(&mut self, code: CloseCode, apps: &mut Apps) {
         if let Stage::Live(live) = &mut self.stage
-            && live.connection.tx().close(&Close::from(code), &mut apps.env).is_ok()
+            && live.connection.tx().close(&Close::from(code), apps.env.current()).is_ok()
         {
             // It is a courtesy: the stream is dropped next, whatever becomes of it.
-            let _courtesy = self.control.wrote(live.write_all(&mut apps.env, &mut apps.scratch));
+            let _courtesy = self.control.wrote(live.write_all(apps.env.current(), &mut apps.scratch));
         }
     }
 
@@ -257,7 +259,7 @@ impl App {
         {
             let tx = live.connection.tx();
             let before = tx.queued_bytes();
-            let encoded = outbox.encode(tx, &mut apps.env);
+            let encoded = outbox.encode(tx, apps.env.untimed());
             control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
             if tx.queued_bytes() > before {
                 control.mark_dirty(apps, id);
@@ -265,7 +267,7 @@ impl App {
         }
     }
 
-    /// Tells the app's senders how far the connection is.
+    /// Publishes the connection's state to the app's senders.
     pub(crate) fn publish(&self) {
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
@@ -299,16 +301,17 @@ impl App {
         }
         let (handler, mut context) = self.split(id, apps);
         let result = call(handler, &mut context);
+        context.apps.env.user_code_ran();
         check(handler, &mut context, result);
     }
 
-    /// Tells the handler of a failure of the connection. The first one is kept, also if `on_error` panics.
+    /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics.
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
         let Self { handler, control, stage, failure, .. } = self;
         let mut context = Context { apps, id, control, connected: stage.connected() };
         match failure {
-            None => tell(&mut **handler, &mut context, failure.insert(Box::new(error))),
-            Some(_) => tell(&mut **handler, &mut context, &error),
+            None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
+            Some(_) => call_on_error(&mut **handler, &mut context, &error),
         }
     }
 }
@@ -317,12 +320,12 @@ impl App {
 #[inline]
 pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result: CallbackResult) {
     if let Err(error) = result {
-        tell(handler, context, &Error::Callback(error));
+        call_on_error(handler, context, &Error::Callback(error));
     }
 }
 
 #[cold]
-fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     if context.apps.interrupted {
         return;
     }
@@ -331,4 +334,5 @@ fn tell(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
         log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
     }
     context.control.in_last_callback = false;
+    context.apps.env.user_code_ran();
 }

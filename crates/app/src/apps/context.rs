@@ -34,9 +34,10 @@ impl Context<'_> {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was queued.
+    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was
+    /// queued.
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
 
     /// Sends a binary message.
@@ -44,29 +45,30 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text).
     pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text); close frames and continuations are refused: see [`close`](Self::close) and
-    /// [`send_fragment`](Self::send_fragment).
+    /// As [`send_text`](Self::send_text); close frames and continuations are refused: see
+    /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, &mut apps.env))
+        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, apps.env.untimed()))
     }
 
-    /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with `fin`.
+    /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with
+    /// `fin`.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text), or a fragment out of place.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, &mut apps.env))
+        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
 
-    /// Whether messages of this connection that begin from now on are compressed, where that was agreed: off for those that must stay
-    /// secret together with others that somebody else chooses, or that do not become shorter. It concerns a [`Sender`]'s messages too,
-    /// when their turn comes.
+    /// Whether messages of this connection that begin from now on are compressed, where that was agreed: turn
+    /// it off for secrets that are sent together with text which another party chooses, and for messages that
+    /// do not become shorter. It applies to a [`Sender`]'s messages too, when their turn comes.
     #[cfg(feature = "deflate")]
     pub fn set_compression(&mut self, compress: bool) {
         if let Some(connected) = &mut self.connected {
@@ -79,7 +81,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a payload that is too long.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.ping(payload, &mut apps.env))
+        self.transmit(|tx, apps| tx.ping(payload, apps.env.untimed()))
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
@@ -87,9 +89,10 @@ impl Context<'_> {
         self.request_close(&Close::default());
     }
 
-    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages go on arriving until the server
-    /// answers or the close's timeout passes, then `on_close` comes. Before the connection is open the attempt is ended instead; while the
-    /// app waits to connect again, it ends without another callback. Closing twice is harmless.
+    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
+    /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
+    /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
+    /// ends without another callback. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.
@@ -102,10 +105,11 @@ impl Context<'_> {
 
     pub(crate) fn request_close(&mut self, close: &Close) {
         self.control.close_requested = true;
+        self.apps.env.user_code_ran();
         match &mut self.connected {
             Some(connected) if connected.tx.state() != State::Connecting => {
                 // Code and reason were checked when the close was asked for.
-                let _checked = connected.tx.close(close, &mut self.apps.env);
+                let _checked = connected.tx.close(close, self.apps.env.current());
                 self.control.mark_dirty(self.apps, self.id);
             }
             _ => self.apps.look_at(self.id),
@@ -117,17 +121,19 @@ impl Context<'_> {
         self.apps.remove(self.id);
     }
 
-    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the turn. Over TLS it is written then
-    /// all the same.
+    /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the
+    /// turn. Over TLS it is written then all the same.
     ///
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
-        self.control.wrote(write_all(tx, io, &mut self.apps.env)).map(drop)
+        self.apps.env.user_code_ran();
+        self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
 
-    /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next attempt begins if there is one.
+    /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next
+    /// attempt begins if there is one.
     pub fn state(&self) -> State {
         match &self.connected {
             Some(connected) => connected.tx.state(),
@@ -171,9 +177,9 @@ impl Context<'_> {
         self.id
     }
 
-    /// The time at which this turn of the reactor began, on the dispatcher's clock.
-    pub const fn now(&self) -> Instant {
-        self.apps.env.now
+    /// The time on the dispatcher's clock.
+    pub fn now(&self) -> Instant {
+        self.apps.env.clock().now()
     }
 
     /// A handle on this app for other threads.
@@ -192,8 +198,8 @@ impl Context<'_> {
         Sender(mailbox)
     }
 
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the connection attempt; one that is
-    /// set in `on_close`, while another attempt follows, ends with that one.
+    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the
+    /// connection attempt; one that is set in `on_close`, while another attempt follows, ends with that one.
     pub fn set_timeout<R: IntoCallbackResult>(
         &mut self,
         after: Duration,
@@ -206,8 +212,9 @@ impl Context<'_> {
         self.control.timers.add(self.id, self.apps, after, None, Box::new(call))
     }
 
-    /// Calls `callback` again and again, `every` this long; what was missed is not made up for. An error from it goes to `on_error`.
-    /// The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means once a turn.
+    /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
+    /// from it goes to `on_error`. The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means
+    /// once a turn.
     pub fn set_interval<R: IntoCallbackResult>(
         &mut self,
         every: Duration,
@@ -217,7 +224,7 @@ impl Context<'_> {
         self.control.timers.add(self.id, self.apps, every, Some(every), Box::new(call))
     }
 
-    /// Cancels a timer of this app, also from inside its own callback. Whether it was still to come.
+    /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
     pub fn cancel(&mut self, timer: TimerId) -> bool {
         self.control.timers.cancel(timer, self.apps)
     }

@@ -12,7 +12,8 @@ use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
 use crate::outcome::Closed;
 
-/// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection goes on.
+/// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
+/// continues.
 pub type CallbackResult = Result<(), BoxError>;
 
 /// What a closure may return: nothing, or a `Result` whose error goes to `on_error`.
@@ -38,13 +39,14 @@ impl<E: Into<BoxError>> IntoCallbackResult for Result<(), E> {
     }
 }
 
-/// What `on_open` is told.
+/// What `on_open` gets.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Open<'a> {
     /// The server's response: status, headers, the selected subprotocol.
     pub response: &'a Response,
-    /// The attempts of this run: `started` is the number of the one that has led here, `opened` tells whether it is the first connection.
+    /// The attempts of this run: `started` is the number of the one that has led here, `opened` is 1 for the
+    /// first connection.
     pub attempts: Attempts,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
@@ -53,10 +55,12 @@ pub struct Open<'a> {
 
 /// Reacts to the events of one app. Every method has a default that does nothing.
 ///
-/// This is the primitive that the closures of [`WebSocketApp`](crate::WebSocketApp) sit on: implement it for a type that keeps its
-/// own state. All methods run on the reactor's thread, one at a time, and must not block it.
+/// This is the primitive that the closures of [`WebSocketApp`](crate::WebSocketApp) sit on: implement it for
+/// a type that keeps its own state. All methods run on the reactor's thread, one at a time, and must not
+/// block it.
 ///
-/// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it never opened.
+/// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it
+/// never opened.
 ///
 /// ```
 /// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
@@ -84,7 +88,8 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// The connection is open again after one of the same run was lost; comes after [`on_open`](Self::on_open).
+    /// The connection is open again after one of the same run was lost; comes after
+    /// [`on_open`](Self::on_open).
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_reconnect(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
         Ok(())
@@ -96,8 +101,8 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and whether the message ends
-    /// with it.
+    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and
+    /// whether the message ends with it.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_data(
         &mut self,
@@ -109,14 +114,14 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// One fragment of a fragmented message, as it comes, in place of [`on_message`](Self::on_message) with the whole. Only when
-    /// [`wants_fragments`](Self::wants_fragments).
+    /// One fragment of a fragmented message, as it comes, instead of [`on_message`](Self::on_message) with
+    /// the whole message. Called only if [`wants_fragments`](Self::wants_fragments).
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_cont_message(&mut self, app: &mut Context<'_>, fragment: Fragment<'_>) -> CallbackResult {
         Ok(())
     }
 
-    /// Whether fragments of fragmented messages are delivered singly. Asked once for each connection.
+    /// Whether fragments of fragmented messages are delivered one by one. Called once per connection.
     fn wants_fragments(&self) -> bool {
         false
     }
@@ -127,19 +132,21 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// A pong, with the round-trip time if it answers a ping of ours.
+    /// A pong, with the round-trip time if it answers one of our pings.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
         Ok(())
     }
 
-    /// All outgoing bytes were written after the socket had refused to take more, or after a message had been refused for that.
+    /// All outgoing bytes were written after the socket had refused to take more, or after a message had been
+    /// refused for that.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
         Ok(())
     }
 
-    /// Something failed: the connection, or a callback. A close frame is no failure. An error returned from here is only logged.
+    /// Something failed: the connection, or a callback. A close frame is not a failure. An error returned
+    /// from here is only logged.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
         log::warn!(target: "websocket::app", "{}: {error}", app.id());

@@ -11,15 +11,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_connection::Env;
-use websocket_dispatcher::Next;
+use websocket_dispatcher::{Next, Ready};
 
 use crate::id::AppId;
 use crate::live::Scratch;
 use crate::outcome::Outcome;
+use crate::pace::Pace;
 use crate::schedule::{Due, Entry, Schedule, later};
+use crate::surroundings::Surroundings;
 use crate::table::Table;
-use crate::threads::{Inbox, ReactorHandle};
+use crate::threads::{Inbox, Job, ReactorHandle};
 
 pub(crate) use app::{App, Control, OpenDetails, Stage, check};
 pub(crate) use context::Connected;
@@ -34,15 +35,24 @@ struct Slot {
 
 /// What to do about an app's callback that panics.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a panic either ends here or goes on")]
+#[allow(clippy::exhaustive_enums, reason = "a panic either ends here or propagates")]
 pub enum PanicPolicy {
-    /// The app gets `on_error` with [`Error::CallbackPanicked`](crate::Error::CallbackPanicked) and, unless it was waiting to connect again, `on_close`; its neighbours
-    /// notice nothing.
+    /// The app gets `on_error` with [`Error::CallbackPanicked`](crate::Error::CallbackPanicked) and, unless
+    /// it was waiting to connect again, `on_close`. Other apps are not affected.
     #[default]
     Catch,
-    /// The same, and then the panic goes on out of the reactor's `turn`. A host that calls that itself is [woken](websocket_dispatcher::Dispatcher::waker),
-    /// so that the next turn comes at once if its loop goes on.
+    /// The same, and then the panic leaves the reactor's `turn`. A host that calls `turn` itself is
+    /// [woken](websocket_dispatcher::Dispatcher::waker), so that the next turn comes at once if its loop
+    /// continues.
     Propagate,
+}
+
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
 }
 
 /// How an app whose outcome is waited for has ended.
@@ -53,17 +63,21 @@ pub(crate) struct Finished {
 
 /// The apps that share one reactor.
 ///
-/// Callbacks reach it with [`Context::apps`], the reactor's owner with [`Reactor::apps`](crate::Reactor::apps).
+/// Callbacks reach it with [`Context::apps`], the reactor's owner with
+/// [`Reactor::apps`](crate::Reactor::apps).
 pub struct Apps {
-    pub(crate) env: Env,
+    pub(crate) env: Surroundings,
+    pub(crate) pace: Pace,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) schedule: Schedule,
     /// Apps with unwritten output.
     pub(crate) dirty: Vec<AppId>,
     /// Apps that need a look for another reason: just added, or a close was asked for.
     pub(crate) waiting: Vec<AppId>,
-    /// Apps whose reading stopped early.
-    pub(crate) runnable: VecDeque<AppId>,
+    /// What other threads asked for and this one has yet to do.
+    pub(crate) jobs: VecDeque<Job>,
+    /// Streams and apps to read from, in their turn.
+    pub(crate) reads: VecDeque<ToRead>,
     pub(crate) removals: Vec<AppId>,
     pub(crate) stopping: bool,
     /// Asked to close all apps; the turn begins with that.
@@ -79,7 +93,7 @@ pub struct Apps {
     pub(crate) running: Option<AppId>,
     /// The app that is running was removed.
     pub(crate) interrupted: bool,
-    /// A panic that goes on when the turn has ended.
+    /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     pub(crate) panic_policy: PanicPolicy,
     pub(crate) finished: Option<Finished>,
@@ -89,14 +103,16 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub(crate) fn new(env: Env, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
+            pace: Pace::new(env.now()),
             env,
             inbox,
             schedule: Schedule::default(),
             dirty: Vec::new(),
             waiting: Vec::new(),
-            runnable: VecDeque::new(),
+            jobs: VecDeque::new(),
+            reads: VecDeque::new(),
             removals: Vec::new(),
             stopping: false,
             draining: false,
@@ -126,7 +142,8 @@ impl Apps {
         id
     }
 
-    /// Ends an app at once and silently: no closing handshake, no further callback. Whether it was there.
+    /// Ends an app at once and silently: no closing handshake, no further callback. Returns whether it was
+    /// there.
     pub fn remove(&mut self, id: AppId) -> bool {
         let Some(slot) = self.slots.get_mut(id.0) else { return false };
         if slot.removed {
@@ -139,8 +156,8 @@ impl Apps {
         true
     }
 
-    /// Calls `work` with the [`Context`] of another app, to send to a peer for instance. `None` when that app has ended, or when it is
-    /// the one whose callback is running: use its own context.
+    /// Calls `work` with the [`Context`] of another app, to send to a peer for instance. `None` when that app
+    /// has ended, or when it is the one whose callback is running: use its own context.
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let app = self.take(id)?;
         let running = self.running.replace(id);
@@ -150,18 +167,19 @@ impl Apps {
         Some(work(&mut context))
     }
 
-    /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001 if its socket takes it, and each
-    /// app gets `on_close`, but for those that wait to connect again, whose last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
+    /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001
+    /// if its socket takes it, and each app gets `on_close`, but for those that wait to connect again, whose
+    /// last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.call_host();
     }
 
-    /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when `timeout` has passed. Apps that
-    /// are not open yet, or wait to connect again, end at once, and so do apps that are added meanwhile. Asked again, the earlier time
-    /// holds.
+    /// Closes all apps with code 1001, and stops when they have ended or, as [`stop`](Self::stop) does, when
+    /// `timeout` has passed. Apps that are not open yet, or wait to connect again, end at once, and so do
+    /// apps that are added meanwhile. Asked again, the earlier time holds.
     pub fn stop_within(&mut self, timeout: Duration) {
-        let at = later(self.env.now, timeout);
+        let at = later(self.env.now(), timeout);
         self.stop_at = Some(self.stop_at.map_or(at, |earlier| earlier.min(at)));
         self.draining = true;
         self.call_host();
@@ -194,7 +212,8 @@ impl Apps {
 
     /// What the reactor waits for.
     pub(crate) fn next(&self) -> Next {
-        let again = !(self.runnable.is_empty()
+        let again = !(self.jobs.is_empty()
+            && self.reads.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
             && self.removals.is_empty())
@@ -204,13 +223,53 @@ impl Apps {
         Next::new([self.schedule.next(), self.stop_at].into_iter().flatten().min(), again)
     }
 
+    /// Whether other threads have asked for something that is not done yet.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty() || self.inbox.has_jobs()
+    }
+
+    /// Takes what other threads have asked for.
+    pub(crate) fn fetch_jobs(&mut self) {
+        if self.inbox.has_jobs() {
+            self.inbox.take(&mut self.jobs);
+        }
+    }
+
+    /// Whether an answer of the resolver for this app waits to be handled.
+    pub(crate) fn has_answer_for(&mut self, id: AppId) -> bool {
+        self.fetch_jobs();
+        self.jobs.iter().any(|job| matches!(job, Job::Resolved { app, .. } if *app == id))
+    }
+
+    /// Whether the turn has used up its budget.
+    pub(crate) fn turn_is_over(&mut self) -> bool {
+        self.pace.turn_is_over(self.env.current().now)
+    }
+
+    /// An app begins to be delivered what it has received.
+    pub(crate) fn begin_visit(&mut self) {
+        self.pace.begin_visit(self.env.current().now);
+    }
+
+    /// A message was delivered; whether the others have their turn now.
+    #[inline]
+    pub(crate) fn pauses(&mut self) -> bool {
+        self.env.user_code_ran();
+        (self.pace.count() || self.inbox.has_jobs()) && self.look()
+    }
+
+    #[inline(never)]
+    fn look(&mut self) -> bool {
+        self.pace.look(self.env.now(), self.inbox.has_jobs())
+    }
+
     /// After a change outside of a turn: wakes the host if it would sleep over it.
     fn call_host(&self) {
         let Some(expected) = self.host_waits_for.filter(|_| !self.in_turn) else { return };
         let next = self.next();
         let sooner = |at| expected.deadline.is_none_or(|known| at < known);
         if next.again || next.deadline.is_some_and(sooner) {
-            self.inbox.announce();
+            self.inbox.notify();
         }
     }
 
@@ -219,7 +278,8 @@ impl Apps {
         self.stopping || self.stop_at.is_some()
     }
 
-    /// Keeps a panic that is to go on for the end of the turn: until then the neighbours have theirs.
+    /// Keeps a panic, to resume it at the end of the turn, if the policy says so. Until then the other apps
+    /// have their turn.
     pub(crate) fn keep_panic(&mut self, panic: Box<dyn Any + Send>) {
         if self.panic_policy == PanicPolicy::Propagate {
             self.panic = Some(panic);
@@ -245,7 +305,8 @@ impl Apps {
         self.slots.get(id.0).is_none_or(|slot| slot.removed)
     }
 
-    /// Sees to it that the schedule knows of the app's deadline: an entry that comes too early serves, and is looked at again then.
+    /// Ensures that the schedule has an entry for the app's deadline. An entry that comes too early is
+    /// enough: the app is looked at then, and armed again.
     pub(crate) fn arm(&mut self, app: &mut App, id: AppId) {
         let (due, armed) = (app.due(), app.control.armed);
         let serves = match (due, armed) {

@@ -28,7 +28,7 @@ impl AppTimers {
         every: Option<Duration>,
         call: Call,
     ) -> TimerId {
-        let at = later(apps.env.now, after);
+        let at = later(apps.env.now(), after);
         let timer = TimerId(apps.schedule.newest() + 1);
         apps.schedule.push(at, app, Due::Timer(timer));
         self.0.insert(timer, Timer { every, call: Some(call) });
@@ -56,7 +56,8 @@ impl AppTimers {
         if let Some(Timer { every: Some(every), call: slot }) = self.0.get_mut(&timer) {
             *slot = Some(call);
             let next = later(at, *every);
-            let next = if next < apps.env.now { later(apps.env.now, *every) } else { next };
+            let now = apps.env.now();
+            let next = if next < now { later(now, *every) } else { next };
             apps.schedule.push(next, app, Due::Timer(timer));
         }
     }

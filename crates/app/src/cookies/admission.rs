@@ -1,16 +1,16 @@
-//! What a cookie must be like to be kept: RFC 6265 section 5.3, and of its successor (draft-ietf-httpbis-rfc6265bis) the rules for
-//! cookies that only TLS may set.
+//! What a cookie must be like to be kept: RFC 6265 section 5.3, and of its successor
+//! (draft-ietf-httpbis-rfc6265bis) the rules for cookies that only TLS may set.
 
 use cookie_store::{Cookie, CookieDomain, CookieStore, RawCookie};
 use url::Url;
 
 use super::CookieError;
 
-/// Longest `Set-Cookie` that is kept, in bytes: what RFC 6265 section 6.1 asks of everybody.
+/// Longest `Set-Cookie` that is kept, in bytes: the least that RFC 6265 section 6.1 asks for.
 pub(super) const MAX_BYTES: usize = 4096;
-/// Most cookies of one domain: what RFC 6265 section 6.1 asks of everybody.
+/// Most cookies of one domain: the least that RFC 6265 section 6.1 asks for.
 pub(super) const MAX_PER_DOMAIN: usize = 50;
-/// Most cookies of a jar: what RFC 6265 section 6.1 asks of everybody.
+/// Most cookies of a jar: the least that RFC 6265 section 6.1 asks for.
 pub(super) const MAX_COOKIES: usize = 3000;
 
 /// Parses a `Set-Cookie` that came from `url`, and checks what needs no other cookies.
@@ -56,7 +56,7 @@ pub(super) fn admit(store: &mut CookieStore, cookie: Cookie<'static>, url: &Url)
         return Ok(());
     }
     if !store.contains_any(&domain, &cookie.path, cookie.name()) {
-        // Whoever is there stays: a sub-domain must not be able to push out what its neighbours rely on.
+        // Cookies that are there stay: a sub-domain must not be able to push out what its neighbours rely on.
         if full(store, &domain).is_some() {
             remove_expired(store);
         }
@@ -85,7 +85,8 @@ fn check_prefix(cookie: &Cookie<'_>) -> Result<(), CookieError> {
     if (begins("__Secure-") || begins("__Host-")) && !kept { Err(CookieError::Prefix) } else { Ok(()) }
 }
 
-/// Whether `new` would be sent beside or in place of `kept` (rfc6265bis section 5.7, "leave secure cookies alone").
+/// Whether `new` would be sent beside or instead of `kept` (rfc6265bis section 5.7, "leave secure cookies
+/// alone").
 fn covers(kept: &Cookie<'_>, new: &Cookie<'_>) -> bool {
     let (Some(kept_domain), Some(new_domain)) = (kept.domain.as_cow(), new.domain.as_cow()) else {
         return false;

@@ -21,7 +21,7 @@ pub enum CookieError {
     Domain,
     /// Its domain is one under which strangers have theirs, such as `com`.
     PublicSuffix,
-    /// Without TLS a cookie must neither be `Secure` nor take the place of one that is.
+    /// Without TLS a cookie must neither be `Secure` nor replace one that is.
     NotSecure,
     /// Its name begins with `__Secure-` or `__Host-`, and it lacks the attributes that this promises.
     Prefix,

@@ -21,17 +21,19 @@ type IsPublicSuffix = Box<dyn Fn(&str) -> bool + Send + Sync>;
 
 /// Keeps the cookies that servers set, and sends them where RFC 6265 wants them sent.
 ///
-/// No app has a jar unless it is given one. A clone is the same jar: apps that are given clones share their cookies, on all
-/// threads and reactors.
+/// No app has a jar unless it is given one. A clone is the same jar: apps that are given clones share their
+/// cookies, on all threads and reactors.
 ///
-/// - `Domain`, `Path`, `Secure`, `Expires` and `Max-Age` are honoured; a cookie without `Domain` goes back to its host alone.
-///   `HttpOnly` and `SameSite` concern scripts and pages, of which there are none here.
+/// - `Domain`, `Path`, `Secure`, `Expires` and `Max-Age` are honoured; a cookie without `Domain` goes back to
+///   its host alone. `HttpOnly` and `SameSite` concern scripts and pages, which do not exist here.
 /// - `Secure` means TLS, on loopback too: over `ws` such a cookie is neither sent nor accepted.
-/// - No server sets cookies for a domain that is not its own, nor for one of a single label like `com`. Of other suffixes under
-///   which strangers have their names, like `co.uk`, only [`with_public_suffixes`](Self::with_public_suffixes) knows.
-/// - Cookies belong to a host, not to a port (RFC 6265 section 8.5). A unix socket has the cookies of `localhost`.
-/// - Kept are at most 3000 cookies, 50 a domain, each of at most 4096 bytes with its attributes; more are not accepted until some
-///   expire or are removed. What is malformed is ignored.
+/// - No server sets cookies for a domain that is not its own, nor for one of a single label like `com`. Of
+///   other suffixes under which strangers have their names, like `co.uk`, only
+///   [`with_public_suffixes`](Self::with_public_suffixes) knows.
+/// - Cookies belong to a host, not to a port (RFC 6265 section 8.5). A unix socket has the cookies of
+///   `localhost`.
+/// - Kept are at most 3000 cookies, 50 per domain, each of at most 4096 bytes with its attributes; more are not
+///   accepted until some expire or are removed. What is malformed is ignored.
 /// - Time is the system's wall clock, whatever the clock of the dispatcher: `Expires` is a date.
 ///
 /// ```
@@ -58,15 +60,15 @@ impl CookieJar {
         Self::default()
     }
 
-    /// An empty jar that asks `is_public_suffix` about domains of several labels, in lower case and ASCII (punycode), such as
-    /// `co.uk`; the `psl` crate knows the answers.
+    /// Makes an empty jar that asks `is_public_suffix` about domains of several labels, in lower case and
+    /// ASCII (punycode), such as `co.uk`; the `psl` crate knows the answers.
     pub fn with_public_suffixes(is_public_suffix: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let is_public_suffix = Some(Box::new(is_public_suffix) as IsPublicSuffix);
         Self(Arc::new(Inner { is_public_suffix, ..Inner::default() }))
     }
 
-    /// Adds a cookie as if the server at `url` (`ws` or `wss`) had sent it as `Set-Cookie`; it takes the place of one with the
-    /// same name, domain and path. One that has expired removes it.
+    /// Adds a cookie as if the server at `url` (`ws` or `wss`) had sent it as `Set-Cookie`; it replaces one
+    /// with the same name, domain and path. One that has expired removes it.
     ///
     /// # Errors
     /// The cookie is malformed, not the server's to set, or one too many.
@@ -114,8 +116,8 @@ impl CookieJar {
         self.lock().iter_unexpired().next().is_none()
     }
 
-    /// The value of `Cookie` for a request to `target`: `explicit` as it is, then what the jar has, but nothing that `explicit`
-    /// names too.
+    /// The value of `Cookie` for a request to `target`: `explicit` as it is, then what the jar has, but
+    /// nothing that `explicit` names too.
     pub(crate) fn header_for(&self, target: &Target, explicit: Option<&HeaderValue>) -> Option<HeaderValue> {
         let given = explicit.map_or(&[][..], HeaderValue::as_bytes);
         let names: Vec<&[u8]> = given.split(|byte| *byte == b';').map(name).collect();
@@ -182,8 +184,8 @@ impl fmt::Debug for CookieJar {
     }
 }
 
-/// What `take` makes of the cookies that a request to `target` has: those of longer paths first (RFC 6265 section 5.4), then by
-/// name.
+/// What `take` makes of the cookies that a request to `target` has: those of longer paths first (RFC 6265
+/// section 5.4), then by name.
 fn matching<T>(
     store: &CookieStore,
     target: &Target,

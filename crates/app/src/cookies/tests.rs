@@ -108,7 +108,7 @@ fn b176_no_server_sets_cookies_for_others() {
         let jar = jar(url, &[&format!("n=1; Domain={domain}")]);
         assert!(jar.is_empty(), "{url} {domain}");
     }
-    // A host that is a suffix itself may have cookies of its own.
+    // A host that is itself a suffix may have its own cookies.
     let jar = jar("ws://localhost/", &["n=1; Domain=localhost"]);
     assert_eq!(
         (sent(&jar, "ws://localhost/").as_str(), sent(&jar, "ws://x.localhost/").as_str()),

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use websocket_connection::{Request, Response};
-use websocket_dispatcher::Io;
+use websocket_dispatcher::{Clock, Io};
 use websocket_link::proxy::{Proxy, ProxyFailure};
 use websocket_link::{Destination, Host};
 
 use super::gate::{Place, Server};
-use crate::address::{self, Target, UrlError};
+use crate::address::{Target, TargetHost, UrlError};
 use crate::challenge::Challenge;
 use crate::error::Error;
 use crate::plan::Plan;
@@ -29,12 +29,13 @@ pub(crate) struct Attempt {
     /// The right to make this connection, given back when it is open or has failed.
     pub(super) place: Option<Place<Server>>,
     pub(super) via: Option<Box<Via>>,
-    /// The stream is the user's own, and leads to the server of the target.
+    /// The stream is the user's, and leads to the server of the target.
     pub(super) own_stream: bool,
     /// A redirect has led to another host than that of the URL.
     pub(crate) other_host: bool,
     redirects: Redirects,
-    /// The user was asked to answer the challenge of the server for this target, of the proxy on the way to it.
+    /// The user was asked to answer the challenge of the server for this target, or of the proxy on the way
+    /// to it.
     authorized: bool,
     proxy_authorized: bool,
 }
@@ -56,20 +57,20 @@ pub(super) struct Via {
 /// An attempt that continues after a refusal, and the user's stream for it.
 pub(crate) type Continued = (Box<Attempt>, Option<Io>);
 
-/// Where an attempt continues that was refused.
+/// Where a refused attempt continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Onward {
+enum Continuation {
     /// To the same target, with an answer to its challenge.
-    Again,
+    SameTarget,
     SameOrigin,
     OtherOrigin,
 }
 
 /// The server of `target`, as a proxy and the resolver know it.
 fn destination(target: &Target) -> Result<Destination, Error> {
-    let host = match &target.place {
-        address::Place::Name(name) => name.parse::<Host>(),
-        address::Place::Address(address) => Ok(Host::from(*address)),
+    let host = match &target.host {
+        TargetHost::Name(name) => name.parse::<Host>(),
+        TargetHost::Address(address) => Ok(Host::from(*address)),
     };
     let host = host.map_err(|error| UrlError::Syntax(error.to_string()))?;
     Ok(Destination::new(host, target.port))
@@ -77,13 +78,13 @@ fn destination(target: &Target) -> Result<Destination, Error> {
 
 impl Attempt {
     /// An attempt at the plan's next target. Its request is made when its turn has come.
-    pub(crate) fn begin(plan: &mut Plan, now: Instant) -> Result<Box<Self>, Error> {
+    pub(crate) fn begin(plan: &mut Plan, clock: &Clock) -> Result<Box<Self>, Error> {
         let target = plan.next_target()?;
         Ok(Box::new(Self {
             request: Request::new(target.path.clone()),
             is_prepared: false,
             target,
-            deadline: later(now, plan.options.connect.attempt_timeout),
+            deadline: later(clock.now(), plan.options.connect.attempt_timeout),
             place: None,
             via: None,
             own_stream: plan.has_stream(),
@@ -136,13 +137,13 @@ impl Attempt {
         }
     }
 
-    /// Leaves time in which the attempt waited for its turn out of account.
+    /// Moves the deadline by the time in which the attempt waited for its turn.
     pub(super) fn postpone(&mut self, waited: Duration) {
         self.deadline = later(self.deadline, waited);
     }
 
-    /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its challenge, the attempt continues,
-    /// on this stream of the user's if there is one.
+    /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its
+    /// challenge, the attempt continues, on the user's next stream if the user supplies streams.
     ///
     /// # Errors
     /// Why the attempt cannot continue where the response leads.
@@ -154,8 +155,8 @@ impl Attempt {
         if let Some(jar) = plan.jar() {
             jar.store(&self.target, &response.headers);
         }
-        let Some(onward) = self.next_request(response, plan)? else { return Ok(None) };
-        if onward == Onward::OtherOrigin {
+        let Some(continuation) = self.next_request(response, plan)? else { return Ok(None) };
+        if continuation == Continuation::OtherOrigin {
             self.own_stream = false;
             self.place = None;
         }
@@ -164,7 +165,7 @@ impl Attempt {
         }
         match plan.next_stream().map_err(|source| Error::Connect { address: None, source })? {
             // The only stream is used up, and the answer is for the server at its other end.
-            None if onward == Onward::Again => Ok(None),
+            None if continuation == Continuation::SameTarget => Ok(None),
             stream => {
                 self.own_stream = stream.is_some();
                 Ok(Some((self, stream)))
@@ -173,7 +174,7 @@ impl Attempt {
     }
 
     /// Prepares the request that follows a refusal, if one does.
-    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Onward>, Error> {
+    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Continuation>, Error> {
         let limit = plan.options.connect.max_redirects;
         let redirected = self.redirects.follow(response.status, &response.headers, &self.target, limit)?;
         if let Some(target) = redirected {
@@ -185,10 +186,10 @@ impl Attempt {
             plan.redirect(&mut self.request, &target, self.redirects.crossed_origin())?;
             target.check_tls(cfg!(feature = "tls"))?;
             let same = target.same_origin(&self.target);
-            self.other_host |= target.place != self.target.place;
+            self.other_host |= target.host != self.target.host;
             self.target = target;
             self.authorized = false;
-            return Ok(Some(if same { Onward::SameOrigin } else { Onward::OtherOrigin }));
+            return Ok(Some(if same { Continuation::SameOrigin } else { Continuation::OtherOrigin }));
         }
         // The user's answer is for the server of the URL, not for any other that it has sent the client to.
         if response.status != StatusCode::UNAUTHORIZED
@@ -211,10 +212,11 @@ impl Attempt {
         self.request.headers.insert(AUTHORIZATION, answer);
         // The response may have brought cookies.
         plan.redirect(&mut self.request, &self.target, false)?;
-        Ok(Some(Onward::Again))
+        Ok(Some(Continuation::SameTarget))
     }
 
-    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which the attempt continues.
+    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which
+    /// the attempt continues.
     pub(super) fn answers_proxy(&mut self, failure: &Error, plan: &mut Plan) -> bool {
         let (Error::Proxy(error), Some(via)) = (failure, &mut self.via) else { return false };
         let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else { return false };

@@ -14,10 +14,10 @@ use crate::live::Wire;
 use crate::options::ConnectOptions;
 use crate::schedule::later;
 
-/// Streams that are connecting, of which the first to succeed is used.
+/// Streams that are connecting. The first to succeed is used.
 pub(super) struct Race {
     eyeballs: Eyeballs<Racer>,
-    /// For the first address. Where there is one, each of the others needs its own.
+    /// For the first address. If it is present, each of the other addresses needs its own.
     place: Option<Place<Server>>,
     needs_places: bool,
     /// The next address, which has no place yet.
@@ -52,7 +52,8 @@ pub(super) enum Standing {
 }
 
 impl Race {
-    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs its own.
+    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs
+    /// its own.
     pub(super) fn new(
         addresses: Vec<SocketAddr>,
         place: Option<Place<Server>>,
@@ -72,8 +73,8 @@ impl Race {
     /// A race with one stream, connected or connecting, that was made elsewhere.
     pub(super) fn with_stream(io: Io, options: &ConnectOptions, net: &mut Net<'_>) -> Result<Self, Error> {
         let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
-        let mut race = Self::new(Vec::new(), None, options, net.now);
-        race.eyeballs.started(Racer { wire, address: None, place: None }, net.now);
+        let mut race = Self::new(Vec::new(), None, options, net.now());
+        race.eyeballs.started(Racer { wire, address: None, place: None }, net.now());
         Ok(race)
     }
 
@@ -95,20 +96,20 @@ impl Race {
     /// Starts connecting to the addresses whose turn has come.
     pub(super) fn start_due(&mut self, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
         while self.waiting.is_none()
-            && let Some(address) = self.eyeballs.next(net.now)
+            && let Some(address) = self.eyeballs.next(net.now())
         {
             let place = match self.place_for(address, net) {
                 Some(Admission::Granted(place)) => Some(place),
                 Some(Admission::Waiting(ticket)) => {
                     self.waiting =
-                        Some(Waiting { address, _ticket: ticket, since: net.now, idle_since: None });
+                        Some(Waiting { address, _ticket: ticket, since: net.now(), idle_since: None });
                     break;
                 }
                 None => None,
             };
             self.start(address, place, options, net);
         }
-        self.note_idle(net.now);
+        self.note_idle(net.now());
         if self.waiting.is_some() || !self.eyeballs.is_exhausted() {
             return Standing::Open;
         }
@@ -128,9 +129,9 @@ impl Race {
         let Some(Waiting { address, since, idle_since, .. }) = self.waiting.take() else {
             return (Duration::ZERO, Standing::Open);
         };
-        self.deadline = later(self.deadline, net.now.saturating_duration_since(since));
+        self.deadline = later(self.deadline, net.now().saturating_duration_since(since));
         self.start(address, Some(place), options, net);
-        let idle = idle_since.map_or(Duration::ZERO, |since| net.now.saturating_duration_since(since));
+        let idle = idle_since.map_or(Duration::ZERO, |since| net.now().saturating_duration_since(since));
         (idle, self.start_due(options, net))
     }
 
@@ -143,7 +144,7 @@ impl Race {
         while let Some(late) = self.eyeballs.failed(0) {
             net.unwatch(late.wire);
         }
-        self.note_idle(net.now);
+        self.note_idle(net.now());
         true
     }
 
@@ -178,6 +179,18 @@ impl Race {
                 self.start_due(options, net)
             }
         }
+    }
+
+    /// Looks at all connecting streams.
+    pub(super) fn look(&mut self, options: &ConnectOptions, net: &mut Net<'_>) -> Standing {
+        let keys: Vec<_> = self.eyeballs.running().iter().map(|racer| racer.wire.key).collect();
+        for key in keys {
+            match self.ready(key, options, net) {
+                Standing::Open => {}
+                standing => return standing,
+            }
+        }
+        Standing::Open
     }
 
     /// Ends the race.
@@ -218,7 +231,7 @@ impl Race {
         log::debug!(target: "websocket::connect", "{}: connecting to {address}", net.app);
         let connected = net.links.connector.connect(address, &options.socket);
         match connected.and_then(|io| net.watch(io)) {
-            Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now),
+            Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now()),
             Err(error) => self.failure = Some((Some(address), error)),
         }
     }

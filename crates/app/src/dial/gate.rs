@@ -1,4 +1,4 @@
-//! How much may be under way at once: connections in the making (RFC 6455 section 4.1, point 2), and questions to the resolver.
+//! Limits on connections in the making (RFC 6455 section 4.1, point 2) and on names being resolved.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -11,14 +11,16 @@ use websocket_link::Destination;
 
 use crate::id::AppId;
 
-/// Connections that are being made at once: enough to open thousands in seconds, and some room below the 1024 descriptors that most
-/// systems give a process by default.
+/// Connections that are being made at once: enough to open thousands in seconds, and some room below the 1024
+/// descriptors that most systems give a process by default.
 const MAX_TOTAL: usize = 512;
 
-/// Connections that are being made to one server at once: fewer than the backlog of 100 or 128 that many servers listen with.
+/// Connections that are being made to one server at once: fewer than the backlog of 100 or 128 that many
+/// servers listen with.
 const MAX_PER_SERVER: usize = 64;
 
-/// Names that are being resolved at once: enough to keep the resolver busy, and few enough for each to be answered in time.
+/// Names that are being resolved at once: enough to keep the resolver busy, and few enough for each to be
+/// answered in time.
 const MAX_NAMES: usize = 256;
 
 /// What counts as one server.
@@ -42,8 +44,8 @@ impl Server {
     }
 }
 
-/// Lets so many apps through at once, and no more. The others wait in line: within a line in the order in which they came, and the lines,
-/// one for each `K`, take turns.
+/// Admits a limited number of apps at once. The others wait in line: within a line in the order in which they
+/// came, and the lines, one per `K`, take turns.
 pub(crate) struct Gate<K: Hash + Eq + Clone>(Rc<RefCell<Places<K>>>);
 
 struct Places<K> {
@@ -59,7 +61,7 @@ struct Places<K> {
     turns: i64,
 }
 
-/// The apps that have the same aim.
+/// The apps that have a place, or wait for one, for the same server or name.
 #[derive(Default)]
 struct Line {
     taken: usize,
@@ -77,7 +79,7 @@ pub(super) enum Admission<K: Hash + Eq + Clone> {
     Waiting(Ticket<K>),
 }
 
-/// The right to go ahead, until it is dropped.
+/// Permission to connect or to resolve, held until it is dropped.
 pub(crate) struct Place<K: Hash + Eq + Clone> {
     gate: Gate<K>,
     line: K,
@@ -96,12 +98,12 @@ impl Gate<Server> {
         Self::new(MAX_TOTAL, MAX_PER_SERVER, false)
     }
 
-    /// At most so many at once in total; at least one.
+    /// Sets how many there may be at once in total; at least one.
     pub(crate) fn set_max_total(&self, max: usize) {
         self.0.borrow_mut().max_total = max.max(1);
     }
 
-    /// At most so many at once to one server; at least one.
+    /// Sets how many there may be at once to one server; at least one.
     pub(crate) fn set_max_per_server(&self, max: usize) {
         let mut places = self.0.borrow_mut();
         places.max_per_line = max.max(1);
@@ -111,7 +113,8 @@ impl Gate<Server> {
 }
 
 impl Gate<String> {
-    /// Limits the names that are being resolved. Any number of apps may ask for one of them: the resolver answers all at once.
+    /// Limits the names that are being resolved. Any number of apps may ask for one of them: the resolver
+    /// answers all at once.
     pub(super) fn for_names() -> Self {
         Self::new(MAX_NAMES, usize::MAX, true)
     }
@@ -188,7 +191,7 @@ impl<K: Hash + Eq + Clone> Gate<K> {
 }
 
 impl<K: Hash + Eq + Clone> Places<K> {
-    /// What one app more in this line takes of the total.
+    /// How much of the total one more app in this line takes.
     fn cost(&self, line: &K) -> usize {
         usize::from(!self.shared || self.lines.get(line).is_none_or(|entry| entry.taken == 0))
     }
@@ -382,7 +385,7 @@ mod tests {
         drop(two);
         assert!(called(&gate).is_none());
         drop(joined);
-        // All who wait for the name come at once, and the other name waits on.
+        // All apps that wait for the name come at once, and the other name still waits.
         let three = [called(&gate).unwrap(), called(&gate).unwrap()];
         assert_eq!([three[0].0, three[1].0], [4, 6]);
         assert!(called(&gate).is_none());

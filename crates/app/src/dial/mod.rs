@@ -1,13 +1,15 @@
 //! From a target to a stream that leads to its server: proxy, name, addresses, tunnel.
 //!
-//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other app. The user's functions that
-//! make URLs, headers, streams and answers to challenges run inside, and may panic: the dial is whole before each of them is called, so
-//! that [`Dial::hang_up`] leaves nothing behind.
+//! A [`Dial`] takes input and returns [`Progress`]. It calls no callback, ends no app and touches no other
+//! app. The user's functions that make URLs, headers, streams and answers to challenges run inside, and may
+//! panic: the dial is consistent before each of them is called, so that [`Dial::hang_up`] leaves nothing
+//! behind.
 
 mod attempt;
 mod connect;
 mod gate;
 mod net;
+mod progress;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -22,37 +24,19 @@ use websocket_dispatcher::{Io, Key};
 
 use crate::error::{Error, Timeout};
 use crate::id::QueryId;
-use crate::live::Wire;
 use crate::plan::Plan;
 use crate::schedule::later;
 
 pub(crate) use attempt::Attempt;
 pub(crate) use gate::{Place, Server};
 pub(crate) use net::{Links, Net};
+pub(crate) use progress::{Arrival, Progress};
 
 use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
-use step::{Due, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
+use step::{DialDeadline, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
 use tunnel::{Preparation, Tunnel};
-
-/// How far a dial has come.
-#[must_use]
-pub(crate) enum Progress {
-    /// Something has to happen first.
-    Waiting,
-    /// There is a stream that leads to the server.
-    Arrived(Arrival),
-    /// There will be none.
-    Failed(Error),
-}
-
-/// A stream that leads to the server.
-pub(crate) struct Arrival {
-    pub(crate) wire: Wire,
-    /// Bytes may have come from the server already, which will not be reported again; so many are at the front of the buffer.
-    pub(crate) early: Option<usize>,
-}
 
 /// From a target to a stream that leads to its server.
 pub(crate) struct Dial {
@@ -76,7 +60,7 @@ impl Dial {
         }
     }
 
-    /// Takes a stream of the user's, connected or connecting, as the only one in the race.
+    /// Takes the user's stream, connected or connecting, as the only one in the race.
     pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
         match Race::with_stream(io, &plan.options.connect, net) {
             Ok(race) => {
@@ -91,7 +75,7 @@ impl Dial {
     pub(crate) fn may_ask(&mut self, place: Place<String>, plan: &Plan, net: &mut Net<'_>) -> Progress {
         match std::mem::replace(&mut self.step, Step::Deciding) {
             Step::WaitingToAsk(waiting) => {
-                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
+                self.attempt.postpone(net.now().saturating_duration_since(waiting.since));
                 self.resolve(waiting.question, place, plan, net)
             }
             step => {
@@ -115,7 +99,7 @@ impl Dial {
         }
         match std::mem::replace(&mut self.step, Step::Deciding) {
             Step::WaitingToConnect(waiting) => {
-                self.attempt.postpone(net.now.saturating_duration_since(waiting.since));
+                self.attempt.postpone(net.now().saturating_duration_since(waiting.since));
                 self.attempt.place = Some(place);
                 self.depart(waiting.addresses, plan, net)
             }
@@ -153,7 +137,8 @@ impl Dial {
                 return self.next_hop(plan, net);
             }
             Ok(addresses) => match addresses.first() {
-                // A proxy's address is not limited: to the proxy, every name is a server, and has its place already.
+                // A proxy's address is not limited: the attempt already has its place, for the name that the
+                // proxy is asked for.
                 Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
                 Some(first) => {
                     let server = Server::at(*first);
@@ -166,7 +151,7 @@ impl Dial {
         Progress::Failed(Error::Resolve { host: question.host(), source })
     }
 
-    /// A stream of this app has moved.
+    /// A stream of this app is ready.
     pub(crate) fn ready(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match &mut self.step {
             Step::Connecting(race) => {
@@ -183,12 +168,19 @@ impl Dial {
         self.step.due(self.attempt.deadline).map(|(at, _)| at)
     }
 
-    /// Does what is due.
+    /// Does what is due. Whatever has happened on the streams meanwhile counts: the reactor may have been busy elsewhere.
     pub(crate) fn expired(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match self.look(plan, net) {
+            Progress::Waiting => self.judge(plan, net),
+            progress => progress,
+        }
+    }
+
+    fn judge(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match self.step.due(self.attempt.deadline) {
-            Some((at, due)) if at <= net.now => match due {
-                Due::NextAddress => self.race(plan, net),
-                Due::Timeout(timeout) => {
+            Some((at, due)) if at <= net.now() => match due {
+                DialDeadline::NextAddress => self.race(plan, net),
+                DialDeadline::Timeout(timeout) => {
                     if timeout == Timeout::Connect
                         && let Step::Connecting(race) = &mut self.step
                         && race.outlasts_its_streams(net)
@@ -202,6 +194,26 @@ impl Dial {
         }
     }
 
+    /// Looks at every stream, whether it was reported or not.
+    fn look(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match &mut self.step {
+            Step::Connecting(race) => {
+                let standing = race.look(&plan.options.connect, net);
+                self.raced(standing, plan, net)
+            }
+            Step::Tunnelling(tunnel) => {
+                let key = tunnel.wire.key;
+                self.tunnelling(key, plan, net)
+            }
+            _ => Progress::Waiting,
+        }
+    }
+
+    /// Whether it waits for the resolver's answer.
+    pub(crate) const fn is_resolving(&self) -> bool {
+        matches!(self.step, Step::Resolving(_))
+    }
+
     /// Gives every stream back to the dispatcher.
     pub(crate) fn hang_up(self, net: &mut Net<'_>) {
         match self.step {
@@ -211,7 +223,8 @@ impl Dial {
         }
     }
 
-    /// The attempt, for the connection that is to be opened on the stream that has [arrived](Progress::Arrived).
+    /// The attempt, for the connection that is to be opened on the stream that has
+    /// [arrived](Progress::Arrived).
     pub(crate) fn into_attempt(self) -> Box<Attempt> {
         self.attempt
     }
@@ -229,7 +242,7 @@ impl Dial {
             match net.links.connections.enter(server, net.app) {
                 Admission::Granted(place) => self.attempt.place = Some(place),
                 Admission::Waiting(ticket) => {
-                    let waiting = WaitingToConnect { _ticket: ticket, since: net.now, addresses };
+                    let waiting = WaitingToConnect { _ticket: ticket, since: net.now(), addresses };
                     self.step = Step::WaitingToConnect(Box::new(waiting));
                     return Progress::Waiting;
                 }
@@ -238,7 +251,8 @@ impl Dial {
         self.depart(addresses, plan, net)
     }
 
-    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy or directly.
+    /// Goes to these addresses, or to the first hop: on the user's stream, through a unix socket, to a proxy
+    /// or directly.
     fn depart(&mut self, addresses: Option<Vec<SocketAddr>>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         if !self.attempt.is_prepared {
             match plan.next_request(&self.attempt.target) {
@@ -286,7 +300,7 @@ impl Dial {
         match net.links.names.enter(question.host(), net.app) {
             Admission::Granted(place) => self.resolve(question, place, plan, net),
             Admission::Waiting(ticket) => {
-                let waiting = WaitingToAsk { _ticket: ticket, since: net.now, question };
+                let waiting = WaitingToAsk { _ticket: ticket, since: net.now(), question };
                 self.step = Step::WaitingToAsk(Box::new(waiting));
                 Progress::Waiting
             }
@@ -300,7 +314,7 @@ impl Dial {
         plan: &Plan,
         net: &mut Net<'_>,
     ) -> Progress {
-        let deadline = later(net.now, plan.options.connect.resolve_timeout);
+        let deadline = later(net.now(), plan.options.connect.resolve_timeout);
         let (query, asker) = net.resolve(&question.host(), question.destination.port);
         self.step =
             Step::Resolving(Box::new(Resolving { _place: place, query, _asker: asker, question, deadline }));
@@ -309,10 +323,10 @@ impl Dial {
 
     /// Lets the addresses race.
     fn connect(&mut self, addresses: Vec<SocketAddr>, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        // A proxy's address is not limited: for the proxy, every name is a server.
+        // A proxy's address is not limited: the place is for the name that the proxy is asked for.
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
-        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now)));
+        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now())));
         self.race(plan, net)
     }
 
@@ -333,14 +347,14 @@ impl Dial {
         self.step = Step::Deciding;
         self.attempt.place = place.or(self.attempt.place.take());
         let Some(via) = &self.attempt.via else {
-            let early = may_hold_bytes(&wire).then_some(0);
-            return Progress::Arrived(Arrival { wire, early });
+            let already_read = may_hold_bytes(&wire).then_some(0);
+            return Progress::Arrived(Arrival { wire, already_read });
         };
         let options = &plan.options.connect;
         let prepared = catch_unwind(AssertUnwindSafe(|| Preparation::new(via, options)));
         match prepared {
             Ok(Ok(preparation)) => {
-                let tunnel = Tunnel::new(wire, preparation, later(net.now, options.proxy_timeout));
+                let tunnel = Tunnel::new(wire, preparation, later(net.now(), options.proxy_timeout));
                 let key = tunnel.wire.key;
                 self.step = Step::Tunnelling(Box::new(tunnel));
                 self.tunnelling(key, plan, net)
@@ -356,22 +370,22 @@ impl Dial {
         }
     }
 
-    /// The stream to the proxy has moved.
+    /// The stream to the proxy is ready.
     fn tunnelling(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         let Step::Tunnelling(tunnel) = &mut self.step else { return Progress::Waiting };
-        let early = match tunnel.ready(key, net) {
+        let answer = match tunnel.ready(key, net) {
             Ok(None) => return Progress::Waiting,
             outcome => outcome,
         };
         let Step::Tunnelling(tunnel) = std::mem::replace(&mut self.step, Step::Deciding) else {
             return Progress::Waiting;
         };
-        match early {
-            Ok(early) => {
-                let early = early.unwrap_or_default();
-                let len = early.len();
-                net.buffer.copy_within(early, 0);
-                Progress::Arrived(Arrival { wire: tunnel.wire, early: Some(len) })
+        match answer {
+            Ok(rest) => {
+                let rest = rest.unwrap_or_default();
+                let len = rest.len();
+                net.buffer.copy_within(rest, 0);
+                Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use websocket_dispatcher::{Dispatcher, Interest, Io};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io};
 use websocket_link::{Answer, Asker, Connector, Query, Resolver};
 
 use super::gate::{Gate, Server};
@@ -50,12 +50,17 @@ pub(crate) struct Net<'a> {
     pub(crate) app: AppId,
     pub(crate) dispatcher: &'a mut dyn Dispatcher,
     pub(crate) links: &'a mut Links,
-    pub(crate) now: Instant,
+    pub(crate) clock: &'a Clock,
     /// To read into.
     pub(crate) buffer: &'a mut [u8],
 }
 
 impl Net<'_> {
+    /// The time as it is: the user's functions run between the steps of a dial, and connecting takes time, too.
+    pub(super) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
     /// Asks for the addresses of a name. The answer is not wanted once the [`Asker`] is dropped.
     pub(super) fn resolve(&mut self, host: &str, port: u16) -> (QueryId, Asker) {
         self.links.queries += 1;
@@ -80,7 +85,8 @@ impl Net<'_> {
         }
     }
 
-    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key must not be lost.
+    /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key
+    /// must not be lost.
     pub(crate) fn unwatch(&mut self, wire: Wire) {
         self.links.keys.remove(wire.key);
         contain_panic(self.app, || self.dispatcher.deregister(wire.key, wire.io));

@@ -59,14 +59,15 @@ pub(super) struct WaitingToConnect {
 
 /// What is due.
 #[derive(Clone, Copy)]
-pub(super) enum Due {
+pub(super) enum DialDeadline {
     Timeout(Timeout),
     NextAddress,
 }
 
 impl Step {
-    /// All deadlines, of which the step's comes first: it says more than that of the whole attempt. None runs while a turn is awaited.
-    pub(super) fn due(&self, whole: Instant) -> Option<(Instant, Due)> {
+    /// The next deadline. Of two at the same time it is the step's, which says more than that of the whole
+    /// attempt. There is none while the dial waits for its turn.
+    pub(super) fn due(&self, whole: Instant) -> Option<(Instant, DialDeadline)> {
         let (step, next_address) = match self {
             Self::WaitingToAsk(_) | Self::WaitingToConnect(_) => return None,
             Self::Deciding => (None, None),
@@ -75,9 +76,9 @@ impl Step {
             Self::Tunnelling(tunnel) => (Some((tunnel.deadline, Timeout::Proxy)), None),
         };
         earliest([
-            step.map(|(at, timeout)| (at, Due::Timeout(timeout))),
-            Some((whole, Due::Timeout(Timeout::Attempt))),
-            next_address.map(|at| (at, Due::NextAddress)),
+            step.map(|(at, timeout)| (at, DialDeadline::Timeout(timeout))),
+            Some((whole, DialDeadline::Timeout(Timeout::Attempt))),
+            next_address.map(|at| (at, DialDeadline::NextAddress)),
         ])
     }
 }

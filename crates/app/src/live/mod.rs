@@ -7,6 +7,7 @@ mod secure;
 mod wire;
 
 use std::io::{self, Read as _};
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Input, State, Tx, UpgradeError};
@@ -18,9 +19,15 @@ use crate::schedule::earliest;
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use wire::{Wire, Written, write_all};
 
-/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be inflated a thousandfold before
-/// the budget is looked at again.
+/// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
+/// inflated a thousandfold before the budget is looked at again.
 const SMALL_READ: usize = 16 << 10;
+
+/// The least that is read at a time where callbacks are slow.
+const MIN_READ: usize = 4 << 10;
+
+/// Bytes that a stream holds at most, with room to spare: what arrived before them has been read after so many.
+const MAX_IN_STREAM: u64 = 16 << 20;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
@@ -40,14 +47,17 @@ pub(crate) enum Stop {
 pub(crate) struct Chunk {
     /// Bytes that came.
     pub(crate) fresh: usize,
-    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the message that they belong to.
+    /// How many bytes at the front of the buffer are to be delivered; `None` when they went straight to the
+    /// message that they belong to.
     pub(crate) in_buffer: Option<usize>,
+    /// They are to be decrypted first.
+    pub(crate) is_encrypted: bool,
     /// The read left room, and is small enough for the stream to be dry.
     pub(crate) short: bool,
 }
 
 /// What is due.
-pub(crate) enum Deadline {
+pub(crate) enum LiveDeadline {
     /// This ends the attempt.
     Timeout(Timeout),
     /// A deadline of the connection.
@@ -70,6 +80,13 @@ pub(crate) struct Live {
     pub(crate) queued: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
+    /// Bytes that were read, and decrypted, and are yet to be delivered: the app had to let others have their turn.
+    undelivered: Vec<u8>,
+    /// How much one read may fill: little, where callbacks are so slow that a part is left each time.
+    read_limit: usize,
+    /// Bytes that were read so far, and as of when a deadline was due but more could be read.
+    total_read: u64,
+    overdue_since: Option<u64>,
 }
 
 impl Live {
@@ -89,6 +106,10 @@ impl Live {
             broken: None,
             queued: false,
             inflates_hugely: false,
+            undelivered: Vec::new(),
+            read_limit: usize::MAX,
+            total_read: 0,
+            overdue_since: None,
         })
     }
 
@@ -97,7 +118,8 @@ impl Live {
         self.open_by = None;
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS.
+    /// The connection's sending half, and the stream where what it sends may be written at once: not over
+    /// TLS.
     pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
         let io = self.secure.is_none().then_some(&mut self.wire.io);
         (self.connection.tx(), io)
@@ -109,28 +131,34 @@ impl Live {
     }
 
     /// What is due next. Of two at the same time it is the step's, which says more than the attempt's.
-    pub(crate) fn due(&self) -> Option<(Instant, Deadline)> {
+    pub(crate) fn due(&self) -> Option<(Instant, LiveDeadline)> {
         let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
         let step = match handshake {
-            Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
-            None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
+            Some(at) => Some((at, LiveDeadline::Timeout(Timeout::Tls))),
+            None => self.connection.deadline().map(|at| (at, LiveDeadline::Connection)),
         };
-        let whole = self.open_by.map(|at| (at, Deadline::Timeout(Timeout::Attempt)));
+        let whole = self.open_by.filter(|_| self.connection.state() == State::Connecting);
+        let whole = whole.map(|at| (at, LiveDeadline::Timeout(Timeout::Attempt)));
         earliest([step, whole])
     }
 
     /// Writes until nothing is left or the stream takes no more.
     pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
-        match &mut self.secure {
+        let written = match &mut self.secure {
             None => write_all(self.connection.tx(), &mut self.wire.io, env),
             Some(secure) => secure.write_all(&mut self.connection, &mut self.wire.io, env, scratch),
+        };
+        if written.bytes > 0 && self.connection.state() == State::Connecting {
+            // The server has the request only now.
+            self.connection.restart_upgrade(env);
         }
+        written
     }
 
     /// Watches for room if there is output left, and for bytes in any case.
     ///
     /// # Errors
-    /// What the dispatcher said.
+    /// The dispatcher's error.
     pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
         let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
         self.wire.watch_for(interest, dispatcher)
@@ -146,9 +174,15 @@ impl Live {
         self.broken.is_some()
     }
 
-    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which `short_read_drains`.
+    /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which
+    /// `short_read_drains`.
     pub(crate) fn short_read_is_last(&self, short_read_drains: bool) -> bool {
         short_read_drains && self.wire.io.is_socket() && !self.read_closed
+    }
+
+    /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
+    pub(crate) fn already_read(&self, len: usize) -> Chunk {
+        Chunk { fresh: len, in_buffer: Some(len), is_encrypted: self.secure.is_some(), short: false }
     }
 
     /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a frame that is not whole yet.
@@ -156,6 +190,11 @@ impl Live {
     /// # Errors
     /// Why nothing was read.
     pub(crate) fn read(&mut self, buffer: &mut [u8], held: usize, env: &mut Env) -> Result<Chunk, Stop> {
+        if !self.undelivered.is_empty() {
+            let rest = std::mem::take(&mut self.undelivered);
+            buffer[..rest.len()].copy_from_slice(&rest);
+            return Ok(Chunk { fresh: 0, in_buffer: Some(rest.len()), is_encrypted: false, short: false });
+        }
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
         // What is encrypted cannot be read to where it belongs.
         let spare = if self.secure.is_none() { self.connection.spare(env) } else { None };
@@ -168,10 +207,15 @@ impl Live {
         };
         match (read, room) {
             (Ok(fresh), Some(room)) => {
+                self.total_read += fresh as u64;
                 let short = fresh < BULK && fresh < room;
-                Ok(Chunk { fresh, in_buffer: Some(held + fresh), short })
+                let is_encrypted = self.secure.is_some();
+                Ok(Chunk { fresh, in_buffer: Some(held + fresh), is_encrypted, short })
             }
-            (Ok(fresh), None) => Ok(Chunk { fresh, in_buffer: None, short: false }),
+            (Ok(fresh), None) => {
+                self.total_read += fresh as u64;
+                Ok(Chunk { fresh, in_buffer: None, is_encrypted: false, short: false })
+            }
             (Err(stop), _) => {
                 if let Some(secure) = &mut self.secure {
                     secure.put_back(&mut buffer[..held]);
@@ -184,6 +228,68 @@ impl Live {
     /// `fresh` bytes were inflated to `inflated`: too many of such bytes are not to be read at once.
     pub(crate) fn note_inflated(&mut self, fresh: usize, inflated: u64, budget: usize) {
         self.inflates_hugely |= inflated > budget.max(fresh * (budget / SMALL_READ)) as u64;
+    }
+
+    /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
+    pub(crate) fn keep_undelivered(&mut self, rest: &[u8], delivered: usize) {
+        self.undelivered.extend_from_slice(rest);
+        self.read_limit = delivered.max(MIN_READ);
+    }
+
+    /// Everything that was read has been delivered.
+    pub(crate) const fn all_was_delivered(&mut self) {
+        self.read_limit = self.read_limit.saturating_mul(2);
+    }
+
+    /// Whether bytes that were read wait to be delivered.
+    pub(crate) const fn has_undelivered(&self) -> bool {
+        !self.undelivered.is_empty()
+    }
+
+    /// A deadline is due: whether it can be judged by what was read. Until the stream is dry, what the server sent in time may still be in
+    /// it, but not behind more bytes than a stream holds.
+    pub(crate) fn can_be_judged(&mut self) -> bool {
+        if !self.queued {
+            return true;
+        }
+        let since = *self.overdue_since.get_or_insert(self.total_read);
+        self.total_read - since > MAX_IN_STREAM
+    }
+
+    /// No deadline is due.
+    pub(crate) const fn is_in_time(&mut self) {
+        self.overdue_since = None;
+    }
+
+    /// Looks through everything that has arrived for the end of the closing handshake, and delivers none of it.
+    pub(crate) fn look_for_close(&mut self, buffer: &mut [u8], env: &mut Env) {
+        let limit = self.total_read + MAX_IN_STREAM;
+        let mut held = 0;
+        while self.connection.close_frame().is_none() && self.total_read < limit {
+            let Ok(chunk) = self.read(buffer, held, env) else { break };
+            held = 0;
+            let connection = &mut self.connection;
+            let mut skip = |bytes: &[u8]| {
+                let mut input = Input::new(bytes);
+                // A failure is kept by the connection.
+                while let Ok(Some(_)) = connection.receive(&mut input, env) {}
+                connection.absorb(&mut input, env).is_ok()
+            };
+            let went_on = match (chunk.in_buffer, &mut self.secure) {
+                (None, _) => connection.filled(chunk.fresh, env).is_ok(),
+                (Some(len), Some(secure)) if chunk.is_encrypted => {
+                    let received = secure.receive(&mut buffer[..len], |plaintext| match skip(plaintext) {
+                        true => ControlFlow::Continue(()),
+                        false => ControlFlow::Break(()),
+                    });
+                    received.is_ok() && !secure.has_ended()
+                }
+                (Some(len), _) => skip(&buffer[..len]),
+            };
+            if !went_on {
+                break;
+            }
+        }
     }
 
     /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into
@@ -199,7 +305,7 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
-        if rest > self.read_size(buffer.len()) / 4 {
+        if self.secure.is_some() || rest > self.read_size(buffer.len()) / 4 {
             self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
         }
@@ -212,8 +318,8 @@ impl Live {
         self.secure.as_ref().is_some_and(|secure| secure.has_ended())
     }
 
-    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection, and an end of the stream gets
-    /// its meaning.
+    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
+    /// and an end of the stream gets its meaning.
     ///
     /// # Errors
     /// How the connection ends by this.
@@ -249,7 +355,8 @@ impl Live {
 
     /// How much of `buffer` bytes one read may fill.
     fn read_size(&self, buffer: usize) -> usize {
-        if self.inflates_hugely { buffer.min(SMALL_READ) } else { buffer }
+        let limit = if self.inflates_hugely { SMALL_READ } else { self.read_limit };
+        buffer.min(limit)
     }
 }
 

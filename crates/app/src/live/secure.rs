@@ -1,5 +1,5 @@
-//! TLS between the stream and the connection: bytes are decrypted in the reactor's buffer and encrypted through one that all
-//! connections take turns in.
+//! TLS between the stream and the connection: bytes are decrypted in the reactor's buffer and encrypted
+//! through one that all connections take turns in.
 
 use std::collections::VecDeque;
 use std::io::{self, Write as _};
@@ -31,15 +31,16 @@ pub(crate) struct Secure {
     output: TlsOutput,
     /// Bytes of ciphertext that the stream has taken.
     written: u64,
-    /// Records in `output`: where each ends in the ciphertext, and how many bytes of the connection's output it carries.
+    /// Records in `output`: where each ends in the ciphertext, and how many bytes of the connection's output
+    /// it carries.
     records: VecDeque<(u64, usize)>,
     /// By when the handshake must be complete.
     deadline: Instant,
 }
 
 impl Secure {
-    /// Begins a session with the server of `target`, if its URL asks for TLS. A redirect may have led to another host than that of the
-    /// user's URL.
+    /// Begins a session with the server of `target`, if its URL asks for TLS. A redirect may have led to
+    /// another host than that of the user's URL.
     pub(crate) fn begin(
         options: &ConnectOptions,
         target: &Target,
@@ -50,7 +51,7 @@ impl Secure {
             return Ok(None);
         }
         let mut output = TlsOutput::new();
-        let host = target.host();
+        let host = target.host.to_string();
         let name = if other_host { own_name(&host) } else { options.tls.server_name_for(&host) }?;
         let session = TlsSession::new(options.tls.build()?, name, &mut output)?;
         Ok(Some(Box::new(Self {
@@ -77,14 +78,16 @@ impl Secure {
         self.session.peer_has_closed()
     }
 
-    /// What the end of the stream means, where the connection inside could not know.
+    /// What the end of the stream means, which the connection inside cannot know.
     pub(crate) fn end_of_stream(&self) -> Result<(), Error> {
-        // Behind the handshake, WebSocket has an end of its own, and many servers never send close_notify. A failure was told before.
+        // After the handshake, WebSocket has its own closing handshake, and many servers never send
+        // close_notify. A failure was reported before.
         let unfinished = self.session.is_handshaking() && self.session.error().is_none();
         if unfinished { Ok(self.session.end_of_stream()?) } else { Ok(()) }
     }
 
-    /// Gives back what [`restore`](Self::restore) has put to the front of the buffer, since nothing came behind it.
+    /// Gives back what [`restore`](Self::restore) has put to the front of the buffer, since nothing came
+    /// behind it.
     pub(crate) fn put_back(&mut self, cut: &mut [u8]) {
         if !cut.is_empty() {
             // It was looked at before: there is nothing to deliver, and a failure is kept.
@@ -93,7 +96,8 @@ impl Secure {
         }
     }
 
-    /// Decrypts `incoming` and passes the plaintext of each record to `deliver`. What is cut stays with the session.
+    /// Decrypts `incoming` and passes the plaintext of each record to `deliver`. What is cut stays with the
+    /// session.
     ///
     /// # Errors
     /// The failure of TLS. What was decrypted before has been delivered.
@@ -105,7 +109,7 @@ impl Secure {
         Ok(self.session.receive(incoming, &mut self.output, deliver)?)
     }
 
-    /// Whether the handshake is under options.
+    /// Whether the handshake is not complete yet.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.session.is_handshaking()
     }
@@ -120,7 +124,8 @@ impl Secure {
         !self.output.is_empty()
     }
 
-    /// As [`write_all`](super::write_all), encrypted. `scratch` is empty memory to encrypt into, and is given back.
+    /// As [`write_all`](super::write_all), encrypted. `scratch` is empty memory to encrypt into, and is given
+    /// back.
     pub(super) fn write_all(
         &mut self,
         connection: &mut Connection,
@@ -184,7 +189,8 @@ impl Secure {
         Ok(())
     }
 
-    /// Bytes of the connection's output that are in records which were wholly written by now: the server cannot read one that was cut.
+    /// Bytes of the connection's output that are in records which were wholly written by now: the server
+    /// cannot read one that was cut.
     fn take_written(&mut self) -> usize {
         let mut done = 0;
         while let Some((_, len)) = self.records.front().filter(|(end, _)| *end <= self.written) {

@@ -59,7 +59,7 @@ pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut Env) -> Written {
     Written { bytes, emptied: flush(tx, io, env) }
 }
 
-/// Has a stream that keeps bytes of its own write them; `true` when nothing is left.
+/// Flushes a stream that buffers bytes itself; `true` when nothing is left.
 pub(super) fn flush(tx: &mut Tx, io: &mut Io, env: &mut Env) -> io::Result<bool> {
     match io.flush() {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -11,7 +11,7 @@ use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Deadline, Live, Secure};
+use crate::live::{Live, LiveDeadline, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -52,6 +52,7 @@ impl Driver<'_> {
             Job::Resolved { app, query, addresses } => self.attend(app, Work::Resolved(query, addresses)),
             Job::Run(work) => {
                 let ran = catch_unwind(AssertUnwindSafe(|| work(self.apps)));
+                self.apps.env.user_code_ran();
                 if let Err(panic) = ran {
                     let message = panic_message(&*panic);
                     log::error!(target: "websocket::app", "work from another thread panicked: {message}");
@@ -67,6 +68,7 @@ impl Driver<'_> {
         self.apps.running = Some(id);
         self.apps.interrupted = false;
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        self.apps.env.user_code_ran();
         if let Some(panic) = &caught {
             self.panicked(&mut app, id, panic_message(&**panic));
         }
@@ -157,30 +159,71 @@ impl Driver<'_> {
         app.control.timers.rearm(timer, call, entry.at, id, self.apps);
     }
 
+    /// A deadline of the app may be due.
     fn deadline(&mut self, app: &mut App, id: AppId) {
-        if app.due().is_none_or(|due| due > self.apps.env.now) {
+        if app.due().is_none_or(|due| due > self.apps.env.now()) {
             return;
         }
-        match &mut app.stage {
-            Stage::Dialling(_) => self.dial(app, id, Dial::expired),
-            Stage::Live(live) => match live.due() {
-                Some((_, Deadline::Timeout(timeout))) => self.end(app, id, Some(Error::Timeout(timeout))),
-                _ => {
-                    if live.connection.state() == State::Closing {
-                        // Our close frame may have been queued in this very turn, and not be written yet.
-                        let written = live.write_all(&mut self.apps.env, &mut self.apps.scratch);
-                        let _courtesy = app.control.wrote(written);
-                    }
-                    let outcome = live.connection.handle_timeout(&mut self.apps.env);
-                    if live.connection.queued_bytes() > 0 {
-                        app.control.mark_dirty(self.apps, id);
-                    }
-                    if let Err(error) = outcome {
-                        app.report(id, self.apps, error.into());
-                    }
+        match &app.stage {
+            // The answer has come, and is only yet to be handled.
+            Stage::Dialling(dial) if dial.is_resolving() && self.apps.has_answer_for(id) => {}
+            Stage::Dialling(_) => {
+                self.dial(app, id, Dial::expired);
+                // A stream that has just arrived may still be too late to be opened.
+                self.judge(app, id);
+            }
+            Stage::Live(_) => {
+                // Time in which the reactor did not look at the stream is not held against the server.
+                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
+                    self.write(app, id);
                 }
-            },
+                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
+                    self.read(app, id, None);
+                }
+                self.judge(app, id);
+            }
             Stage::Over => self.start(app, id),
+        }
+    }
+
+    /// Judges a live connection by its deadline, now that what has arrived was read.
+    fn judge(&mut self, app: &mut App, id: AppId) {
+        // It may have ended, or been removed, by what was read.
+        let Stage::Live(live) = &mut app.stage else { return };
+        if self.apps.interrupted {
+            return;
+        }
+        let now = self.apps.env.now();
+        let deadline = match live.due() {
+            Some((at, deadline)) if at <= now => deadline,
+            _ => return live.is_in_time(),
+        };
+        if live.connection.state() == State::Closing {
+            if live.queued {
+                // However slow the callbacks are, they do not hold up the end.
+                live.look_for_close(self.buffer, self.apps.env.untimed());
+            }
+            // Our close frame may have been queued in this very turn, and not be written yet.
+            let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
+            let _courtesy = app.control.wrote(written);
+        } else if !live.can_be_judged() {
+            return;
+        }
+        match deadline {
+            // The head of a refusal may be there, and says more.
+            LiveDeadline::Timeout(timeout) => match live.connection.take_refusal(self.apps.env.current()) {
+                Some(refusal) => self.failed(app, id, refusal.into()),
+                None => self.end(app, id, Some(Error::Timeout(timeout))),
+            },
+            LiveDeadline::Connection => {
+                let outcome = live.connection.handle_timeout(self.apps.env.current());
+                if live.connection.queued_bytes() > 0 {
+                    app.control.mark_dirty(self.apps, id);
+                }
+                if let Err(error) = outcome {
+                    self.failed(app, id, error.into());
+                }
+            }
         }
     }
 
@@ -192,7 +235,7 @@ impl Driver<'_> {
             streak.retry_at = None;
         }
         app.outcome = None;
-        match Attempt::begin(&mut app.plan, self.apps.env.now) {
+        match Attempt::begin(&mut app.plan, self.apps.env.clock()) {
             Ok(attempt) => {
                 app.stage = Stage::Dialling(Dial::new(attempt));
                 self.dial(app, id, Dial::set_out);
@@ -224,8 +267,8 @@ impl Driver<'_> {
 
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
-        let Arrival { wire, early } = arrival;
-        let (options, env) = (&app.plan.options.connect, &mut self.apps.env);
+        let Arrival { wire, already_read } = arrival;
+        let (options, env) = (&app.plan.options.connect, self.apps.env.current());
         // Entropy and sessions may be the user's.
         let made = catch_unwind(AssertUnwindSafe(|| {
             let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
@@ -255,8 +298,8 @@ impl Driver<'_> {
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
-        if early.is_some() {
-            self.read(app, id, early);
+        if already_read.is_some() {
+            self.read(app, id, already_read);
         }
     }
 
@@ -293,7 +336,7 @@ impl Driver<'_> {
         if live.is_broken() {
             return;
         }
-        let written = live.write_all(&mut self.apps.env, &mut self.apps.scratch);
+        let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
         let emptied = match app.control.wrote(written) {
             Ok(emptied) => emptied,
             Err(error) => {
@@ -336,35 +379,13 @@ impl Driver<'_> {
         self.apps.put_back(id, app);
     }
 
-    /// Closes all apps if that was asked for.
-    pub(super) fn drain_apps(&mut self) {
-        if std::mem::take(&mut self.apps.draining) {
-            for id in self.apps.ids() {
-                self.attend(id, Work::Drain);
-            }
-        }
-    }
-
-    /// Stops the reactor if that was asked for, or if it has been drained.
-    pub(super) fn stop_apps(&mut self) {
-        let drained = |apps: &Apps| apps.is_empty() || apps.stop_at.is_some_and(|at| at <= apps.env.now);
-        if self.apps.stopping || (self.apps.stop_at.is_some() && drained(self.apps)) {
-            self.apps.stopped = true;
-            for id in self.apps.ids() {
-                self.attend(id, Work::Stop);
-            }
-            // What was asked again in the meantime has happened.
-            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
-        }
-    }
-
     /// What dialling needs.
     pub(super) fn net(&mut self, id: AppId) -> Net<'_> {
         Net {
             app: id,
             dispatcher: self.dispatcher,
             links: self.links,
-            now: self.apps.env.now,
+            clock: self.apps.env.clock(),
             buffer: self.buffer,
         }
     }

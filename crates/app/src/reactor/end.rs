@@ -1,8 +1,9 @@
-//! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another attempt follows.
+//! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another
+//! attempt follows.
 
 use websocket_connection::{CloseCode, Side, State};
 
-use super::drive::Driver;
+use super::drive::{Driver, Work};
 use crate::apps::{App, Context, Finished, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -13,7 +14,7 @@ use crate::threads::Job;
 /// What follows an attempt that ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterEnd {
-    /// What the policy for reconnecting says.
+    /// The policy for reconnecting decides.
     Ask,
     /// Nothing: the app is broken.
     Nothing,
@@ -41,6 +42,29 @@ impl Driver<'_> {
         }
         app.say_goodbye(CloseCode::Away, self.apps);
         self.finish(app, id, AfterEnd::Stop);
+    }
+
+    /// Closes all apps if that was asked for.
+    pub(super) fn drain_apps(&mut self) {
+        if std::mem::take(&mut self.apps.draining) {
+            for id in self.apps.ids() {
+                self.attend(id, Work::Drain);
+            }
+        }
+    }
+
+    /// Stops the reactor if that was asked for, or if it has been drained.
+    pub(super) fn stop_apps(&mut self) {
+        let now = self.apps.env.now();
+        let drained = self.apps.stop_at.is_some_and(|at| at <= now || self.apps.is_empty());
+        if self.apps.stopping || drained {
+            self.apps.stopped = true;
+            for id in self.apps.ids() {
+                self.attend(id, Work::Stop);
+            }
+            // What was asked again in the meantime has happened.
+            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
+        }
     }
 
     /// Closes the stream and calls `on_close`, the last callback of the attempt.
@@ -115,7 +139,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Gives the stream back to the dispatcher, which drops it, and what the app lent to the connection back to the app.
+    /// Gives the stream back to the dispatcher, which drops it, and gives the app back what it lent to the
+    /// connection.
     pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
         // It counts among the connections that are being made until here.
         app.attempt = None;
@@ -123,7 +148,7 @@ impl Driver<'_> {
             Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
-                live.connection.abort(&mut self.apps.env);
+                live.connection.abort(self.apps.env.untimed());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
@@ -133,7 +158,7 @@ impl Driver<'_> {
         }
     }
 
-    /// Lets go of everything that a removed app holds, silently.
+    /// Releases everything that a removed app holds, without a callback.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
         self.close_stream(&mut app, id);
         self.retire(app, id);
@@ -163,13 +188,14 @@ impl Driver<'_> {
         }
     }
 
-    /// Closes an app whose callback has panicked, and tells it. Each step calls the user's code, which may panic again.
+    /// Closes an app whose callback has panicked, and reports the panic to it. Each step calls the user's code,
+    /// which may panic again.
     pub(super) fn panicked(&mut self, app: &mut App, id: AppId, message: String) {
         let in_last_callback = std::mem::take(&mut app.control.in_last_callback);
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
         if in_last_callback || self.apps.interrupted || ended {
-            log::error!(target: "websocket::app", "{id}: a callback panicked and no other can be told: {message}");
+            log::error!(target: "websocket::app", "{id}: a callback panicked, and no other callback can report it: {message}");
         }
         if self.apps.interrupted || ended {
             return app.give_up(id);

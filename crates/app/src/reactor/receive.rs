@@ -6,7 +6,7 @@ use websocket_connection::{Connection, Event, Input, Message, Response, State, U
 use websocket_dispatcher::Io;
 
 use super::drive::Driver;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Open, Stage, check};
+use crate::apps::{App, Apps, Connected, Context, Control, Handler, Open, Stage, ToRead, check};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
@@ -16,33 +16,33 @@ use crate::live::{Chunk, Live, Stop};
 const BUDGET: usize = 512 << 10;
 
 impl Driver<'_> {
-    /// Reads until the stream is dry or the budget is used up. `early` bytes are at the front of the buffer already.
-    pub(super) fn read(&mut self, app: &mut App, id: AppId, early: Option<usize>) {
+    /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
+    pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
-        let mut early = early.map(|len| Chunk { fresh: len, in_buffer: Some(len), short: false });
+        self.apps.begin_visit();
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
         let mut budget = BUDGET;
         loop {
             // A refusal may have sent the attempt elsewhere meanwhile.
             let Stage::Live(live) = &mut app.stage else { return };
-            let chunk = match early.take() {
-                Some(chunk) => Ok(chunk),
-                None => live.read(self.buffer, held, &mut self.apps.env),
+            let chunk = match already_read.take() {
+                Some(len) => Ok(live.already_read(len)),
+                None => live.read(self.buffer, held, self.apps.env.untimed()),
             };
             let stop = match chunk {
                 Ok(chunk) => {
-                    let inflated = self.apps.env.inflated_bytes();
+                    let inflated = self.apps.env.untimed().inflated_bytes();
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, id, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
-                    let inflated = self.apps.env.inflated_bytes() - inflated;
+                    let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
                     held = match delivered {
                         Ok(held) => held,
-                        // The connection repeats its failure; the app is told once.
+                        // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
                             self.failed(app, id, error);
@@ -53,26 +53,28 @@ impl Driver<'_> {
                             continue;
                         }
                     };
-                    if live.has_ended() {
+                    if live.has_undelivered() {
+                        Some(Stop::Budget)
+                    } else if live.has_ended() {
                         Some(Stop::End)
                     } else if chunk.short && live.short_read_is_last(short_read_drains) {
                         Some(Stop::Dry)
                     } else {
-                        (budget == 0).then_some(Stop::Budget)
+                        (budget == 0 || self.apps.pace.visit_is_over()).then_some(Stop::Budget)
                     }
                 }
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
             if matches!(stop, Stop::Budget) && !std::mem::replace(&mut live.queued, true) {
-                self.apps.runnable.push_back(id);
+                self.apps.reads.push_back(ToRead::App(id));
             }
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
-                let written = live.write_all(&mut self.apps.env, &mut self.apps.scratch);
+                let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
                 let _courtesy = app.control.wrote(written);
             }
-            let stopped = live.stopped(&self.buffer[..held], stop, &mut self.apps.env);
+            let stopped = live.stopped(&self.buffer[..held], stop, self.apps.env.current());
             if live.connection.queued_bytes() > 0 {
                 app.control.mark_dirty(self.apps, id);
             }
@@ -83,7 +85,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Delivers what is whole of what was read, and returns how much of the rest is at the front of the buffer.
+    /// Delivers the whole messages of what was read, and returns how much of the rest is at the front of the
+    /// buffer.
     fn deliver(
         &mut self,
         handler: &mut dyn Handler,
@@ -93,15 +96,15 @@ impl Driver<'_> {
         chunk: &Chunk,
     ) -> Result<usize, Error> {
         let len = chunk.in_buffer.unwrap_or(0);
-        if live.secure.is_some() {
+        if chunk.is_encrypted {
             return self.deliver_secure(handler, control, live, id, len).map(|()| 0);
         }
         let filled = match chunk.in_buffer {
             Some(_) => Ok(()),
-            None => live.connection.filled(chunk.fresh, &mut self.apps.env),
+            None => live.connection.filled(chunk.fresh, self.apps.env.current()),
         };
         let mut input = Input::new(&self.buffer[..len]);
-        let flush = Some(&mut live.wire.io);
+        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input)
         });
@@ -109,9 +112,17 @@ impl Driver<'_> {
         if live.connection.queued_bytes() > 0 {
             control.mark_dirty(self.apps, id);
         }
-        outcome?;
-        let rest = len - input.used();
-        live.keep(self.buffer, len, rest, &mut self.apps.env)
+        let used = input.used();
+        match outcome? {
+            Conversation::Paused => {
+                live.keep_undelivered(&self.buffer[used..len], used);
+                Ok(0)
+            }
+            Conversation::Ended => {
+                live.all_was_delivered();
+                live.keep(self.buffer, len, len - used, self.apps.env.current())
+            }
+        }
     }
 
     /// Decrypts the first `len` bytes of the buffer and delivers what is in them. What is cut stays with the session.
@@ -126,12 +137,26 @@ impl Driver<'_> {
         let Live { connection, secure: Some(secure), .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
+        // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
+        let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
-            let mut input = Input::new(plaintext);
-            outcome = converse(handler, control, self.apps, id, connection, None, &mut input);
-            if outcome.is_ok() && !self.apps.interrupted {
-                outcome = connection.absorb(&mut input, &mut self.apps.env).map_err(Error::from);
+            if is_paused {
+                undelivered.extend_from_slice(plaintext);
+                return ControlFlow::Continue(());
             }
+            let mut input = Input::new(plaintext);
+            match converse(handler, control, self.apps, id, connection, None, &mut input) {
+                Ok(Conversation::Paused) => {
+                    undelivered.extend_from_slice(&plaintext[input.used()..]);
+                    is_paused = true;
+                }
+                Ok(Conversation::Ended) if !self.apps.interrupted => {
+                    outcome = connection.absorb(&mut input, self.apps.env.current()).map_err(Error::from);
+                }
+                Ok(Conversation::Ended) => {}
+                Err(error) => outcome = Err(error),
+            }
+            delivered += input.used();
             match outcome {
                 Ok(()) if !self.apps.interrupted => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
@@ -147,21 +172,26 @@ impl Driver<'_> {
                 log::debug!(target: "websocket::tls", "{id}: {info:?}");
                 control.on_open.get_or_insert_default().tls = info;
             }
-            connection.restart_upgrade(&self.apps.env);
+            connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
             control.mark_dirty(self.apps, id);
         }
         if received.is_err() {
             // The session has more to say about it, the connection has not.
-            connection.abort(&mut self.apps.env);
+            connection.abort(self.apps.env.untimed());
+        }
+        if undelivered.is_empty() {
+            live.all_was_delivered();
+        } else {
+            live.keep_undelivered(&undelivered, delivered);
         }
         outcome.and(received)
     }
 
     /// The opening handshake or the connection has failed. Where the response leads elsewhere, or the user can answer its challenge, the
     /// attempt continues; otherwise the app is told.
-    fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
+    pub(super) fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
         if let Error::Upgrade(UpgradeError::Status { response, .. }) = &error
             && let Some(attempt) = app.attempt.take()
         {
@@ -182,7 +212,15 @@ impl Driver<'_> {
     }
 }
 
-/// Hands every event in `input` to the handler. `io` is where it may flush its answers to meanwhile.
+/// How a conversation came to its end.
+enum Conversation {
+    /// Every event was delivered.
+    Ended,
+    /// Others have their turn now; there may be more events.
+    Paused,
+}
+
+/// Hands every event in `input` to the handler, until others are to have their turn. `io` is where it may flush its answers to meanwhile.
 #[inline]
 fn converse(
     handler: &mut dyn Handler,
@@ -192,21 +230,30 @@ fn converse(
     connection: &mut Connection,
     mut io: Option<&mut Io>,
     input: &mut Input<'_>,
-) -> Result<(), Error> {
+) -> Result<Conversation, Error> {
     loop {
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: io.as_deref_mut() });
             let mut context = Context { apps, id, control, connected };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
-                return Ok(());
+                return Ok(Conversation::Ended);
+            }
+            if apps.pauses() && !input.rest().is_empty() {
+                return Ok(Conversation::Paused);
             }
         }
-        let Some((event, tx)) = connection.receive(input, &mut apps.env)? else { return Ok(()) };
+        let Some((event, tx)) = connection.receive(input, apps.env.current())? else {
+            return Ok(Conversation::Ended);
+        };
         let connected = Some(Connected { tx, io: io.as_deref_mut() });
         dispatch(handler, Context { apps, id, control, connected }, event);
         if apps.interrupted {
-            return Ok(());
+            return Ok(Conversation::Ended);
+        }
+        // With nothing left, the connection is asked once more: it then gives back the memory of the message.
+        if apps.pauses() && !input.rest().is_empty() {
+            return Ok(Conversation::Paused);
         }
     }
 }
@@ -251,7 +298,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     control.log_state(context.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {
-        streak.opened = Some(context.apps.env.now);
+        streak.opened = Some(context.apps.env.current().now);
     }
     let on_open = control.on_open.take();
     if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {

@@ -34,15 +34,17 @@ impl<D: Dispatcher> Reactor<D> {
     }
 
     fn is_done(&mut self) -> bool {
-        self.apps.stopped || (self.apps.is_empty() && !self.apps.inbox.has_jobs())
+        self.apps.stopped || (self.apps.is_empty() && !self.apps.has_jobs())
     }
 }
 
 impl<D: PollWait> Reactor<D> {
-    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to others while there is nothing to do.
+    /// Runs until all apps have ended, or the reactor is stopped, and leaves the thread to other tasks while there
+    /// is nothing to do.
     ///
-    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the thread have theirs between
-    /// two turns. Dropping the future loses nothing: the next one goes on. Other tasks reach the reactor by its [handle](Self::handle) and by senders.
+    /// It takes one turn each time that its task is polled, for 256 ready streams at most, so other tasks of the
+    /// thread run between two turns. Dropping the future loses nothing: the next one continues. Other tasks reach
+    /// the reactor by its [handle](Self::handle) and by senders.
     ///
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
@@ -95,7 +97,7 @@ impl<D: Wait> Reactor<D> {
     /// # Errors
     /// [`Error::Dispatcher`] when the event loop is broken.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
-        let limit = timeout.map(|timeout| later(self.dispatcher.now(), timeout));
+        let limit = timeout.map(|timeout| later(self.apps.env.clock().now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let waited = self.dispatcher.wait(deadline, &mut self.ready);
         let next = self.turn_with_what_was_seen(usize::MAX);

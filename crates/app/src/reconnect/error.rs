@@ -17,7 +17,8 @@ pub enum ReconnectError {
         /// The cap.
         cap: Duration,
     },
-    /// [`WebSocketApp::socket`](crate::WebSocketApp::socket) gives one stream, and reconnecting needs one for each attempt.
+    /// [`WebSocketApp::socket`](crate::WebSocketApp::socket) gives one stream, and reconnecting needs one for
+    /// each attempt.
     OneSocket,
 }
 

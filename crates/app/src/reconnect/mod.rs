@@ -30,20 +30,21 @@ pub enum Verdict {
     GiveUp,
     /// Another attempt follows after the policy's delay.
     Retry,
-    /// Another attempt follows after this long at the earliest: after a fixed delay that is longer, or with a back-off's random delay on
-    /// top, so that the clients of a busy server do not come back in the same second.
+    /// Another attempt follows after this long at the earliest: after a fixed delay that is longer, or with a
+    /// back-off's random delay on top, so that the clients of a busy server do not come back in the same
+    /// second.
     RetryAfter(Duration),
 }
 
 impl Verdict {
-    /// What is done where [`Reconnect::classify`] says nothing else.
+    /// The verdict on `outcome` that is used without [`Reconnect::classify`].
     ///
     /// | outcome | verdict |
     /// |---|---|
     /// | the server closed with 1001 or 1011 to 1014 | retry |
     /// | the server closed with another code, or without one | give up |
     /// | lost, timed out, refused, not resolved, broken protocol | retry |
-    /// | status 429 or 503 | retry, not before `Retry-After`, of which at most an hour counts |
+    /// | status 429 or 503 | retry, not before `Retry-After`, which counts up to an hour |
     /// | status 408, 425, 5xx (but 501, 505), or a stream that ended before the response | retry |
     /// | any other answer to the upgrade request | give up |
     /// | a stream that ended before TLS or a proxy was ready, a status 5xx or a refusal of a SOCKS proxy | retry |
@@ -51,7 +52,7 @@ impl Verdict {
     /// | URL, headers or options that cannot be used, a callback that panicked | give up |
     /// | stopped | give up |
     ///
-    /// After a close of the user's own nobody is asked: the run ends.
+    /// After the user's own close the policy is not asked: the run ends.
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Clean { code: Some(code), by: Side::Server, .. } => match u16::from(*code) {
@@ -97,8 +98,8 @@ impl Verdict {
     }
 }
 
-/// How long a busy server asks to be left alone (RFC 9110 section 10.2.3). A date is measured from the response's own `Date`, so
-/// that the clocks of the two ends need not agree.
+/// How long a busy server asks to be left alone (RFC 9110 section 10.2.3). A date is measured from the
+/// response's own `Date`, so that the clocks of the two ends need not agree.
 fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
@@ -116,8 +117,8 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
 
 type Classify = Arc<dyn Fn(&Outcome) -> Verdict + Send + Sync>;
 
-/// The policy of [`RunOptions::reconnect`](crate::RunOptions::reconnect): after which outcomes, how soon and how often a
-/// connection is made again.
+/// The policy of [`RunOptions::reconnect`](crate::RunOptions::reconnect): after which outcomes, how soon and
+/// how often the app connects again.
 ///
 /// ```
 /// use std::time::Duration;
@@ -162,13 +163,15 @@ impl From<Duration> for Reconnect {
 }
 
 impl Reconnect {
-    /// Waits `delay` before each retry, as `reconnect=` in Python does. Zero means that there is no retry, as there.
+    /// Waits `delay` before each retry, as `reconnect=` in Python does. Zero means that there is no retry, as
+    /// in Python.
     pub const fn fixed(delay: Duration) -> Self {
         Self::with(Delay::Fixed(delay))
     }
 
-    /// Waits a random time between zero and an upper bound, which begins with `first` and doubles with each failure in a row up to
-    /// `cap` (exponential back-off with full jitter): many clients of a server that has restarted do not come back at once.
+    /// Waits a random time between zero and an upper bound, which begins with `first` and doubles with each
+    /// failure in a row up to `cap` (exponential back-off with full jitter): many clients of a server that
+    /// has restarted do not come back at once.
     pub const fn backoff(first: Duration, cap: Duration) -> Self {
         Self::with(Delay::Backoff { first, cap })
     }
@@ -185,21 +188,23 @@ impl Reconnect {
         self
     }
 
-    /// Gives up when the next retry would begin later than this after the first failure in a row. Default: no limit.
+    /// Gives up when the next retry would begin later than this after the first failure in a row. Default: no
+    /// limit.
     #[must_use]
     pub const fn max_elapsed(mut self, elapsed: Duration) -> Self {
         self.max_elapsed = Some(elapsed);
         self
     }
 
-    /// A connection that was open for this long ends the row of failures: delay and limits begin anew. Default 30 s.
+    /// A connection that was open for this long ends the streak of failures: delay and limits start over.
+    /// Default 30 s.
     #[must_use]
     pub const fn stable_after(mut self, open: Duration) -> Self {
         self.stable_after = open;
         self
     }
 
-    /// Decides by the outcome, in place of [`Verdict::of`], which can still be asked from there. Limits hold nevertheless.
+    /// Decides by the outcome, instead of [`Verdict::of`], which the function may call. Limits still hold.
     #[must_use]
     pub fn classify(mut self, classify: impl Fn(&Outcome) -> Verdict + Send + Sync + 'static) -> Self {
         self.classify = Some(Arc::new(classify));
@@ -224,8 +229,8 @@ impl Reconnect {
         open.as_nanos() >= self.stable_after.as_nanos()
     }
 
-    /// The delay before the retry that follows the failure of this number in a row (the first is 1), which began `elapsed` ago; `None` to
-    /// give up. `random` is uniform.
+    /// The delay before the retry that follows the failure of this number in a row (the first is 1), which
+    /// began `elapsed` ago; `None` to give up. `random` is uniform.
     pub(crate) fn delay(
         &self,
         outcome: &Outcome,
@@ -253,7 +258,7 @@ impl Reconnect {
     }
 }
 
-/// That part of `bound` which `random` is of its own largest value. In whole numbers: the longest duration has no exact `f64`.
+/// Returns `bound * random / u32::MAX`. In whole numbers: the longest duration has no exact `f64`.
 const fn part(bound: Duration, random: u32) -> Duration {
     const NANOS: u128 = 1_000_000_000;
     let nanos = bound.as_nanos() * random as u128 / u32::MAX as u128;
@@ -277,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn b123_a_back_off_without_a_cap_goes_on_doubling_to_the_longest_delay_there_is() {
+    fn b123_a_back_off_without_a_cap_continues_doubling_to_the_longest_delay_there_is() {
         let policy = Reconnect::backoff(Duration::from_secs(1), Duration::MAX).classify(|_| Verdict::Retry);
         for failures in [1, 32, 33, 64, 65, u32::MAX] {
             for random in [0, u32::MAX / 2, u32::MAX] {
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn b125_a_proxy_that_is_not_trusted_is_not_asked_again_and_again() {
+    fn b125_a_proxy_that_is_not_trusted_is_not_asked_repeatedly() {
         let verdict = |source: io::Error| {
             Verdict::of(&Outcome::Lost(Error::ProxyStream { proxy: "https://p:443".into(), source }))
         };

@@ -13,7 +13,7 @@ const SHOWN: usize = 200;
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// More redirects in a row than `max_redirects`; so ends a loop, too.
+    /// More redirects in a row than `max_redirects`, as in a redirect loop.
     TooMany {
         /// What is allowed.
         limit: u32,

@@ -21,7 +21,7 @@ const REDIRECTS: [StatusCode; 5] = [
     StatusCode::PERMANENT_REDIRECT,
 ];
 
-/// What another origin may see of the user's headers: what is the same for every server and no secret.
+/// The headers that another origin may see: those that are the same for every server and not secret.
 const HARMLESS: [HeaderName; 11] = [
     header::ACCEPT,
     header::ACCEPT_ENCODING,
@@ -44,7 +44,7 @@ pub(crate) struct Redirects {
 }
 
 impl Redirects {
-    /// Where a response of `from` sends the client; `None` when it is no redirect.
+    /// Returns where a response of `from` sends the client; `None` when it is not a redirect.
     pub(crate) fn follow(
         &mut self,
         status: StatusCode,
@@ -80,16 +80,19 @@ impl Redirects {
 
     /// Whether one of the redirects led to another origin (RFC 6454 section 5).
     ///
-    /// From then on, what the user gave for the first origin must stay behind: headers (see [`strip`]), the `cookie` option, the
-    /// `Host` option; also when a later redirect leads back, for another origin has chosen the path there.
+    /// From then on, what the user gave for the first origin must stay behind: headers (see [`strip`]), the
+    /// `cookie` option, the `Host` option; also when a later redirect leads back, for another origin has
+    /// chosen the path there.
     pub(crate) const fn crossed_origin(&self) -> bool {
         self.crossed
     }
 }
 
-/// Removes what another origin must not see: every header but the harmless ones, and those too if they are marked as sensitive.
+/// Removes what another origin must not see: every header but the harmless ones, and those too if they are
+/// marked as sensitive.
 ///
-/// A header that is not known here may be a key: `Authorization`, `Cookie` and `Proxy-Authorization` are not the only ones.
+/// A header that is not known here may be a key: `Authorization`, `Cookie` and `Proxy-Authorization` are not
+/// the only ones.
 pub(crate) fn strip(headers: &mut HeaderMap) {
     let harmless = |name: &HeaderName| {
         HARMLESS.contains(name) && !headers.get_all(name).iter().any(HeaderValue::is_sensitive)
@@ -116,7 +119,7 @@ fn resolve(location: &str, from: &Target) -> Result<Target, UrlError> {
     let scheme = match url.scheme() {
         "ws" | "http" => "ws",
         "wss" | "https" => "wss",
-        // Unix sockets are none of a server's business.
+        // A server must not lead the client to a unix socket.
         other => return Err(UrlError::Scheme(other.to_owned())),
     };
     Target::parse_any(&format!("{scheme}://{}", &url[Position::BeforeUsername..]))

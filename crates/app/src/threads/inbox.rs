@@ -1,5 +1,6 @@
 //! What other threads ask of a reactor: a queue and a wake-up.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,17 +24,18 @@ pub(crate) enum Job {
     Run(Box<dyn FnOnce(&mut Apps) + Send>),
 }
 
-/// The queue of one reactor. Jobs are pushed first, then the loop is woken; it clears the flag before it takes the queue.
+/// The queue of one reactor. Jobs are pushed first, then the loop is woken; it clears the flag before it
+/// takes the queue.
 pub(crate) struct Inbox {
     /// `None` once the reactor is gone.
     jobs: Mutex<Option<Vec<Job>>>,
-    announced: AtomicBool,
+    notified: AtomicBool,
     waker: Waker,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { jobs: Mutex::new(Some(Vec::new())), announced: AtomicBool::new(false), waker })
+        Arc::new(Self { jobs: Mutex::new(Some(Vec::new())), notified: AtomicBool::new(false), waker })
     }
 
     pub(crate) fn push(&self, job: Job) {
@@ -42,25 +44,27 @@ impl Inbox {
         } else {
             return;
         }
-        self.announce();
+        self.notify();
     }
 
     /// Wakes the loop, unless that has been done since it last looked.
-    pub(crate) fn announce(&self) {
-        if !self.announced.swap(true, Ordering::AcqRel) {
+    pub(crate) fn notify(&self) {
+        if !self.notified.swap(true, Ordering::AcqRel) {
             self.waker.wake_by_ref();
         }
     }
 
+    /// Whether there are jobs to take. It is asked after each message, and orders nothing.
+    #[inline]
     pub(crate) fn has_jobs(&self) -> bool {
-        self.announced.load(Ordering::Acquire)
+        self.notified.load(Ordering::Relaxed)
     }
 
     /// Moves all jobs to the end of `jobs`.
-    pub(crate) fn take(&self, jobs: &mut Vec<Job>) {
-        self.announced.store(false, Ordering::Release);
+    pub(crate) fn take(&self, jobs: &mut VecDeque<Job>) {
+        self.notified.store(false, Ordering::Release);
         if let Some(queued) = &mut *self.lock() {
-            jobs.append(queued);
+            jobs.extend(queued.drain(..));
         }
     }
 

@@ -11,18 +11,18 @@ use crate::apps::{CallbackResult, Context};
 use crate::id::AppId;
 use crate::message::OwnedMessage;
 
-type Work = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
+type ContextWork = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
 pub(crate) enum Command {
     Send(OwnedMessage),
     Do(Order),
 }
 
-/// Anything but sending.
+/// A command that is not a message.
 pub(crate) enum Order {
     Close(Close),
     Remove,
-    Run(Work),
+    Run(ContextWork),
 }
 
 /// What an app and its senders share.
@@ -40,10 +40,10 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Queue {
     commands: VecDeque<Command>,
-    /// Where to announce commands; `None` until the app runs and after it has ended.
+    /// The reactor's inbox, and the app's name there; `None` until the app runs and after it has ended.
     home: Option<(Arc<Inbox>, AppId)>,
-    announced: bool,
-    /// The app has ended; what is asked of it until it runs again is dropped.
+    notified: bool,
+    /// The app has ended; commands are dropped until it runs again.
     ended: bool,
 }
 
@@ -58,13 +58,13 @@ impl Mailbox {
         })
     }
 
-    /// The app runs from now on; what was asked before is announced.
+    /// The app runs from now on; the reactor is notified of commands that were queued before.
     pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
         let mut queue = self.lock();
         self.set_state(State::Connecting);
         if !queue.commands.is_empty() {
-            queue.announced = true;
+            queue.notified = true;
             inbox.push(Job::Commands(app));
         }
         queue.home = Some((inbox, app));
@@ -115,7 +115,7 @@ impl Mailbox {
 
     pub(crate) fn take(&self) -> VecDeque<Command> {
         let mut queue = self.lock();
-        queue.announced = false;
+        queue.notified = false;
         std::mem::take(&mut queue.commands)
     }
 
@@ -125,7 +125,8 @@ impl Mailbox {
         drop(refused);
     }
 
-    /// Takes a message, or hands it back. All is decided under the lock, so that nothing is accepted after [`detach`](Self::detach).
+    /// Takes a message, or hands it back. All is decided under the lock, so that nothing is accepted after
+    /// [`detach`](Self::detach).
     pub(super) fn accept(&self, message: OwnedMessage) -> Result<(), (OwnedMessage, SendError)> {
         let len = message.frame_len();
         let mut queue = self.lock();
@@ -154,7 +155,7 @@ impl Mailbox {
         self.set_state(State::Closed);
         self.accepted.store(0, Ordering::Relaxed);
         self.output.store(0, Ordering::Relaxed);
-        queue.announced = false;
+        queue.notified = false;
         std::mem::take(&mut queue.commands)
     }
 
@@ -170,9 +171,9 @@ impl Queue {
             return Some(command);
         }
         self.commands.push_back(command);
-        if let (Some((inbox, app)), false) = (&self.home, self.announced) {
+        if let (Some((inbox, app)), false) = (&self.home, self.notified) {
             inbox.push(Job::Commands(*app));
-            self.announced = true;
+            self.notified = true;
         }
         None
     }

@@ -11,7 +11,8 @@ use crate::options::Unsent;
 
 /// What senders have asked for, from the mailbox to the wire.
 ///
-/// A message is kept until its last byte was written, so that it can be handed back when the connection ends before that.
+/// A message is kept until its last byte was written, so that it can be handed back when the connection ends
+/// before that.
 pub(crate) struct Outbox {
     mailbox: Arc<Mailbox>,
     /// Out of the mailbox and not done yet.
@@ -66,7 +67,8 @@ impl Outbox {
     /// Encodes the backlog, until the output is full.
     ///
     /// # Errors
-    /// Why a message has to wait: the output is full, a fragmented message is being sent, or the connection closes.
+    /// Why a message has to wait: the output is full, a fragmented message is being sent, or the connection
+    /// closes.
     pub(crate) fn encode(&mut self, tx: &mut Tx, env: &mut Env) -> Result<(), SendError> {
         while let Some(message) = self.backlog.front() {
             match message {
@@ -89,13 +91,14 @@ impl Outbox {
         }
     }
 
-    /// The connection has ended, and if it was the `last` one, so has the app. Returns what was promised to senders and is not wholly on
-    /// the wire.
+    /// The connection has ended, and if it was the `last` one, so has the app. Returns what was promised to
+    /// senders and is not wholly on the wire.
     pub(crate) fn interrupt(&mut self, last: bool, unsent: Unsent) -> Vec<OwnedMessage> {
         self.commands.append(&mut if last { self.mailbox.detach() } else { self.mailbox.pause() });
         let mut messages: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
         messages.extend(self.backlog.drain(..));
-        // Orders stay: they are to be done if the app goes on, and are the user's closures, which are dropped with the app if not.
+        // Orders stay: they are done if the app continues. If not, they are dropped with the app, since some
+        // are the user's closures.
         for command in std::mem::take(&mut self.commands) {
             match command {
                 Command::Send(message) => messages.push(message),

@@ -14,8 +14,8 @@ use crate::message::{OwnedMessage, Refused};
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
 ///
-/// Messages are put on the wire in the order in which one thread sends them. A message that is accepted is either written or, when
-/// the connection ends first, handed to `on_close` as [`Closed::unsent`](crate::Closed::unsent).
+/// Messages that one thread sends are written in that order. A message that is accepted is either written or,
+/// when the connection ends first, handed to `on_close` as [`Closed::unsent`](crate::Closed::unsent).
 ///
 /// ```no_run
 /// use std::thread;
@@ -40,7 +40,8 @@ impl Sender {
     /// Queues a text message.
     ///
     /// # Errors
-    /// [`Refused`] with the message when the connection is not open, or when it would exceed `max_queued_bytes`.
+    /// [`Refused`] with the message when the connection is not open, or when it would exceed
+    /// `max_queued_bytes`.
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
         self.send(OwnedMessage::Text(text.into()))
@@ -82,9 +83,10 @@ impl Sender {
         self.0.order(Order::Close(Close::default()));
     }
 
-    /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that takes no bytes: accepted
-    /// messages that the full output could not take yet come back as [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or
-    /// before its connection is open, the attempt is ended instead; while it waits to connect again, it ends without another callback.
+    /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
+    /// takes no bytes: accepted messages that the full output could not take yet come back as
+    /// [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
+    /// attempt is ended instead; while it waits to connect again, it ends without another callback.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
@@ -100,8 +102,8 @@ impl Sender {
         self.0.order(Order::Remove);
     }
 
-    /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`. If the app ends first, `work`
-    /// is dropped.
+    /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`.
+    /// If the app ends first, `work` is dropped.
     pub fn run<R: IntoCallbackResult>(&self, work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static) {
         self.0.order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
     }
@@ -113,8 +115,8 @@ impl Sender {
         }
     }
 
-    /// Closes all apps of the reactor and stops it, as [`Apps::stop_within`](crate::Apps::stop_within). Nothing happens when this app does
-    /// not run.
+    /// Closes all apps of the reactor and stops it, as [`Apps::stop_within`](crate::Apps::stop_within).
+    /// Nothing happens when this app does not run.
     pub fn stop_within(&self, timeout: Duration) {
         if let Some(reactor) = self.reactor() {
             reactor.stop_within(timeout);
@@ -126,7 +128,8 @@ impl Sender {
         self.0.reactor()
     }
 
-    /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its last turn.
+    /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its
+    /// last turn.
     pub fn queued_bytes(&self) -> usize {
         self.0.queued()
     }

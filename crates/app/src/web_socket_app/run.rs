@@ -20,7 +20,8 @@ use crate::reconnect::ReconnectError;
 use crate::threads::{Mailbox, Outbox, ReactorHandle, Sender};
 
 impl WebSocketApp {
-    /// A handle on this app for other threads. A close through it before the app runs is honoured when it does.
+    /// Returns a handle on this app for other threads. A close through it before the app runs takes effect
+    /// when the app runs.
     pub fn sender(&mut self) -> Sender {
         Sender(self.outbox.get_or_insert_with(|| Outbox::new(Mailbox::new())).mailbox().clone())
     }
@@ -30,20 +31,21 @@ impl WebSocketApp {
         self.attempts
     }
 
-    /// Runs the app on a reactor of its own and blocks until it has ended. It can be run again afterwards.
+    /// Runs the app on its own reactor and blocks until it has ended. It can be run again afterwards.
     ///
     /// # Errors
-    /// What cannot work is refused before any I/O: URL, headers, options. [`Error::Dispatcher`] when the event loop cannot be opened
-    /// or breaks. A connection that fails is no error here but an [`Outcome`].
+    /// A URL, headers or options that cannot be used, before any I/O. [`Error::Dispatcher`] when the event
+    /// loop cannot be opened or breaks. A connection that fails is not an error here but an [`Outcome`].
     pub fn run_forever(&mut self, options: &RunOptions) -> Result<Outcome, Error> {
         // First what is wrong with the app: then nothing is opened.
         let app = self.build(options)?;
         self.run_alone(app, MioDispatcher::new())
     }
 
-    /// As [`run_forever`](Self::run_forever), on a dispatcher of yours in place of mio's poll.
+    /// As [`run_forever`](Self::run_forever), on your dispatcher instead of mio's poll.
     ///
-    /// It serves this one run. To run many apps on one dispatcher, make a [`Reactor`] of it and use [`run_on`](Self::run_on).
+    /// It serves this one run. To run many apps on one dispatcher, make a [`Reactor`] of it and use
+    /// [`run_on`](Self::run_on).
     ///
     /// ```
     /// use websocket_app::dispatcher::MioDispatcher; // or any other that may be blocked in
@@ -79,7 +81,7 @@ impl WebSocketApp {
     /// Puts the app on `reactor` and returns at once; it begins to connect in the reactor's next turn.
     ///
     /// # Errors
-    /// What cannot work is refused before any I/O: URL, headers, options.
+    /// A URL, headers or options that cannot be used, before any I/O.
     pub fn run_on<D: Dispatcher>(
         self,
         reactor: &mut Reactor<D>,
@@ -135,8 +137,8 @@ impl Apps {
 }
 
 impl ReactorHandle {
-    /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is refused, `refused` is
-    /// called there with the reason.
+    /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is
+    /// refused, `refused` is called there with the reason.
     pub fn add(
         &self,
         options: RunOptions,
@@ -152,7 +154,8 @@ impl ReactorHandle {
 }
 
 impl Sender {
-    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does not run.
+    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does
+    /// not run.
     pub fn add(
         &self,
         options: RunOptions,

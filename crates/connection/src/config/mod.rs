@@ -40,11 +40,11 @@ pub struct Config {
     pub max_fragments: u32,
     /// Most bytes that may wait to be written; a message that would exceed it is refused. Default 64 MiB.
     pub max_queued_bytes: usize,
-    /// Most bytes of the response's status line and headers. Default 64 KiB.
+    /// Most bytes of the response's status line and headers, and of the interim responses (1xx) before it together. Default 64 KiB.
     pub max_header_bytes: usize,
-    /// Most headers in the response. Default 128.
+    /// Most headers in the response that accepts the upgrade; of one that refuses it, more are left out. Default 128.
     pub max_headers: usize,
-    /// Most bytes kept of the body of a response that refuses the upgrade. Default 16 KiB.
+    /// Most bytes kept of the body of a response that refuses the upgrade. It is awaited for half a second at most. Default 16 KiB.
     pub max_error_body: usize,
     /// Deliver each fragment of a fragmented message as it comes, instead of the whole. Default `false`.
     pub deliver_fragments: bool,

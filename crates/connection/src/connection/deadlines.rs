@@ -13,11 +13,26 @@ impl Connection {
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest; receiving a message does not change it.
+    /// Ends the connection with the refusal that the server has sent, if the head of one is complete, without waiting for the rest of its
+    /// body. Returns `None` otherwise, and nothing has changed.
+    ///
+    /// To be called when a deadline of the caller's passes while the connection is [`State::Connecting`]: the refusal says more than the
+    /// deadline. At the end of the stream [`end_of_stream`](Self::end_of_stream) does the same.
+    pub fn take_refusal(&mut self, env: &mut Env) -> Option<Error> {
+        let error = Error::from(self.upgrade.as_mut()?.take_refusal()?);
+        self.finish(Some(error), env).err()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called at the latest. Receiving a message does not change it; the head of a
+    /// refusal brings it nearer, to half a second from then.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.tx.state() {
-            State::Connecting => self.upgrade.as_ref()?.started.checked_add(self.config.upgrade_timeout),
+            State::Connecting => {
+                let upgrade = self.upgrade.as_ref()?;
+                let timeout = upgrade.started.checked_add(self.config.upgrade_timeout);
+                [timeout, upgrade.deadline()].into_iter().flatten().min()
+            }
             State::Open => [self.tx.pings.deadline(), self.write_deadline()].into_iter().flatten().min(),
             State::Closing => self.tx.lifecycle.closing()?.deadline(&self.config),
             State::Closed => None,
@@ -27,13 +42,18 @@ impl Connection {
     /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
     ///
     /// # Errors
-    /// [`Error::Timeout`] when a deadline has ended the connection.
+    /// [`Error::Timeout`] when a deadline has ended the connection; [`UpgradeError::Status`](crate::UpgradeError::Status) when what was
+    /// waited for is the rest of a refusal.
     pub fn handle_timeout(&mut self, env: &mut Env) -> Result<(), Error> {
         if self.deadline().is_none_or(|deadline| env.now < deadline) {
             return Ok(());
         }
         match self.tx.state() {
-            State::Connecting => self.finish(Some(Error::Timeout(Timeout::Upgrade)), env),
+            State::Connecting => {
+                let refusal = self.upgrade.as_mut().and_then(|upgrade| upgrade.take_refusal());
+                let error = refusal.map_or(Error::Timeout(Timeout::Upgrade), Error::from);
+                self.finish(Some(error), env)
+            }
             State::Open if self.write_deadline().is_some_and(|deadline| deadline <= env.now) => {
                 self.finish(Some(Error::Timeout(Timeout::Write)), env)
             }

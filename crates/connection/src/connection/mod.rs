@@ -252,10 +252,13 @@ impl Connection {
     /// and the stream still takes bytes, write it first.
     ///
     /// # Errors
-    /// An end before the closing handshake was begun, or before the upgrade was complete.
+    /// An end before the closing handshake was begun, or before the upgrade was complete; a refusal of the upgrade, if that is what came.
     pub fn end_of_stream(&mut self, env: &mut Env) -> Result<(), Error> {
         let error = match self.tx.state() {
-            State::Connecting => self.upgrade.as_mut().map(|upgrade| upgrade.end_of_stream().into()),
+            State::Connecting => {
+                let upgrade = self.upgrade.as_mut();
+                upgrade.map(|upgrade| upgrade.end_of_stream(&self.config, env.now).into())
+            }
             State::Open => Some(Error::EndOfStream),
             State::Closing | State::Closed => None,
         };
@@ -301,7 +304,7 @@ impl Connection {
     /// Connecting -> Open, or -> Closed.
     fn receive_response(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
         let Some(upgrade) = &mut self.upgrade else { return Ok(None) };
-        match upgrade.receive(input.rest(), &self.config) {
+        match upgrade.receive(input.rest(), &self.config, env.now) {
             Ok((used, response)) => {
                 input.skip(used);
                 Ok(response.map(|response| {

@@ -11,9 +11,9 @@ use super::parameters::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct DeflateAgreed {
-    /// The server begins each message anew.
+    /// The server starts each message with an empty window.
     pub server_no_context_takeover: bool,
-    /// The client begins each message anew.
+    /// The client starts each message with an empty window.
     pub client_no_context_takeover: bool,
     /// The server looks back 2^n bytes at most.
     pub server_max_window_bits: u8,

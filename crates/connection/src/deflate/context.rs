@@ -6,7 +6,7 @@ use super::deflater::Deflater;
 use super::inflater::Inflater;
 use super::window::Window;
 
-/// Contexts that nobody uses now.
+/// Contexts that no connection uses now.
 ///
 /// Bounded: what does not fit when it comes back is freed.
 #[allow(
@@ -15,7 +15,7 @@ use super::window::Window;
 )]
 pub(crate) struct Contexts {
     inflaters: Vec<Box<Inflater>>,
-    /// Each with the stamp that its connection knows it by, or 0 if it is nobody's; the one that has waited longest first.
+    /// Each with the stamp that its connection knows it by, or 0 if it belongs to none; the one that has waited longest first.
     deflaters: Vec<(u64, Box<Deflater>)>,
     /// The latest that was given. None is given twice in a process: a connection may come with a stamp of another [`Env`](crate::Env).
     stamp: u64,
@@ -65,7 +65,7 @@ impl Contexts {
         }
         let free =
             self.deflaters.iter().rposition(|(owner, deflater)| *owner == 0 && deflater.is(level, bits));
-        // Where all are somebody's, the one that has waited longest changes hands.
+        // Where each belongs to a connection, the one that has waited longest changes hands.
         let index = free.or((self.deflaters.len() >= Self::MOST_DEFLATERS).then_some(0));
         let used =
             index.map(|index| self.deflaters.remove(index).1).filter(|deflater| deflater.is(level, bits));
@@ -80,7 +80,7 @@ impl Contexts {
         deflater
     }
 
-    /// Takes a deflater back. Returns the stamp by which its connection gets it again, 0 if it is to be nobody's.
+    /// Takes a deflater back. Returns the stamp by which its connection gets it again, 0 if it is to belong to none.
     pub(super) fn give_deflater(&mut self, deflater: Box<Deflater>, owned: bool) -> u64 {
         self.stamp += 1;
         let stamp = if owned { self.stamp } else { 0 };
@@ -91,7 +91,7 @@ impl Contexts {
         stamp
     }
 
-    /// Nobody asks for the deflater with this stamp any more.
+    /// The connection with this stamp needs its deflater no longer.
     pub(super) fn free_deflater(&mut self, stamp: u64) {
         for (owner, _) in &mut self.deflaters {
             if *owner == stamp {

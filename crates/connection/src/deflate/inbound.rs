@@ -6,7 +6,7 @@ use zlib_rs::InflateFlush;
 
 use super::agreed::DeflateAgreed;
 use super::inflater::{self, Inflated, Inflater};
-use super::parameters::{LEAST_BITS, MAX_BITS};
+use super::parameters::{LEAST_BITS, MAX_BITS, TAIL};
 use super::window::Window;
 use crate::buffers::Buffers;
 use crate::progress::Progress;
@@ -20,11 +20,16 @@ struct Inflation {
     window: Window,
     /// While a message is under way.
     inflater: Option<Box<Inflater>>,
-    /// The inflater that has the window inside, if nobody used it since.
+    /// The inflater that has the window inside, if no other connection used it since.
     stamp: u64,
     /// The data so far ends with a final block.
     ended: bool,
+    /// The last bytes of the data of this message.
+    latest: [u8; TAIL.len()],
 }
+
+/// Before a message has as many.
+const NONE: [u8; TAIL.len()] = [0xff; TAIL.len()];
 
 impl Inbound {
     pub(crate) const fn new() -> Self {
@@ -38,6 +43,7 @@ impl Inbound {
             inflater: None,
             stamp: 0,
             ended: false,
+            latest: NONE,
         })))
     }
 
@@ -66,8 +72,13 @@ impl Inbound {
     pub(crate) fn finish(&mut self, env: &mut Env) -> Result<(), ProtocolError> {
         let Some(inflation) = &mut self.0 else { return Ok(()) };
         let mut inflater = inflation.take_inflater(env)?;
-        if !std::mem::take(&mut inflation.ended) {
-            inflater::end(&mut inflater)?;
+        let latest = std::mem::replace(&mut inflation.latest, NONE);
+        match (std::mem::take(&mut inflation.ended), latest) {
+            (true, _) => {}
+            // Data that is cut as it should be ends with the type of an empty block, which is three zero bits, and what is left of their
+            // byte is zero too. So these bytes are the tail, left on.
+            (false, TAIL) => inflater::check_ended(&mut inflater)?,
+            (false, _) => inflater::end(&mut inflater)?,
         }
         inflation.stamp = env.contexts.give_inflater(inflater);
         if !inflation.takeover {
@@ -102,6 +113,9 @@ impl Inflation {
         env: &mut Env,
     ) -> Result<(), ProtocolError> {
         let mut inflater = self.take_inflater(env)?;
+        let known = self.latest.len().saturating_sub(piece.len());
+        self.latest.copy_within(TAIL.len() - known.., 0);
+        self.latest[known..].copy_from_slice(&piece[piece.len() - (TAIL.len() - known)..]);
         loop {
             self.ended = false;
             let room = buffers.room(config.max_message_size, env);

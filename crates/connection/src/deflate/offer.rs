@@ -126,16 +126,16 @@ impl DeflateOffer {
         Self::default()
     }
 
-    /// The server is to begin each message anew, so that nothing need be kept of those before. A server that does not accept this fails
-    /// the upgrade.
+    /// The server is to start each message with an empty window, so that nothing need be kept of those before. A server that does not
+    /// accept this fails the upgrade.
     #[must_use]
     pub const fn server_no_context_takeover(mut self) -> Self {
         self.server_no_context_takeover = true;
         self
     }
 
-    /// The client begins each message anew, whatever the server answers, and connections of one [`Env`](crate::Env) take turns with one
-    /// context. Small messages compress less.
+    /// The client starts each message with an empty window, whatever the server answers, and connections of one [`Env`](crate::Env) take
+    /// turns with one context. Small messages compress less.
     #[must_use]
     pub const fn client_no_context_takeover(mut self) -> Self {
         self.client_no_context_takeover = true;

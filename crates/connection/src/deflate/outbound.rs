@@ -35,7 +35,7 @@ struct Deflation {
     fragmented: bool,
     /// With takeover: the end of what was compressed.
     window: Window,
-    /// With takeover: the deflater that has all of it inside, if nobody used it since.
+    /// With takeover: the deflater that has all of it inside, if no other connection used it since.
     stamp: u64,
     /// Between fragments.
     deflater: Option<Box<Deflater>>,

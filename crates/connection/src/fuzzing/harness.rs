@@ -151,6 +151,14 @@ impl Client {
         self.conn.end_of_stream(&mut self.env)
     }
 
+    /// Nothing more comes: what is due next is done.
+    pub(super) fn wait(&mut self) -> Result<(), Error> {
+        let deadline = self.conn.deadline();
+        assert!(deadline.is_some(), "a connection that is not over has a deadline");
+        self.env.now = deadline.unwrap_or(self.env.now);
+        self.conn.handle_timeout(&mut self.env)
+    }
+
     /// Events since the last call.
     pub(crate) fn take(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)

@@ -5,11 +5,13 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod compression;
 mod fuzz;
+mod heads;
 mod keep_alive;
 mod limits;
 mod properties;
 mod queue;
 mod receiving;
+mod refusals;
 mod sending;
 mod splits;
 mod surroundings;

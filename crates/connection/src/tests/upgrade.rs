@@ -90,17 +90,6 @@ fn an_end_before_the_response_is_complete_fails_the_handshake() {
     assert!(matches!(upgrade_error(client.end()), UpgradeError::Status { body, .. } if body == b"bod"));
 }
 
-/// httparse takes a bare line feed for a line's end, RFC 9112 section 2.2 lets it; where the head ends must not depend on it.
-#[test]
-fn b160_an_empty_line_of_a_bare_line_feed_is_malformed() {
-    let bare = String::from_utf8_lossy(RESPONSE).replace("\r\n\r\n", "\n\n");
-    for behind in ["\r\n\r\n", "X: y\r\n\r\n"] {
-        let mut client = Client::connecting(Config::default());
-        let error = upgrade_error(client.came(format!("{bare}{behind}").as_bytes()));
-        assert!(matches!(error, UpgradeError::Malformed(_)), "{error}");
-    }
-}
-
 #[test]
 fn b134_limits_that_are_no_limits_are_no_panic() {
     let mut config = Config::default();

@@ -35,17 +35,20 @@ pub(super) fn check(
     }
     deflate::negotiate(response, config)?;
     let mut selected = elements(&response.headers, &header::SEC_WEBSOCKET_PROTOCOL);
-    match (selected.next(), selected.next()) {
+    let (first, second) = (selected.next(), selected.next());
+    let offered = |name: &&str| expected.subprotocols.iter().any(|offered| offered == name);
+    if let Some(name) = first.into_iter().chain(second).find(|name| !offered(name)) {
+        return Err(UpgradeError::UnrequestedSubprotocol(name.to_owned()));
+    }
+    response.subprotocol = match (first, second) {
         (None, _) if expected.require_subprotocol && !expected.subprotocols.is_empty() => {
             return Err(UpgradeError::NoSubprotocol);
         }
-        (None, _) => {}
-        (Some(name), None) if expected.subprotocols.iter().any(|offered| offered == name) => {
-            response.subprotocol = Some(name.to_owned());
+        (None, _) => None,
+        (Some(name), None) => Some(name.to_owned()),
+        (Some(first), Some(second)) => {
+            return Err(UpgradeError::SeveralSubprotocols(first.to_owned(), second.to_owned()));
         }
-        (Some(name), None) | (Some(_), Some(name)) => {
-            return Err(UpgradeError::UnrequestedSubprotocol(name.to_owned()));
-        }
-    }
+    };
     Ok(())
 }

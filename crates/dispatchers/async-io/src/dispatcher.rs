@@ -38,7 +38,8 @@ impl AsyncIoDispatcher {
             return Poll::Ready(());
         }
         loop {
-            // A later deadline waits until the timer has fired for an earlier one: to set a timer is a system call, and most never fire.
+            // A later deadline waits until the timer has fired for an earlier one: to set a timer is a system
+            // call, and most never fire.
             let (armed, timer) = match &mut self.timer {
                 Some((armed, timer)) if *armed <= deadline => (*armed, timer),
                 other => {
@@ -109,7 +110,7 @@ impl PollWait for AsyncIoDispatcher {
     }
 }
 
-/// A stream that async-io watches, by a descriptor of our own: it takes nothing less.
+/// A stream that async-io watches, by our own descriptor: it takes nothing less.
 #[derive(Debug)]
 struct Watched(Async<Owned>);
 

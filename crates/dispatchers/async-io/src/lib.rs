@@ -25,26 +25,28 @@
 //! # }
 //! ```
 //!
-//! `run_async` is a future like any other: it can be raced, joined, or be a task of a `smol::LocalExecutor`. Dropping it loses nothing, the
-//! next one goes on. Other tasks reach the apps by their senders and by the reactor's handle. The future is not [`Send`], because
-//! callbacks need not be; an executor that moves its tasks between threads gives it a thread, in smol
-//! `smol::unblock(|| smol::block_on(async { .. }))`.
+//! `run_async` is a future like any other: it can be raced, joined, or be a task of a `smol::LocalExecutor`.
+//! Dropping it loses nothing, the next one continues. Other tasks reach the apps by their senders and by the
+//! reactor's handle. The future is not [`Send`], because callbacks need not be; an executor that moves its
+//! tasks between threads gives it a thread, in smol `smol::unblock(|| smol::block_on(async { .. }))`.
 //!
 //! # Which executor
 //!
-//! Any: async-io has one reactor for the process, and a thread that looks after it when nobody else does. Best is an executor that is run
-//! by `async_io::block_on`, as `smol::block_on` is: it sleeps on the sockets itself. With any other (`futures_lite::future::block_on`, a
-//! pool) each event comes by way of async-io's thread and costs a switch between threads.
+//! Any: async-io has one reactor for the process, and a thread that drives it when no executor does. Best is
+//! an executor that is run by `async_io::block_on`, as `smol::block_on` is: it sleeps on the sockets itself.
+//! With any other (`futures_lite::future::block_on`, a pool) each event comes by way of async-io's thread and
+//! costs a switch between threads.
 //!
 //! # What it costs
 //!
-//! - Each socket is registered with async-io itself. async-io owns what it watches, so that is a second descriptor for the same socket:
-//!   count two for each connection.
-//! - async-io watches for one event at a time. Each time that a stream was ready costs a system call to watch it again; this is done for
-//!   what is wanted only, and when the reactor has read what there was. Changing what a stream is watched for costs one as well.
+//! - Each socket is registered with async-io itself. async-io owns what it watches, so that is a second
+//!   descriptor for the same socket: count two for each connection.
+//! - async-io watches for one event at a time. Each time that a stream was ready costs a system call to watch
+//!   it again; this is done for what is wanted only, and when the reactor has read what there was. Changing
+//!   what a stream is watched for costs one as well.
 //! - No task for a stream. Per turn, work is proportional to what is ready.
-//! - Deadlines are async-io timers, as fine as the system's clock (a millisecond on Windows), rounded up. A timer is set anew only for an
-//!   earlier deadline.
+//! - Deadlines are async-io timers, as fine as the system's clock (a millisecond on Windows), rounded up. A
+//!   timer is set again only for an earlier deadline.
 #![forbid(unsafe_code)]
 
 mod dispatcher;

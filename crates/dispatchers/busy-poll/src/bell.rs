@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Wake, Waker};
 
-/// Nobody looks at the bell: the loop sleeps, or is outside of its wait, where its host may sleep on its descriptor.
+/// The bell is not watched: the loop sleeps, or is outside of its wait, where its host may sleep on its
+/// descriptor.
 const UNWATCHED: u8 = 0;
 const SPINNING: u8 = 1;
 const RUNG: u8 = 2;

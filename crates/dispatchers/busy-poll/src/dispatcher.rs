@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait};
 
 use crate::bell::Bell;
 
 /// How long to look before sleeping, unless set: some ten times what it takes to be woken.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// A [`Dispatcher`] that looks again and again for a while before it lets the one inside sleep: see the [crate's page](crate).
+/// A [`Dispatcher`] that polls repeatedly for a while before it lets the one inside sleep: see the [crate's
+/// page](crate).
 #[derive(Debug)]
 pub struct BusyPoll<D = MioDispatcher> {
     inner: D,
@@ -42,7 +43,8 @@ impl<D: Dispatcher> BusyPoll<D> {
         Self { inner, bell, spin: SPIN, since: None }
     }
 
-    /// How long to go on looking after something has happened, by the system's clock. Zero sleeps at once. Default 50 microseconds.
+    /// How long to continue polling after something has happened, by the system's clock. Zero sleeps at once.
+    /// Default 50 microseconds.
     #[must_use]
     pub const fn spin(mut self, spin: Duration) -> Self {
         self.spin = spin;
@@ -92,8 +94,8 @@ impl<D: Dispatcher> Dispatcher for BusyPoll<D> {
         self.bell.clone().into()
     }
 
-    fn now(&self) -> Instant {
-        self.inner.now()
+    fn clock(&self) -> Clock {
+        self.inner.clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -1,8 +1,9 @@
 //! WebSocket apps that spin before they sleep, for latency.
 //!
-//! A thread that sleeps in the kernel is woken some microseconds after its data has come: the processor has to leave its idle state and switch to
-//! it. [`BusyPoll`] wraps any dispatcher that can be blocked in, and looks again and again for a while before it lets that sleep. It is for
-//! programs whose answers count in microseconds and that have a processor to spare.
+//! A thread that sleeps in the kernel is woken some microseconds after its data has come: the processor has
+//! to leave its idle state and switch to it. [`BusyPoll`] wraps any dispatcher that can be blocked in, and
+//! polls it repeatedly for a while before it lets it sleep. It is for programs whose answers count in
+//! microseconds and that have a processor to spare.
 //!
 //! ```
 //! use std::time::Duration;
@@ -24,14 +25,17 @@
 //!
 //! # Costs
 //!
-//! - **Processor time**: up to the spin, 50 microseconds unless set, each time that something has happened. A reactor with nothing to do goes to
-//!   sleep once and makes no system call until something happens. One that is woken a thousand times a second spins for 5 % of the time at most.
-//! - **System calls**: one look of the dispatcher inside for each round of the spin. A wake that comes while the loop spins costs none.
-//! - **A core.** Where the peer, or whoever wakes, needs the core that the loop spins on, spinning makes it slower.
-//! - **Signals**: one that comes while the loop spins interrupts no sleep, so the wait goes on.
+//! - **Processor time**: up to the spin, 50 microseconds unless set, each time that something has happened. A
+//!   reactor with nothing to do goes to sleep once and makes no system call until something happens. One that
+//!   is woken a thousand times a second spins for 5 % of the time at most.
+//! - **System calls**: one look of the dispatcher inside for each round of the spin. A wake that comes while
+//!   the loop spins costs none.
+//! - **A core.** Where the peer, or the thread that wakes the loop, needs the core that the loop spins on,
+//!   spinning makes it slower.
+//! - **Signals**: one that comes while the loop spins does not interrupt a sleep, so the wait continues.
 //!
-//! Streams are registered with the dispatcher inside: descriptors, resolution of timers, and whether a short read drains are its own.
-//! Deadlines that fall into the spin are met to the microsecond.
+//! Streams are registered with the dispatcher inside, which decides on descriptors, the resolution of timers,
+//! and whether a short read drains. Deadlines that fall into the spin are met to the microsecond.
 #![forbid(unsafe_code)]
 
 mod bell;

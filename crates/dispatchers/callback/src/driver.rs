@@ -23,14 +23,15 @@ impl Driver {
         Self(Rc::downgrade(core))
     }
 
-    /// Notes that the stream `key` may be ready to read, to write, or both. What is broken or has hung up is both.
+    /// Notes that the stream `key` may be ready to read, to write, or both. What is broken or has hung up is
+    /// both.
     ///
     /// Nothing happens to the apps before the [turn](Self::turn). A key that is watched no more does no harm.
     pub fn ready(&self, key: u64, readable: bool, writable: bool) {
         let Some(core) = self.0.upgrade() else { return };
         let key = Key::from_u64(key);
         let mut noted = core.noted.borrow_mut();
-        // A loop of levels that runs inside a turn reports the same again and again.
+        // A level-triggered loop that runs inside a turn reports the same repeatedly.
         let in_turn = core.ready.try_borrow().is_err();
         if let Some(known) = noted.iter_mut().find(|known| in_turn && known.key == key) {
             known.readable |= readable;
@@ -40,7 +41,7 @@ impl Driver {
         }
     }
 
-    /// Notes that the deadline has passed, which is then set anew by the turn. Too early does no harm.
+    /// Notes that the deadline has passed. The turn then sets the next one. Too early does no harm.
     pub fn deadline_passed(&self) {
         if let Some(core) = self.0.upgrade() {
             core.deadline_passed.set(true);
@@ -48,7 +49,8 @@ impl Driver {
         }
     }
 
-    /// Takes a turn by `turn`, which is `reactor.turn`, if something was noted or a wake came; then sets the host's deadline.
+    /// Takes a turn by `turn`, which is `reactor.turn`, if something was noted or a wake came; then sets the
+    /// host's deadline.
     ///
     /// Does nothing inside a turn or a function of the host.
     pub fn turn(&self, turn: impl FnOnce(&[Ready]) -> Next) {
@@ -136,7 +138,8 @@ impl Core {
     fn finish(&self, next: Next) {
         let now = || Some(Instant::now());
         self.arm(if next.again { now() } else { next.deadline });
-        // What the host has noted meanwhile may never come again, and a round inside the turn may have answered the bell.
+        // What the host has noted meanwhile may never come again, and a round inside the turn may have
+        // answered the bell.
         if !next.again && self.is_due() {
             self.arm(now());
         }

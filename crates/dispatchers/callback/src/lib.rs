@@ -1,7 +1,7 @@
-//! WebSocket apps on a loop of your own that calls back: in C or another language, of a GUI, of a game.
+//! WebSocket apps on your own loop that calls back: in C or another language, of a GUI, of a game.
 //!
-//! The loop gives three functions, which are the trait [`Host`], and a fourth that wakes it from any thread. In return it gets a
-//! [`Driver`], which its callbacks call:
+//! The loop gives three functions, which are the trait [`Host`], and a fourth that wakes it from any thread.
+//! In return it gets a [`Driver`], which its callbacks call:
 //!
 //! | when | the loop calls |
 //! |---|---|
@@ -9,7 +9,8 @@
 //! | the deadline has passed | [`Driver::deadline_passed`] |
 //! | the other callbacks of a round have run, or it was woken | [`Driver::turn`], which does nothing if nothing happened |
 //!
-//! A game that draws frames needs no poll at all: that a stream may be ready is never wrong, it only costs a look.
+//! A game that draws frames needs no poll at all: that a stream may be ready is never wrong, it only costs a
+//! look.
 //!
 //! ```
 //! use std::cell::RefCell;
@@ -61,26 +62,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The example `callback` is a loop over poll(2) as a C program has one, with descriptors and timers of its own.
+//! The example `callback` is a loop over poll(2) as a C program has one, with its own descriptors and timers.
 //!
 //! # A shim for C
 //!
-//! All that crosses is a number: keys are `u64`, a [`Descriptor`] has its raw number (`as_raw_fd`, `as_raw_socket`), a deadline is
-//! the milliseconds that are left, rounded up. A `Host` is a struct of three function pointers and the `void *` that they are given; the
-//! wake is a fourth with its own. Driver and reactor live behind one pointer, which the loop's callbacks are given.
+//! All that crosses is a number: keys are `u64`, a [`Descriptor`] has its raw number (`as_raw_fd`,
+//! `as_raw_socket`), a deadline is the milliseconds that are left, rounded up. A `Host` is a struct of three
+//! function pointers and the `void *` that they are given; the wake is a fourth with its own. Driver and
+//! reactor live behind one pointer, which the loop's callbacks are given.
 //!
 //! # Turns
 //!
-//! A turn is never taken inside another, nor inside a function of the host: [`Driver::turn`] does nothing there, and the turn follows. So the
-//! host's functions may call the driver. A callback of an app that runs the host's loop in itself (a modal dialog) holds all apps up until
-//! it returns; a level-triggered loop reports what they leave unread again and again for so long.
+//! A turn is never taken inside another, nor inside a function of the host: [`Driver::turn`] does nothing
+//! there, and the turn follows. So the host's functions may call the driver. A callback of an app that runs
+//! the host's loop in itself (a modal dialog) holds all apps up until it returns; a level-triggered loop
+//! keeps reporting what they leave unread for so long.
 //!
 //! A panic of the turn passes. Then the host is woken, for the turn after it.
 //!
 //! # Costs
 //!
-//! None but the host's: no descriptor beside the stream's own, no allocation for an event or a turn, no system call. A burst of wakes
-//! calls the host once. Timers are as fine as the host's.
+//! None but the host's: no descriptor beside the stream's own, no allocation for an event or a turn, no
+//! system call. A burst of wakes calls the host once. Timers are as fine as the host's.
 #![forbid(unsafe_code)]
 
 mod driver;
@@ -103,29 +106,36 @@ pub type Descriptor<'a> = std::os::fd::BorrowedFd<'a>;
 #[cfg(windows)]
 pub type Descriptor<'a> = std::os::windows::io::BorrowedSocket<'a>;
 
-/// What a loop does for the reactor. All is called on the loop's thread.
+/// What a loop does for the reactor. All functions are called on the loop's thread.
 ///
-/// Any of the functions may call the [`Driver`]. [`set_deadline`](Self::set_deadline) is called as soon as there is a dispatcher.
+/// Any of the functions may call the [`Driver`]. [`set_deadline`](Self::set_deadline) is called as soon as
+/// there is a dispatcher.
 pub trait Host {
-    /// Watches `descriptor` for `interest` and reports it under `key`, or watches a key that is watched already for another interest.
+    /// Watches `descriptor` for `interest` and reports it under `key`, or watches a key that is watched
+    /// already for another interest.
     ///
-    /// What is ready by then is to be reported too, also by a loop that tells edges only and has told of it before. The number stays good until
-    /// [`unwatch`](Self::unwatch) has returned, although the borrow ends with this call.
+    /// What is ready by then must be reported too, also by an edge-triggered loop that has reported it
+    /// before. The number stays good until [`unwatch`](Self::unwatch) has returned, although the borrow ends
+    /// with this call.
     ///
     /// # Errors
-    /// Whatever the loop says. It fails that one stream only; a new key that could not be watched is not unwatched.
+    /// Whatever the loop says. It fails that one stream only; a new key that could not be watched is not
+    /// unwatched.
     fn watch(&self, key: u64, descriptor: Descriptor<'_>, interest: Interest) -> io::Result<()>;
 
     /// Forgets `key`. Its descriptor is closed as soon as this returns.
     fn unwatch(&self, key: u64);
 
-    /// Calls [`Driver::deadline_passed`] at `deadline` or a little later, once, and no more at the deadline before. `None`: never.
+    /// Calls [`Driver::deadline_passed`] at `deadline` or a little later, once, and no more at the deadline
+    /// before. `None`: never.
     ///
-    /// One that has passed means the next round, which must not sleep but should look after the loop's other work. So round what is left of
-    /// the time up to the host's unit, not the moment itself: nothing left is nothing to sleep.
+    /// One that has passed means the next round, which must not sleep but should look after the loop's other
+    /// work. So round what is left of the time up to the host's unit, not the moment itself: nothing left is
+    /// nothing to sleep.
     fn set_deadline(&self, deadline: Option<Instant>);
 
-    /// Whether what stays ready is reported again in every round. It spares a system call for each event. Default: not.
+    /// Whether what stays ready is reported again in every round. It saves a system call per event. Default:
+    /// `false`.
     fn is_level_triggered(&self) -> bool {
         false
     }
@@ -140,8 +150,9 @@ pub struct CallbackDispatcher {
 impl CallbackDispatcher {
     /// A dispatcher on `host`, and what the host calls.
     ///
-    /// `wake` has the loop call [`Driver::turn`] soon, be it asleep. It is called on any thread, and at most once before that. Another thread
-    /// may still be in it when the dispatcher is dropped, so what it uses is to be its own.
+    /// `wake` makes the loop call [`Driver::turn`] soon, even if it sleeps. It is called on any thread, and
+    /// at most once before that. Another thread may still be in it when the dispatcher is dropped, so what it
+    /// uses is to be its own.
     pub fn new(host: impl Host + 'static, wake: impl Fn() + Send + Sync + 'static) -> (Self, Driver) {
         let core = Core::new(Box::new(host), Box::new(wake));
         let driver = Driver::new(&core);

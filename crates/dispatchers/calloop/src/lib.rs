@@ -1,6 +1,7 @@
 //! WebSocket apps on [calloop], the callback loop that Wayland compositors and clients are built on.
 //!
-//! calloop owns the thread and calls back, so the reactor lives in the loop's state and a function of yours takes its turns:
+//! calloop owns the thread and calls back, so the reactor lives in the loop's state and your function takes
+//! its turns:
 //!
 //! ```
 //! use calloop::{EventLoop, LoopSignal};
@@ -33,31 +34,34 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The first turn comes with the first round of the loop. Other callbacks of the loop may do to the apps what they like, through
-//! `state.reactor.apps()`; the turn that this takes comes by itself.
+//! The first turn comes with the first round of the loop. Other callbacks of the loop may do to the apps what
+//! they like, through `state.reactor.apps()`; the turn that this takes comes by itself.
 //!
 //! # How it works
 //!
-//! Each stream is a source of its own, registered with the loop's poll by level. Its callback only notes what it saw. The turn comes
-//! once in a round, when the round's other events have been handled: an idle callback of calloop. One timer stands for the reactor's
-//! deadline; while there is more to do at once it is due already, so that the loop does not sleep, yet has a round for its other
-//! sources between two turns. A wake from another thread is a ping, written once until the loop has seen it.
+//! Each stream is its own source, registered with the loop's poll by level. Its callback only notes what it
+//! saw. The turn comes once in a round, when the round's other events have been handled: an idle callback of
+//! calloop. One timer stands for the reactor's deadline; while there is more to do at once it is due already,
+//! so that the loop does not sleep, yet has a round for its other sources between two turns. A wake from
+//! another thread is a ping, written once until the loop has seen it.
 //!
-//! When the last app has ended, nothing of the reactor wakes the loop any more. Dropping the reactor takes all sources out of the loop.
+//! When the last app has ended, nothing of the reactor wakes the loop any more. Dropping the reactor takes
+//! all sources out of the loop.
 //!
 //! # Costs
 //!
-//! - A second descriptor for each stream: calloop owns what it watches. It also keeps a source that leaves apart from one that comes with
-//!   the same descriptor number.
-//! - No system call for an event or a turn. calloop makes five in each of its rounds on Linux, whatever happens there.
+//! - A second descriptor for each stream: calloop owns what it watches. It also keeps a source that leaves
+//!   apart from one that comes with the same descriptor number.
+//! - No system call for an event or a turn. calloop makes five in each of its rounds on Linux, whatever
+//!   happens there.
 //! - A small allocation for each round with a turn, which is the idle callback.
-//! - Timers as fine as those of the system. calloop looks for a free place when a source is added, from the first on, so that adding the
-//!   ten-thousandth stream takes a few microseconds.
+//! - Timers as fine as those of the system. calloop looks for a free place when a source is added, from the
+//!   first on, so that adding the ten-thousandth stream takes a few microseconds.
 //!
 //! # Panics
 //!
-//! calloop lets a panic pass, and forgets the idle callbacks that were to come. A turn that is lost so, or panics itself, is made up for
-//! in the next round of a loop that is run again.
+//! calloop lets a panic pass, and forgets the idle callbacks that were to come. A turn that is lost so, or
+//! panics itself, is made up for in the next round of a loop that is run again.
 //!
 //! [calloop]: https://docs.rs/calloop
 #![forbid(unsafe_code)]
@@ -80,7 +84,8 @@ use turns::Turns;
 
 /// A [`Dispatcher`] on the calloop loop of a given [`LoopHandle`]. The [crate's page](crate) shows its use.
 ///
-/// It holds the handle, so it belongs into the loop's state, not into a callback of the loop: that would keep both for ever.
+/// It holds the handle, so it belongs into the loop's state, not into a callback of the loop, which would
+/// never be freed.
 pub struct CalloopDispatcher<'l, State> {
     turns: Rc<Turns<'l, State>>,
     streams: KeyTable<Stream<'l, State>>,
@@ -92,7 +97,8 @@ struct Stream<'l, State> {
 }
 
 impl<'l, State: 'l> CalloopDispatcher<'l, State> {
-    /// A dispatcher whose reactor takes its turns in `turn`, which is `reactor.turn` and whatever else there is to do then.
+    /// A dispatcher whose reactor takes its turns in `turn`, which is `reactor.turn` and whatever else there
+    /// is to do then.
     ///
     /// # Errors
     /// When the system has no descriptors left.
@@ -125,7 +131,8 @@ fn duplicate(io: &Io) -> io::Result<Descriptor> {
 impl<'l, State: 'l> Dispatcher for CalloopDispatcher<'l, State> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
-        // By level: what is left unread while others have their turn, or after a short read, is reported again without a system call.
+        // By level: what is left unread while others have their turn, or after a short read, is reported
+        // again without a system call.
         let source = Generic::new(duplicate(io)?, calloop_interest(interest), Mode::Level);
         let turns = Rc::downgrade(&self.turns);
         let source = calloop::Dispatcher::new(source, move |seen: calloop::Readiness, _, _| {

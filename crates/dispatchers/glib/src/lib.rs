@@ -1,7 +1,8 @@
 //! WebSocket apps on GLib's main loop, next to GTK, GStreamer, or whatever else lives there.
 //!
-//! A [`GlibDispatcher`] watches each stream by a source of its own in the [`MainContext`] that it is given. The reactor on it is a future of
-//! that context: spawn it with `spawn_local`, and the program's main loop runs it beside all its other work.
+//! A [`GlibDispatcher`] watches each stream by its own source in the [`MainContext`] that it is given. The
+//! reactor on it is a future of that context: spawn it with `spawn_local`, and the program's main loop runs
+//! it beside all its other work.
 //!
 //! ```
 //! # let server = websocket_testkit::server::EchoServer::start()?;
@@ -33,30 +34,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Callbacks run on the thread that runs the context, so they may touch widgets. Other tasks of the context reach the apps by
-//! `reactor.handle()` and by senders. To end early, stop the reactor by its handle, or abort the task and drop what `spawn_local` returned:
-//! that drops the reactor, and the reactor its sources.
+//! Callbacks run on the thread that runs the context, so they may touch widgets. Other tasks of the context
+//! reach the apps by `reactor.handle()` and by senders. To end early, stop the reactor by its handle, or
+//! abort the task and drop what `spawn_local` returned: that drops the reactor, and the reactor its sources.
 //!
 //! # Costs
 //!
 //! - No descriptor but the streams' own, no thread.
-//! - A source fires once and is then made anew by the wait that follows the turn: a few small allocations for each observation,
-//!   no system call. GLib's sources report as long as a stream is ready; these would else fire again and again until the task has
-//!   had its turn.
+//! - A source fires once, and the wait that follows the turn makes a new one: a few small allocations for
+//!   each observation, no system call. GLib's sources report as long as a stream is ready; otherwise they
+//!   would fire repeatedly until the task has had its turn.
 //! - One timeout, which is touched only when the deadline changes. It counts milliseconds, rounded up.
-//! - GLib hands all descriptors to poll(2) each time round. With thousands of streams that is what costs; a reactor on mio, watched by
-//!   its one descriptor, then serves better.
+//! - GLib hands all descriptors to poll(2) each time round. With thousands of streams that is what costs; a
+//!   reactor on mio, watched by its one descriptor, then serves better.
 //!
 //! # Traps
 //!
-//! - **Which context.** Everything is in the context that [`new`](GlibDispatcher::new) got, whatever the thread's default is. The reactor
-//!   must be spawned there, and on the thread that owns the context, which the thread that runs the main loop does. `spawn_local` panics
-//!   elsewhere.
-//! - **Priorities.** The sources have the default priority, and so has a task that `spawn_local` spawns. Sources of a lower priority, redrawing in GTK
-//!   for one, wait while it has work to do. To let them go first, spawn the reactor with `spawn_local_with_priority` and a lower
-//!   priority; the sources need none, for they are silent until the task has run.
-//! - **Panics.** With `PanicPolicy::Propagate` a panic in a callback ends the task, not the main loop: awaiting the handle that
-//!   `spawn_local` returned tells.
+//! - **Which context.** Everything is in the context that [`new`](GlibDispatcher::new) got, whatever the
+//!   thread's default is. The reactor must be spawned there, and on the thread that owns the context, which
+//!   the thread that runs the main loop does. `spawn_local` panics elsewhere.
+//! - **Priorities.** The sources have the default priority, and so has a task that `spawn_local` spawns.
+//!   Sources of a lower priority, redrawing in GTK for one, wait while it has work to do. To let them go
+//!   first, spawn the reactor with `spawn_local_with_priority` and a lower priority; the sources need none,
+//!   for they are silent until the task has run.
+//! - **Panics.** With `PanicPolicy::Propagate` a panic in a callback ends the task, not the main loop:
+//!   awaiting the handle that `spawn_local` returned reports it.
 //!
 //! Unix only: elsewhere this crate is empty.
 #![cfg(unix)]
@@ -149,7 +151,7 @@ fn until(deadline: Instant) -> Duration {
     Duration::from_millis(u32::try_from(millis).unwrap_or(u32::MAX).into())
 }
 
-/// A source that fires once: as long as the reactor has not had its turn, there is nothing new to tell.
+/// A source that fires once: as long as the reactor has not had its turn, there is nothing new to report.
 fn watch(context: &MainContext, signals: &Signals, key: Key, fd: RawFd, interest: Interest) -> Attached {
     let mut condition = IOCondition::empty();
     condition.set(IOCondition::IN, interest.is_read());
@@ -162,7 +164,7 @@ fn watch(context: &MainContext, signals: &Signals, key: Key, fd: RawFd, interest
     Attached::new(source, context)
 }
 
-/// What `seen` says of the stream `key`. Each of these must be news, or its source would fire again and again.
+/// What `seen` says of the stream `key`. Each of these must be new, or its source would fire repeatedly.
 fn ready(key: Key, seen: IOCondition) -> Ready {
     let broken = seen.intersects(IOCondition::ERR | IOCondition::HUP | IOCondition::NVAL);
     let (readable, writable) = (seen.contains(IOCondition::IN), seen.contains(IOCondition::OUT));

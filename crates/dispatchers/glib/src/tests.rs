@@ -65,7 +65,7 @@ fn a_stream_that_nobody_reads_is_reported_once_for_each_turn() {
     for _ in 0..3 {
         assert!(poll(&mut dispatcher, None).is_empty());
         assert!(context.iteration(true));
-        // Level-triggered, it would fire here for ever.
+        // Level-triggered, it would fire here indefinitely.
         assert!(!context.iteration(false));
         assert_eq!(poll(&mut dispatcher, None).len(), 1);
         assert!(armed(&dispatcher).is_empty());

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 
-/// A pair of sockets that holds a byte when somebody has rung.
+/// A pair of sockets that holds a byte when the bell was rung.
 pub(crate) struct Bell {
     receiver: UnixStream,
     ringer: Arc<Ringer>,
@@ -25,7 +25,7 @@ impl Wake for Ringer {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.has_rung.swap(true, Ordering::AcqRel) {
-            // It fails only without a receiver, and then nobody needs to be woken.
+            // It fails only without a receiver, and then there is nothing to wake.
             let _ = (&self.sender).write(&[0]);
         }
     }

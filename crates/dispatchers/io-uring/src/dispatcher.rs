@@ -26,7 +26,7 @@ pub struct IoUringDispatcher {
 }
 
 struct Watched {
-    /// A descriptor of its own for the same socket: that of the stream is lent for one call only.
+    /// A duplicate descriptor for the same socket: that of the stream is lent for one call only.
     fd: OwnedFd,
     interest: Interest,
     request: Option<u64>,
@@ -45,8 +45,9 @@ impl IoUringDispatcher {
     /// Opens a ring.
     ///
     /// # Errors
-    /// When the kernel has no io_uring, is older than Linux 5.11, or forbids it, as many containers do; the message says which, and that
-    /// [`MioDispatcher`](websocket_dispatcher::MioDispatcher) works everywhere. When the system has no descriptors left.
+    /// When the kernel has no io_uring, is older than Linux 5.11, or forbids it, as many containers do; the
+    /// message says which, and that [`MioDispatcher`](websocket_dispatcher::MioDispatcher) works everywhere.
+    /// When the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
         Ring::new(ENTRIES).and_then(Self::on)
     }
@@ -125,7 +126,7 @@ impl IoUringDispatcher {
         taken
     }
 
-    /// Has the kernel end what is obsolete, so that it lets go of the sockets.
+    /// Cancels requests that are obsolete, so that the kernel releases the sockets.
     fn let_go(&mut self) -> io::Result<()> {
         if self.obsolete.is_empty() {
             return Ok(());
@@ -172,7 +173,7 @@ impl Dispatcher for IoUringDispatcher {
         self.bell.waker()
     }
 
-    // An end that came with the bytes is flagged, and what comes later is reported anew.
+    // An end that came with the bytes is flagged, and what comes later is reported again.
     fn short_read_drains(&self) -> bool {
         true
     }

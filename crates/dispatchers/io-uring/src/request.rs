@@ -7,7 +7,8 @@ pub(crate) const BELL: u64 = u64::MAX;
 /// The requests that end others.
 pub(crate) const CANCEL: u64 = u64::MAX - 1;
 
-/// Gives each request a name of its own: the slot of its stream, and above it a number that no other request has for a long time.
+/// Gives each request its own name: the slot of its stream, and above it a number that no other request has
+/// for a long time.
 ///
 /// The report of a request that was ended may come late, when another is under way for the same slot.
 #[derive(Default)]
@@ -38,7 +39,8 @@ pub(crate) fn events(interest: Interest) -> u32 {
     events as u32
 }
 
-/// What `result` says of the stream `key`. An error of the request itself shows up in whatever the stream is used for.
+/// What `result` says of the stream `key`. An error of the request itself shows up in whatever the stream is
+/// used for.
 pub(crate) fn ready(key: Key, result: i32) -> Ready {
     let seen = |events| result < 0 || result & i32::from(events) != 0;
     let broken = seen(libc::POLLERR | libc::POLLHUP | libc::POLLNVAL);

@@ -13,7 +13,7 @@ pub(crate) const ENTRIES: u32 = 256;
 /// A ring that polls descriptors, for events as poll(2) has them.
 pub(crate) struct Ring {
     ring: IoUring,
-    /// Whether one request goes on reporting.
+    /// Whether one request continues to report.
     multishot: bool,
 }
 
@@ -23,7 +23,7 @@ pub(crate) struct Completion {
     pub(crate) data: u64,
     /// The events that were seen, or an error number below zero.
     pub(crate) result: i32,
-    /// The request goes on.
+    /// The request continues.
     pub(crate) more: bool,
 }
 
@@ -37,7 +37,8 @@ impl Ring {
             }
             builder.build(entries)
         };
-        // Otherwise each report interrupts the thread, which makes a busy reactor a quarter slower. Kernels before 5.19 know nothing else.
+        // Otherwise each report interrupts the thread, which makes a busy reactor a quarter slower. Kernels
+        // before 5.19 know nothing else.
         let ring = match build(true) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => build(false),
             built => built,
@@ -47,7 +48,8 @@ impl Ring {
         if !(offered.is_feature_ext_arg() && offered.is_feature_nodrop()) {
             return Err(unavailable(io::ErrorKind::Unsupported, "this kernel is older than Linux 5.11"));
         }
-        // Requests that go on came earlier, but those of earlier kernels could miss events; this came with their repair.
+        // Requests that continue came earlier, but those of earlier kernels could miss events; this came with
+        // their repair.
         let multishot = offered.is_feature_skip_cqe_on_success();
         Ok(Self { ring, multishot })
     }
@@ -58,14 +60,15 @@ impl Ring {
         Ok(Self { multishot: false, ..Self::new(entries)? })
     }
 
-    /// Asks for the events of `fd`, which must stay open until the next [`enter`](Self::enter). `false` if there is no room at the moment.
+    /// Asks for the events of `fd`, which must stay open until the next [`enter`](Self::enter). `false` if
+    /// there is no room at the moment.
     pub(crate) fn poll(&mut self, fd: BorrowedFd<'_>, events: u32, data: u64) -> io::Result<bool> {
         let request = opcode::PollAdd::new(Fd(fd.as_raw_fd()), events).multi(self.multishot);
         self.push(&request.build().user_data(data))
     }
 
-    /// Ends the request that was given `request`, which reports an error then, and says so under `data`. `false` if there is no room at the
-    /// moment.
+    /// Ends the request that was given `request`, which reports an error then, and says so under `data`.
+    /// `false` if there is no room at the moment.
     pub(crate) fn cancel(&mut self, request: u64, data: u64) -> io::Result<bool> {
         self.push(&opcode::PollRemove::new(request).build().user_data(data))
     }
@@ -74,8 +77,8 @@ impl Ring {
         if self.ring.submission().is_full() {
             self.submit()?;
         }
-        // SAFETY: the requests made here carry numbers, and no pointers that would have to stay valid. Were a descriptor closed too early,
-        // its request would fail, or report what nobody listens to.
+        // SAFETY: the requests made here carry numbers, and no pointers that would have to stay valid. Were a
+        // descriptor closed too early, its request would fail, or report what no code waits for.
         Ok(unsafe { self.ring.submission().push(entry) }.is_ok())
     }
 
@@ -89,7 +92,8 @@ impl Ring {
         tolerate(self.ring.submit())
     }
 
-    /// Hands over what was asked for, and waits for a report, a signal, or `timeout`. Some of it may be left for the next time.
+    /// Hands over what was asked for, and waits for a report, a signal, or `timeout`. Some of it may be left
+    /// for the next time.
     pub(crate) fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let time = timeout.map(Timespec::from);
         let args = SubmitArgs::new();

@@ -1,7 +1,8 @@
 //! WebSocket apps on a libuv loop, beside whatever else runs there.
 //!
-//! A [`LibuvDispatcher`] watches each stream by a poll handle of its own. The loop owns the thread and calls back: once in a round, if
-//! there is something to do, it calls the closure that was given to [`Turns::start`], which takes a turn of the reactor.
+//! A [`LibuvDispatcher`] watches each stream by its own poll handle. The loop owns the thread and calls back:
+//! once in a round, if there is something to do, it calls the closure that was given to [`Turns::start`],
+//! which takes a turn of the reactor.
 //!
 //! ```
 //! # let server = websocket_testkit::server::EchoServer::start()?;
@@ -37,36 +38,38 @@
 //! });
 //! uv.run(RunMode::Default)?;
 //!
-//! // The end: the handles are closed, and the loop has to run to let go of them.
+//! // The end: the handles are closed, and the loop has to run to release them.
 //! drop(turns);
 //! uv.run(RunMode::Default)?;
 //! # assert!(!uv.is_alive());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Callbacks of other handles may use the reactor between two turns, `reactor.borrow_mut().apps()` for one: a turn follows. Other
-//! threads use `reactor.handle()` and senders. If nothing else needs the reactor, the closure may own it.
+//! Callbacks of other handles may use the reactor between two turns, `reactor.borrow_mut().apps()` for one: a
+//! turn follows. Other threads use `reactor.handle()` and senders. If nothing else needs the reactor, the
+//! closure may own it.
 //!
 //! # Costs
 //!
 //! - No thread, and no descriptor but the streams' own: the handle for wakes shares libuv's.
-//! - libuv reports as long as a stream is ready, and forgets and adds a stream whose interest changes: two system calls in place of
-//!   one. An observation allocates nothing.
-//! - One timer, touched only when the deadline changes, in milliseconds. It is rounded up to libuv's clock, so a turn comes up to two
-//!   milliseconds late.
+//! - libuv reports as long as a stream is ready, and forgets and adds a stream whose interest changes: two
+//!   system calls instead of one. An observation allocates nothing.
+//! - One timer, touched only when the deadline changes, in milliseconds. It is rounded up to libuv's clock,
+//!   so a turn comes up to two milliseconds late.
 //!
 //! # Traps
 //!
-//! - **The end of a loop.** libuv aborts the process when a [`Loop`] is dropped with an open handle. Dropping [`Turns`] or the dispatcher,
-//!   which its reactor does, closes all handles, but libuv lets go of them in its next round only. So drop first, run the loop once
-//!   more, and drop the loop last. `Loop::close` is not for loops that are dropped.
-//! - **A loop that does not end.** The handle for wakes keeps its loop alive, as there may always come one. Call `stop` as above, or drop
-//!   [`Turns`], from a callback for one.
-//! - **Panics** cannot cross libuv's frames. With `PanicPolicy::Catch`, the default, none tries to. Otherwise it ends the loop as `stop`
-//!   does, and [`Turns::resume_panic`] goes on with it.
+//! - **The end of a loop.** libuv aborts the process when a [`Loop`] is dropped with an open handle. Dropping
+//!   [`Turns`] or the dispatcher, which its reactor does, closes all handles, but libuv releases them only in
+//!   its next round. So drop first, run the loop once more, and drop the loop last. `Loop::close` is not for
+//!   loops that are dropped.
+//! - **A loop that does not end.** The handle for wakes keeps its loop alive, as there may always come one.
+//!   Call `stop` as above, or drop [`Turns`], from a callback for one.
+//! - **Panics** cannot cross libuv's frames. With `PanicPolicy::Catch`, the default, none tries to. Otherwise
+//!   it ends the loop as `stop` does, and [`Turns::resume_panic`] resumes it.
 //! - **One handle for each descriptor**: libuv refuses to watch one twice in one loop.
-//! - **Making loops.** `Loop::new` of the crate `libuv` 2.15 sets a loop up twice and leaves five descriptors open each time (on Linux).
-//!   Make one and keep it, or take `Loop::default`.
+//! - **Making loops.** `Loop::new` of the crate `libuv` 2.15 sets a loop up twice and leaves five descriptors
+//!   open each time (on Linux). Make one and keep it, or take `Loop::default`.
 //!
 //! Unix only: elsewhere this crate is empty.
 #![cfg(unix)]

@@ -20,8 +20,8 @@ pub(crate) type Turn = Box<dyn FnMut(&[Ready]) -> Next>;
 
 /// What callbacks, dispatcher and turns have in common. The callbacks hold it until their handles are closed.
 ///
-/// In a round, libuv polls, which collects, then comes the check, which takes the turn, then timers. Whatever wants a turn sets `due`, and
-/// what comes after the check keeps the loop awake for the next one.
+/// In a round, libuv polls, which collects, then comes the check, which takes the turn, then timers. Whatever
+/// wants a turn sets `due`, and what comes after the check keeps the loop awake for the next one.
 pub(crate) struct Shared {
     uv: Loop,
     bell: Arc<Bell>,

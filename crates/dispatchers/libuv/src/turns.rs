@@ -10,8 +10,8 @@ use crate::shared::Shared;
 
 /// Takes the turns of a reactor in the rounds of its loop.
 ///
-/// Dropping it closes the dispatcher's handles and drops the closure. That may be done at any time, in a turn too; run the loop once
-/// more afterwards.
+/// Dropping it closes the dispatcher's handles and drops the closure. That may be done at any time, in a turn
+/// too; run the loop once more afterwards.
 pub struct Turns(Rc<Shared>);
 
 impl Turns {
@@ -19,14 +19,14 @@ impl Turns {
         Self(shared)
     }
 
-    /// Calls `turn` once in each round of the loop in which there is something to do, and minds what it returns: `turn` is to be
-    /// `Reactor::turn`. Replaces what was started before.
+    /// Calls `turn` once in each round of the loop in which there is something to do, and honours what it
+    /// returns: `turn` is to be `Reactor::turn`. Replaces what was started before.
     pub fn start(&self, turn: impl FnMut(&[Ready]) -> Next + 'static) {
         self.0.start(Box::new(turn));
     }
 
-    /// Goes on with the panic that ended the loop, if one did. Call it when the loop has returned: a panic that nobody asks for is lost
-    /// when this is dropped. The loop can be run again afterwards.
+    /// Resumes the panic that ended the loop, if one did. Call it when the loop has returned: otherwise the
+    /// panic is lost when this is dropped. The loop can be run again afterwards.
     ///
     /// # Panics
     /// With the panic of the turn.

@@ -40,7 +40,7 @@ impl Wake for Bell {
 }
 
 impl PollingDispatcher {
-    /// The first key for sources of your own; `usize::MAX` belongs to the poller.
+    /// The first key for your own sources; `usize::MAX` belongs to the poller.
     pub const OWN_KEYS: usize = 1 << (usize::BITS - 1);
 
     /// Opens a poller.
@@ -53,7 +53,8 @@ impl PollingDispatcher {
 
     fn with_front(front: Front) -> io::Result<Self> {
         let poller = Arc::new(Poller::new()?);
-        // Levels need no second read to learn that a stream has run dry. Where there are none, one-shot and watched anew is the same.
+        // Levels need no second read to learn that a stream has run dry. Without levels, a one-shot source
+        // that is watched again is equivalent.
         let mode = if poller.supports_level() { PollMode::Level } else { PollMode::Oneshot };
         let waker = Waker::from(Arc::new(Bell(poller.clone())));
         Ok(Self {
@@ -67,14 +68,14 @@ impl PollingDispatcher {
         })
     }
 
-    /// The poller, to watch sources of your own with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on. Leave the waiting to the dispatcher:
-    /// whoever else waits on it takes away what streams are waiting for. Some streams are not in it, so it does not tell when the reactor is
-    /// due.
+    /// The poller, to watch your own sources with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on.
+    /// Leave the waiting to the dispatcher: another waiter would take the events that streams are waiting
+    /// for. Some streams are not in it, so it does not show when the reactor is due.
     pub const fn poller(&self) -> &Arc<Poller> {
         &self.poller
     }
 
-    /// What the last wait saw of sources of your own.
+    /// What the last wait saw of your own sources.
     pub fn own_events(&self) -> impl Iterator<Item = Event> + '_ {
         self.events.iter().filter(|event| event.key >= Self::OWN_KEYS)
     }
@@ -135,7 +136,8 @@ impl Wait for PollingDispatcher {
         self.events.clear();
         self.front.wait(&self.poller, deadline, ready, &mut self.events)?;
         for event in self.events.iter() {
-            // An event for a slot that is used again is at worst spurious; one for an empty slot, or of a source of the host, names no key.
+            // An event for a slot that is used again is at worst spurious; one for an empty slot, or of a
+            // source of the host, names no key.
             let Some(key) = self.watched.key_in(event.key) else { continue };
             let broken = event.is_interrupt() || event.is_err() == Some(true);
             ready.push(

@@ -1,7 +1,8 @@
 //! How a wait sleeps.
 //!
-//! The poller sleeps on when a signal comes, and the contract wants the wait to end. Where the poller is one descriptor, poll(2) sleeps for
-//! it, and looks at a few streams itself: it is called anyway, and what it sees saves the poller's own calls. Elsewhere the poller does all.
+//! The poller sleeps on when a signal comes, and the contract wants the wait to end. Where the poller is one
+//! descriptor, poll(2) sleeps for it, and looks at a few streams itself: it is called anyway, and what it
+//! sees saves the poller's own calls. Elsewhere the poller does all.
 
 #[cfg(any(
     target_vendor = "apple",
@@ -70,8 +71,8 @@ mod imp {
             self.seats.retain(|seat| seat.key != key);
         }
 
-        /// Sleeps until there is something to tell, a signal comes or the deadline has passed; adds what there is of these streams to
-        /// `ready`, and what the poller has to `events`.
+        /// Sleeps until there is something to report, a signal comes or the deadline has passed; adds what
+        /// there is of these streams to `ready`, and what the poller has to `events`.
         pub(crate) fn wait(
             &self,
             poller: &Poller,
@@ -96,10 +97,12 @@ mod imp {
                 Err(error) => return Err(error.into()),
             }
             for (seat, fd) in self.seats.iter().zip(&*fds) {
-                // With a bit that nix does not know, whatever there is to see is found by reading and writing.
+                // With a bit that nix does not know, whatever there is to see is found by reading and
+                // writing.
                 let seen = fd.revents().unwrap_or(PollFlags::all());
                 if !seen.is_empty() {
-                    // What poll(2) cannot look at (POLLNVAL), some systems' devices, is as good as always ready.
+                    // What poll(2) cannot look at (POLLNVAL), some systems' devices, is as good as always
+                    // ready.
                     let broken =
                         seen.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
                     let readable = seen.contains(PollFlags::POLLIN) || broken;

@@ -1,8 +1,9 @@
 //! WebSocket apps on the poller of the crate polling.
 //!
-//! [`PollingDispatcher`] is for programs that have a [`polling::Poller`] already, and for streams that mio cannot take: it watches
-//! whatever has a descriptor (unix) or a socket (Windows). The reactor may block in it, so the reactor's `run` does everything; sources of the program's
-//! own can be watched by the same [poller](PollingDispatcher::poller).
+//! [`PollingDispatcher`] is for programs that have a [`polling::Poller`] already, and for streams that mio
+//! cannot take: it watches whatever has a descriptor (unix) or a socket (Windows). The reactor may block in
+//! it, so the reactor's `run` does everything; the program's own sources can be watched by the same
+//! [poller](PollingDispatcher::poller).
 //!
 //! ```
 //! use websocket_app::{Reactor, RunOptions, WebSocketApp};
@@ -21,28 +22,32 @@
 //!
 //! # Costs
 //!
-//! - **One more descriptor for each stream.** The poller wants a source to be deleted before it is closed, on pain of undefined behaviour,
-//!   and a dispatcher cannot keep others from closing a stream. So it watches a duplicate of its own, which it deletes and then closes
-//!   when the stream is deregistered or the dispatcher dropped. It takes two system calls more for each connection, none for each message, and
-//!   a program with thousands of apps has to allow twice as many descriptors. The connection of a stream that is dropped without being
+//! - **One more descriptor for each stream.** The poller wants a source to be deleted before it is closed, on
+//!   pain of undefined behaviour, and a dispatcher cannot keep others from closing a stream. So it watches a
+//!   duplicate, which it deletes and then closes when the stream is deregistered or the dispatcher dropped.
+//!   It takes two system calls more for each connection, none for each message, and a program with thousands
+//!   of apps has to allow twice as many descriptors. The connection of a stream that is dropped without being
 //!   deregistered stays open until the dispatcher goes.
-//! - **System calls.** Where mio's wait is one call, the poller's is five on Linux: it sets a timer, arms it, looks, clears its bell and arms
-//!   that. One more sleeps, poll(2), and that looks at up to 16 streams itself, those that were registered while fewer were there: as long as
-//!   nothing else happens, the poller is left alone and the wait is one call. Streams beyond them are in the poller, and share its calls with
+//! - **System calls.** Where mio's wait is one call, the poller's is five on Linux: it sets a timer, arms it,
+//!   looks, clears its bell and arms that. One more sleeps, poll(2), and that looks at up to 16 streams
+//!   itself, those that were registered while fewer were there: as long as nothing else happens, the poller
+//!   is left alone and the wait is one call. Streams beyond them are in the poller, and share its calls with
 //!   all that is ready at the time.
-//! - **Timers.** Deadlines are rounded up to a millisecond where poll(2) sleeps, which is on Linux, Android, Apple's systems and the BSDs, and
-//!   to the resolution of the poller elsewhere.
+//! - **Timers.** Deadlines are rounded up to a millisecond where poll(2) sleeps, which is on Linux, Android,
+//!   Apple's systems and the BSDs, and to the resolution of the poller elsewhere.
 //!
 //! # Traps of the poller
 //!
-//! - **It does not return when a signal interrupts it**, but sleeps on. A program that looks at a flag after each turn would not see that a
-//!   signal has set it. So poll(2) sleeps on the poller's own descriptor where it has one.
-//! - **Modes.** Streams are watched by level, where the poller has that. A level tells again what was not read, the end of the stream
-//!   included, so a short read needs no second one to make sure. Event ports have one-shot sources only: these are watched anew by the
-//!   next wait, which comes to the same.
+//! - **It does not return when a signal interrupts it**, but sleeps on. A program that looks at a flag after
+//!   each turn would not see that a signal has set it. So poll(2) sleeps on the poller's own descriptor where
+//!   it has one.
+//! - **Modes.** Streams are watched by level, where the poller has that. A level reports again what was not
+//!   read, the end of the stream included, so a short read needs no second one to make sure. Event ports have
+//!   one-shot sources only: the next wait watches these again, which is equivalent.
 //! - **Keys.** The key of a source is the slot of the stream's [`Key`](websocket_dispatcher::Key). Those from
 //!   [`OWN_KEYS`](PollingDispatcher::OWN_KEYS) on are yours, but for `usize::MAX`.
-//! - **Wakes** go through [`notify`](polling::Poller::notify), which makes one system call of many. A waker that is kept keeps the poller open.
+//! - **Wakes** go through [`notify`](polling::Poller::notify), which makes one system call of many. A waker
+//!   that is kept keeps the poller open.
 //!
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use polling::{Event, PollMode, Poller};
 use websocket_dispatcher::Io;
 
-/// A duplicate of what can be watched of a stream, which somebody may close at any time.
+/// A duplicate of the stream's descriptor, since the stream may be closed at any time.
 pub(crate) fn source(io: &Io) -> io::Result<Source> {
     #[cfg(unix)]
     let source = io.fd();
@@ -34,7 +34,8 @@ impl Watched {
         event: Event,
         mode: PollMode,
     ) -> io::Result<Self> {
-        // SAFETY: the source is owned here and cannot be taken out; `drop` deletes it from the same poller before it is closed.
+        // SAFETY: the source is owned here and cannot be taken out; `drop` deletes it from the same poller
+        // before it is closed.
         unsafe { poller.add_with_mode(&source, event, mode)? };
         Ok(Self { poller: poller.clone(), source, event })
     }

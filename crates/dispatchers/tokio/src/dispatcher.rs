@@ -9,7 +9,7 @@ use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
 
 /// A [`Dispatcher`] on a tokio runtime. See the [crate's page](crate).
 #[derive(Debug)]
@@ -28,7 +28,8 @@ impl TokioDispatcher {
     /// Outside of a runtime.
     ///
     /// # Panics
-    /// On a runtime that was built without its timers. Registering a stream panics on one that was built without I/O.
+    /// On a runtime that was built without its timers. Registering a stream panics on one that was built
+    /// without I/O.
     pub fn new() -> io::Result<Self> {
         let runtime = Handle::try_current().map_err(|error| {
             io::Error::other(format!(
@@ -43,7 +44,8 @@ impl TokioDispatcher {
     fn poll_deadline(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
         if deadline <= self.now() {
             if !std::mem::replace(&mut self.looked, true) {
-                // The task comes back behind the others and, on a thread that does both, behind a look at the sockets.
+                // The task comes back behind the others and, on a thread that does both, behind a look at the
+                // sockets.
                 return pin!(tokio::task::yield_now()).poll(cx);
             }
             self.looked = false;
@@ -74,7 +76,8 @@ impl Dispatcher for TokioDispatcher {
         };
         let fd = fd.try_clone_to_owned()?;
         let _entered = self.runtime.enter();
-        // Deprecated for what does not own its descriptor; the new way is `unsafe`, and younger than the oldest tokio that will do.
+        // Deprecated for types that do not own their descriptor; the new function is `unsafe`, and younger
+        // than the oldest tokio that this crate supports.
         #[allow(deprecated)]
         let watched = AsyncFd::try_new(fd)?;
         self.streams.insert(key, Watched(watched), interest)
@@ -94,12 +97,15 @@ impl Dispatcher for TokioDispatcher {
     }
 
     /// tokio's clock, which stands still where it was paused.
-    fn now(&self) -> Instant {
-        let _entered = self.runtime.enter();
-        tokio::time::Instant::now().into_std()
+    fn clock(&self) -> Clock {
+        let runtime = self.runtime.clone();
+        Clock::new(move || {
+            let _entered = runtime.enter();
+            tokio::time::Instant::now().into_std()
+        })
     }
 
-    // What arrives after readiness was cleared is an edge, and so is told.
+    // What arrives after readiness was cleared is an edge, and so is reported.
     fn short_read_drains(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android"))
     }
@@ -112,7 +118,8 @@ impl PollWait for TokioDispatcher {
         deadline: Option<Instant>,
         ready: &mut Vec<Ready>,
     ) -> Poll<io::Result<()>> {
-        // Used up, tokio's budget would make ready streams look as if they were not. The reactor gives way after each turn.
+        // Used up, tokio's budget would make ready streams look as if they were not. The reactor gives way
+        // after each turn.
         let wait = tokio::task::unconstrained(std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.streams.poll(cx, ready) {
                 self.looked = false;
@@ -127,7 +134,8 @@ impl PollWait for TokioDispatcher {
     }
 }
 
-/// A stream that tokio watches in both directions, by a descriptor of our own: it must stay open for as long as tokio knows it.
+/// A stream that tokio watches in both directions, by our own descriptor: it must stay open for as long
+/// as tokio knows it.
 #[derive(Debug)]
 struct Watched(AsyncFd<OwnedFd>);
 

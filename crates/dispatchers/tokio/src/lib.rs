@@ -30,30 +30,35 @@
 //! ```
 //!
 //! `run_async` is a future like any other: put it in `join!` or `select!`, in a task of a `LocalSet`, or in
-//! `Runtime::block_on`. Dropping it loses nothing, the next one goes on. Callbacks may call [`tokio::spawn`] and send into channels; other
-//! tasks reach the apps by their senders and by the reactor's handle.
+//! `Runtime::block_on`. Dropping it loses nothing, the next one continues. Callbacks may call
+//! [`tokio::spawn`] and send into channels; other tasks reach the apps by their senders and by the reactor's
+//! handle.
 //!
-//! A reactor stays on its thread, because callbacks need not be [`Send`]. On a runtime whose tasks move between threads, [`spawn()`]
-//! gives it a thread and you a future that is `Send`.
+//! A reactor stays on its thread, because callbacks need not be [`Send`]. On a runtime whose tasks move
+//! between threads, [`spawn()`] gives it a thread and you a future that is `Send`.
 //!
 //! # What it costs
 //!
-//! - Each socket is registered with tokio itself, once, for both directions, by a second descriptor: tokio must not be left with the number
-//!   of a closed one. So count two descriptors for each connection. Changing what it is watched for makes no system call.
+//! - Each socket is registered with tokio itself, once, for both directions, by a second descriptor: tokio
+//!   must not be left with the number of a closed one. So count two descriptors for each connection. Changing
+//!   what it is watched for makes no system call.
 //! - No task for a stream. Per turn, work is proportional to what is ready.
-//! - A turn is one poll of the task. The reactor gives way after each, so tasks and apps take turns; tokio's budget for a poll plays no part.
+//! - A turn is one poll of the task. The reactor gives way after each, so tasks and apps take turns; tokio's
+//!   budget for a poll plays no part.
 //! - Deadlines are tokio timers: milliseconds, rounded up.
 //!
 //! # Time in tests
 //!
-//! The apps live on tokio's clock: with `tokio::time::pause`, an hour of back-off or ping interval passes as soon as nothing else is to
-//! be done. Mind that tokio takes waiting for a real socket for nothing to be done.
+//! The apps live on tokio's clock: with `tokio::time::pause`, an hour of back-off or ping interval passes as
+//! soon as nothing else is to be done. Mind that tokio takes waiting for a real socket for nothing to be
+//! done.
 //!
 //! # Which runtime
 //!
-//! [`TokioDispatcher::new`] takes the one that it is called in, which must have I/O and timers enabled (`enable_all`), and stays with it: apps
-//! can be added and the reactor be dropped anywhere. When that runtime shuts down, `run_async` ends with an error or, where it waits for nothing
-//! but a deadline, with the panic that tokio's timers end with then.
+//! [`TokioDispatcher::new`] takes the one that it is called in, which must have I/O and timers enabled
+//! (`enable_all`), and stays with it: apps can be added and the reactor be dropped anywhere. When that
+//! runtime shuts down, `run_async` ends with an error or, where it waits for nothing but a deadline, with the
+//! panic that tokio's timers end with then.
 #![cfg(unix)]
 #![forbid(unsafe_code)]
 

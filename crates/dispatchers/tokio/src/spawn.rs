@@ -1,4 +1,4 @@
-//! A reactor on a thread of its own, for runtimes whose tasks move between threads.
+//! A reactor on its own thread, for runtimes whose tasks move between threads.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -8,11 +8,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle};
 
-/// Runs the future that `make` builds on a thread of the runtime's own, where it may hold what must not leave a thread: a reactor, its
-/// apps, [`Rc`](std::rc::Rc)s.
+/// Runs the future that `make` builds on one of the runtime's threads, where it may hold what must not leave
+/// a thread: a reactor, its apps, [`Rc`](std::rc::Rc)s.
 ///
-/// A reactor's callbacks need not be [`Send`], so neither is a reactor nor the future that runs it, and [`tokio::spawn`] refuses them.
-/// What this returns it takes:
+/// A reactor's callbacks need not be [`Send`], so neither is a reactor nor the future that runs it, and
+/// [`tokio::spawn`] refuses them. What this returns it takes:
 ///
 /// ```
 /// use websocket_app::{Outcome, Reactor, RunOptions, WebSocketApp};
@@ -41,15 +41,17 @@ use tokio::task::{JoinError, JoinHandle};
 /// # }
 /// ```
 ///
-/// The thread is one of those for blocking work, of which a runtime has 512 unless it was told otherwise; it is used until the future ends.
-/// There the runtime's context is entered, so tokio's types work; the runtime's own threads look after sockets and timers. On a
-/// `current_thread` runtime that is the thread in `Runtime::block_on`: while nobody is in there, nothing happens here.
+/// The thread is one of those for blocking work, of which a runtime has 512 by default; it is used until the
+/// future ends. There the runtime's context is entered, so tokio's types work; the runtime's own threads look
+/// after sockets and timers. On a `current_thread` runtime that is the thread in `Runtime::block_on`: while
+/// that is not running, nothing happens here.
 ///
-/// A runtime that is dropped waits for the thread. So keep the [`Running`] where it is dropped by then: in a task, or in the future
-/// that the program blocks on.
+/// A runtime that is dropped waits for the thread. So keep the [`Running`] where it is dropped by then: in a
+/// task, or in the future that the program blocks on.
 ///
 /// # Panics
-/// Outside of a runtime. A panic of `make` or of its future ends that future only, and is the [`JoinError`] of the [`Running`].
+/// Outside of a runtime. A panic of `make` or of its future ends that future only, and is the [`JoinError`]
+/// of the [`Running`].
 pub fn spawn<F, T>(make: impl FnOnce() -> F + Send + 'static) -> Running<T>
 where
     F: Future<Output = T> + 'static,
@@ -73,10 +75,11 @@ where
     Running { thread, _dropped: dropped }
 }
 
-/// A future that runs on a thread of its own, made by [`spawn`]. It ends with what that future ends with.
+/// A future that runs on its own thread, made by [`spawn`]. Its output is that of the future.
 ///
-/// Dropping it drops that future there, soon: as soon as it waits for something, which a reactor does after each turn. Apps are dropped
-/// silently then, as with their reactor; to close them in an orderly way, stop the reactor by its handle and await this.
+/// Dropping it drops that future there, soon: as soon as it waits for something, which a reactor does after
+/// each turn. Apps are dropped silently then, as with their reactor; to close them with a closing handshake,
+/// call `stop_within` on the reactor's handle and await this.
 #[derive(Debug)]
 #[must_use = "dropping it ends what it runs"]
 pub struct Running<T> {
@@ -91,7 +94,7 @@ impl<T> Future for Running<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match ready!(Pin::new(&mut self.thread).poll(cx)).transpose() {
             Some(ended) => Poll::Ready(ended),
-            // Only for one that was dropped, and then nobody polls.
+            // Only for one that was dropped, and then it is not polled.
             None => Poll::Pending,
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{LocalSet, yield_now};
 use websocket_app::{Reactor, RunOptions, WebSocketApp};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollWait, Ready};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollWait, Ready};
 use websocket_dispatcher_tokio::TokioDispatcher;
 use websocket_testkit::server::EchoServer;
 
@@ -62,8 +62,8 @@ impl Dispatcher for Counting {
         self.dispatcher.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.dispatcher.now()
+    fn clock(&self) -> Clock {
+        self.dispatcher.clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -59,11 +59,8 @@ impl fmt::Display for EnvironmentError {
     }
 }
 
-impl std::error::Error for EnvironmentError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+// No `source`: the text says it all.
+impl std::error::Error for EnvironmentError {}
 
 #[cfg(test)]
 mod tests {
@@ -132,6 +129,8 @@ mod tests {
                 assert_eq!(error.variable, name);
                 let shown = format!("{error} {error:?}");
                 assert!(shown.contains(name) && !shown.contains("secret"), "{shown}");
+                let (text, cause) = (error.to_string(), error.source.to_string());
+                assert!(text.contains(&cause) && std::error::Error::source(&error).is_none(), "said once");
             }
         }
     }

@@ -83,7 +83,7 @@ pub enum ProxyFailure {
     Status {
         /// The status code.
         status: u16,
-        /// The reason phrase, cut to 100 bytes.
+        /// The reason phrase, cut to 100 characters, without control characters.
         reason: String,
     },
     /// An HTTP proxy answered 407.
@@ -119,11 +119,6 @@ pub enum ProxyFailure {
     Malformed(&'static str),
     /// The heads of an HTTP proxy's answer are longer than this, in bytes.
     HeadersTooLong {
-        /// What is allowed.
-        limit: usize,
-    },
-    /// An HTTP proxy's answer has more headers than this.
-    TooManyHeaders {
         /// What is allowed.
         limit: usize,
     },
@@ -166,7 +161,6 @@ impl fmt::Display for ProxyFailure {
             }
             Self::Malformed(what) => write!(f, "its answer is malformed: {what}"),
             Self::HeadersTooLong { limit } => write!(f, "the headers of its answer exceed {limit} bytes"),
-            Self::TooManyHeaders { limit } => write!(f, "its answer has more than {limit} headers"),
             Self::EndOfStream => f.write_str("it closed the stream before its answer was complete"),
         }
     }

@@ -114,10 +114,12 @@ impl Handshake {
 
     /// The stream has ended before the tunnel was there: the error that this is.
     pub fn end_of_stream(&mut self) -> ProxyError {
-        match &self.state {
-            State::Failed(failure) => self.fail(failure.clone()),
-            _ => self.fail(ProxyFailure::EndOfStream),
-        }
+        let failure = match &mut self.state {
+            State::Failed(failure) => Some(failure.clone()),
+            State::Http(connect) => connect.refusal(),
+            _ => None,
+        };
+        self.fail(failure.unwrap_or(ProxyFailure::EndOfStream))
     }
 
     fn fail(&mut self, failure: ProxyFailure) -> ProxyError {

@@ -1,5 +1,7 @@
 //! CONNECT to an HTTP proxy (RFC 9110 section 9.3.6).
 
+use std::mem;
+
 use data_encoding::BASE64;
 
 use super::ProxyFailure;
@@ -12,18 +14,29 @@ const HTTP: &[u8] = b"HTTP/1.";
 /// How long the heads of an answer may be together, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// How many headers an answer may have.
-const MAX_HEADERS: usize = 100;
-
-/// How much of a reason phrase an error keeps, in bytes.
+/// How much of a reason phrase an error keeps, in characters.
 const MAX_REASON: usize = 100;
 
-/// The client's side, once the request is made.
+const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
+
+/// The client's side, once the request is made. It reads an answer line by line and needs nothing of it but the status and, of a 407, the
+/// challenges: whatever else stands there may be malformed.
 pub(super) struct Connect {
-    head: Vec<u8>,
-    /// The bytes of interim answers that came before.
-    interim: usize,
+    /// The line that is not complete.
+    line: Vec<u8>,
+    /// The bytes of all heads so far.
+    taken: usize,
+    answer: Option<Answer>,
     authorized: bool,
+}
+
+/// An answer whose head is not complete.
+struct Answer {
+    status: u16,
+    reason: String,
+    challenges: Vec<String>,
+    /// Whether the last header was a challenge, so that a folded line continues it.
+    in_challenge: bool,
 }
 
 impl Connect {
@@ -39,84 +52,112 @@ impl Connect {
             None => {}
         }
         request += "\r\n";
-        (Self { head: Vec::new(), interim: 0, authorized: login.is_some() }, request.into_bytes())
+        (Self { line: Vec::new(), taken: 0, answer: None, authorized: login.is_some() }, request.into_bytes())
     }
 
     /// Takes what belongs to the answer from `input`; returns whether it is complete.
     pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<bool, ProxyFailure> {
-        loop {
-            let known = self.head.len();
-            let room = MAX_HEAD - self.interim - known;
-            self.head.extend_from_slice(&input[..input.len().min(room)]);
-            let prefix = self.head.len().min(HTTP.len());
-            if self.head[..prefix] != HTTP[..prefix] {
-                return Err(ProxyFailure::WrongProtocol);
-            }
-            let Some(end) = head_end(&self.head, known) else {
-                if self.interim + self.head.len() >= MAX_HEAD {
-                    return Err(ProxyFailure::HeadersTooLong { limit: MAX_HEAD });
+        while !input.is_empty() {
+            let piece = &input[..input.len().min(MAX_HEAD - self.taken)];
+            // A bare line feed ends a line as well (RFC 9112 section 2.2).
+            let end = piece.iter().position(|byte| *byte == b'\n');
+            let (text, used) = end.map_or((piece, piece.len()), |end| (&piece[..end], end + 1));
+            self.line.extend_from_slice(text);
+            self.taken += used;
+            *input = &input[used..];
+            if self.answer.is_none() {
+                let prefix = self.line.len().min(HTTP.len());
+                if self.line[..prefix] != HTTP[..prefix] {
+                    return Err(ProxyFailure::WrongProtocol);
                 }
-                *input = &[];
-                return Ok(false);
-            };
-            *input = &input[end - known..];
-            if self.is_final(end)? {
-                return Ok(true);
             }
-            self.interim += end;
-            self.head.clear();
+            if end.is_some() {
+                let line = mem::take(&mut self.line);
+                let carriage_returns = line.iter().rev().take_while(|byte| **byte == b'\r').count();
+                if self.take_line(&line[..line.len() - carriage_returns])? {
+                    return Ok(true);
+                }
+            } else if self.taken == MAX_HEAD {
+                return Err(self.refusal().unwrap_or(ProxyFailure::HeadersTooLong { limit: MAX_HEAD }));
+            }
         }
+        Ok(false)
     }
 
-    /// Whether the head, which ends at `end`, grants the tunnel; it may be an interim answer (RFC 9110 section 15.2).
-    fn is_final(&self, end: usize) -> Result<bool, ProxyFailure> {
-        let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-        let mut answer = httparse::Response::new(&mut headers);
-        match answer.parse(&self.head[..end]) {
-            Ok(httparse::Status::Complete(parsed)) if parsed == end => {}
-            Ok(_) => return Err(ProxyFailure::Malformed("a line break")),
-            Err(error) => {
-                return Err(match error {
-                    httparse::Error::TooManyHeaders => ProxyFailure::TooManyHeaders { limit: MAX_HEADERS },
-                    httparse::Error::HeaderName => ProxyFailure::Malformed("a header's name"),
-                    httparse::Error::HeaderValue => ProxyFailure::Malformed("a header's value"),
-                    httparse::Error::Version => ProxyFailure::WrongProtocol,
-                    _ => ProxyFailure::Malformed("the status line or a line break"),
-                });
-            }
+    /// Whether this line, which has no end of line any more, grants the tunnel.
+    fn take_line(&mut self, line: &[u8]) -> Result<bool, ProxyFailure> {
+        let Some(answer) = &mut self.answer else {
+            self.answer = Some(Answer::parse(line)?);
+            return Ok(false);
+        };
+        if !line.is_empty() {
+            answer.take_header(line);
+            return Ok(false);
         }
-        match answer.code.unwrap_or_default() {
-            200..=299 => Ok(true),
-            100 | 102..=199 => Ok(false),
-            407 => {
-                let challenges = answer
-                    .headers
-                    .iter()
-                    .filter(|header| header.name.eq_ignore_ascii_case("Proxy-Authenticate"))
-                    .map(|header| String::from_utf8_lossy(header.value).into_owned())
-                    .collect();
-                Err(ProxyFailure::AuthenticationRequired { challenges, sent: self.authorized })
-            }
-            status => {
-                // httparse lets ASCII pass only.
-                let reason = answer.reason.unwrap_or_default();
-                let reason = reason.get(..MAX_REASON).unwrap_or(reason).to_owned();
-                Err(ProxyFailure::Status { status, reason })
-            }
+        if let Some(refusal) = self.refusal() {
+            return Err(refusal);
         }
+        // What is not final is an interim answer (RFC 9110 section 15.2).
+        Ok(self.answer.take().is_some_and(|answer| answer.is_grant()))
+    }
+
+    /// What the proxy has refused with, as soon as its status is known, be its head complete or not.
+    pub(super) fn refusal(&mut self) -> Option<ProxyFailure> {
+        let answer = self.answer.take_if(|answer| !answer.is_grant() && !answer.is_interim())?;
+        Some(match answer.status {
+            PROXY_AUTHENTICATION_REQUIRED => {
+                ProxyFailure::AuthenticationRequired { challenges: answer.challenges, sent: self.authorized }
+            }
+            status => ProxyFailure::Status { status, reason: answer.reason },
+        })
     }
 }
 
-/// Where the head ends, if its empty line is there; the first `known` bytes do not have it whole. A bare line feed ends a line as well (RFC
-/// 9112 section 2.2).
-fn head_end(head: &[u8], known: usize) -> Option<usize> {
-    (known.saturating_sub(2)..head.len()).filter(|&at| head[at] == b'\n').find_map(|at| {
-        match head[at + 1..] {
-            [b'\n', ..] => Some(at + 2),
-            [b'\r', b'\n', ..] => Some(at + 3),
-            _ => None,
+impl Answer {
+    /// Reads a status line: `HTTP/1.1 200 OK`, with any number of blanks, and with a reason or without.
+    fn parse(line: &[u8]) -> Result<Self, ProxyFailure> {
+        let after_version = match line.strip_prefix(HTTP) {
+            Some([minor, rest @ ..]) if minor.is_ascii_digit() => rest,
+            _ => return Err(ProxyFailure::WrongProtocol),
+        };
+        let rest = after_version.trim_ascii_start();
+        let (digits, reason) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
+        if digits.len() != 3 || rest.len() == after_version.len() {
+            return Err(ProxyFailure::Malformed("the status line"));
         }
-    })
+        let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
+        let reason = printable(reason).chars().take(MAX_REASON).collect();
+        Ok(Self { status, reason, challenges: Vec::new(), in_challenge: false })
+    }
+
+    fn take_header(&mut self, line: &[u8]) {
+        if line.starts_with(b" ") || line.starts_with(b"\t") {
+            if let Some(challenge) = self.challenges.last_mut().filter(|_| self.in_challenge) {
+                *challenge = format!("{challenge} {}", printable(line));
+            }
+            return;
+        }
+        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len()));
+        self.in_challenge = self.status == PROXY_AUTHENTICATION_REQUIRED
+            && name.trim_ascii().eq_ignore_ascii_case(b"Proxy-Authenticate");
+        if self.in_challenge {
+            self.challenges.push(printable(value.get(1..).unwrap_or_default()));
+        }
+    }
+
+    fn is_grant(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
+    /// Nothing can be switched to that was not asked for, so 101 is not one of them.
+    fn is_interim(&self) -> bool {
+        matches!(self.status, 100 | 102..=199)
+    }
+}
+
+/// Text without blanks around it and without control characters, which do not belong into an error.
+fn printable(text: &[u8]) -> String {
+    String::from_utf8_lossy(text.trim_ascii()).replace(char::is_control, "")
 }
 
 #[cfg(test)]
@@ -224,18 +265,20 @@ mod tests {
     }
 
     #[test]
-    fn b183_an_unreadable_answer_is_an_error() {
+    fn b183_an_unreadable_status_line_is_an_error_as_soon_as_it_is_there() {
         for (answer, malformed) in [
-            ("HTTP/2 200 OK\r\n\r\n", false),
-            ("HTTP/1.9 200 OK\r\n\r\n", false),
-            ("HTTP/1.1 abc\r\n\r\n", true),
-            ("HTTP/1.1 20\r\n\r\n", true),
-            ("HTTP/1.1\r\n\r\n", false),
-            ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", true),
-            ("HTTP/1.1 200 OK\r\nA: \0\r\n\r\n", true),
-            ("HTTP/1.1 200 OK\r\nA: b\rc\r\n\r\n", true),
-            (" HTTP/1.1 200 OK\r\n\r\n", false),
-            ("\r\n\r\n", false),
+            ("HTTP/2 200 OK\r\n", false),
+            ("HTTP/1.x 200 OK\r\n", false),
+            ("HTTP/1.\r\n", false),
+            ("HTTP\r\n", false),
+            ("HTTP/1.1 abc\r\n", true),
+            ("HTTP/1.1 20\r\n", true),
+            ("HTTP/1.1 2000 OK\n", true),
+            ("HTTP/1.1 -200 OK\n", true),
+            ("HTTP/1.1200 OK\n", true),
+            ("HTTP/1.1\r\n", true),
+            (" HTTP/1.1 200 OK\r\n", false),
+            ("\r\n", false),
         ] {
             match answered(answer).unwrap_err() {
                 ProxyFailure::Malformed(_) => assert!(malformed, "{answer:?}"),
@@ -243,6 +286,89 @@ mod tests {
                 other => panic!("{answer:?}: {other}"),
             }
         }
+    }
+
+    #[test]
+    fn f2_a_status_line_is_read_whatever_its_version_blanks_and_reason() {
+        for line in [
+            "HTTP/1.0 200 OK",
+            "HTTP/1.1  200 OK",
+            "HTTP/1.1 \t 200\tOK",
+            "HTTP/1.1 200",
+            "HTTP/1.1 200 ",
+            "HTTP/1.1 200OK",
+            "HTTP/1.9 200 OK",
+            "HTTP/1.1 200 \0\x7f\u{80}\rok",
+        ] {
+            assert_eq!(answered(format!("{line}\r\n\r\n")), Ok(()), "{line:?}");
+            assert_eq!(answered(format!("{line}\n\n")), Ok(()), "{line:?}");
+            let refused = answered(format!("{}\r\n\r\n", line.replacen("200", "503", 1))).unwrap_err();
+            assert!(matches!(refused, ProxyFailure::Status { status: 503, .. }), "{line:?}");
+        }
+        let failure = answered(b"HTTP/1.1 502 caf\xe9 \x1b[1m\r\n\r\n").unwrap_err();
+        assert_eq!(failure, ProxyFailure::Status { status: 502, reason: "caf\u{fffd} [1m".to_owned() });
+    }
+
+    #[test]
+    fn f2_header_lines_that_are_not_needed_may_be_malformed() {
+        for line in [
+            "A: b\r\n c",
+            "A: b\r\n\tc\r\n d",
+            " first line folded",
+            "A : b",
+            "A A: b",
+            "A[A]: b",
+            ": b",
+            "no colon",
+            "A: \0\x7f",
+            "A: b\rc",
+            "A: \u{e9}\u{b1}",
+            "Content-Length: -1",
+            "Transfer-Encoding: x",
+            "A: b\r\n".repeat(2000).trim_end(),
+        ] {
+            for end in ["\r\n", "\n", "\r\r\n"] {
+                let answer = |status: u16| format!("HTTP/1.1 {status} X{end}{line}{end}B: c{end}{end}");
+                assert_eq!(answered(answer(200)), Ok(()), "{line:?}");
+                let refused = answered(answer(403)).unwrap_err();
+                assert_eq!(refused, ProxyFailure::Status { status: 403, reason: "X".to_owned() }, "{line:?}");
+            }
+        }
+        assert_eq!(answered(b"HTTP/1.1 200 OK\r\nA: caf\xe9\xff\r\n\r\n"), Ok(()));
+    }
+
+    #[test]
+    fn f2_challenges_are_read_whatever_their_form() {
+        let answer =
+            b"HTTP/1.0 407 \xe9\nPROXY-AUTHENTICATE : Digest realm=\"caf\xe9\",\n\tnonce=\"n\x1b\"\n\
+                       X: y\n folded\nProxy-Authenticate:Basic\nProxy-Authenticate\n\n";
+        let failure = answered(answer).unwrap_err();
+        assert_eq!(failure.to_string(), "it wants credentials (407); it offers Digest, Basic");
+        let ProxyFailure::AuthenticationRequired { challenges, .. } = failure else { panic!() };
+        assert_eq!(challenges, ["Digest realm=\"caf\u{fffd}\", nonce=\"n\"", "Basic", ""]);
+    }
+
+    #[test]
+    fn d1_a_refusal_does_not_wait_for_its_body_nor_for_an_end_of_its_head() {
+        let head = "HTTP/1.1 403 Forbidden\r\nContent-Length: 512\r\nTransfer-Encoding: chunked\r\n";
+        let refused = ProxyFailure::Status { status: 403, reason: "Forbidden".to_owned() };
+        assert_eq!(answered(format!("{head}\r\n")), Err(refused.clone()));
+
+        let begun = |head: &str| {
+            let proxy = Proxy::parse("http://p").unwrap();
+            let mut handshake = Handshake::new(&proxy, &destination("h", 80)).unwrap();
+            handshake.wrote(usize::MAX);
+            assert!(!handshake.receive(head.as_bytes()).unwrap().done);
+            handshake.end_of_stream().failure
+        };
+        assert_eq!(begun(head), refused);
+        assert_eq!(begun("HTTP/1.0 403 Forbidden\n"), refused);
+        assert_eq!(begun("HTTP/1.0 403 Forbidden"), ProxyFailure::EndOfStream);
+        for granting in ["HTTP/1.1 200 OK\r\nA: b\r\n", "HTTP/1.1 100 Continue\r\n\r\n"] {
+            assert_eq!(begun(granting), ProxyFailure::EndOfStream);
+        }
+        let endless = format!("{head}A: {}", "x".repeat(70_000));
+        assert_eq!(answered(endless), Err(refused));
     }
 
     #[test]
@@ -255,11 +381,7 @@ mod tests {
         assert_eq!(connect.receive(&mut &b"HTTP/1.1 200 OK\r\n"[..]), Ok(false));
         let huge = vec![b'x'; 1 << 24];
         assert_eq!(connect.receive(&mut &huge[..]).map(drop), too_long);
-        assert!(connect.head.capacity() <= 2 * MAX_HEAD);
-
-        let headers = |count: usize| format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(count));
-        assert_eq!(answered(headers(100)), Ok(()));
-        assert_eq!(answered(headers(101)), Err(ProxyFailure::TooManyHeaders { limit: 100 }));
+        assert!(connect.line.capacity() <= 2 * MAX_HEAD);
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::{ProxyFailure, Socks4Reply};
 use crate::Destination;
 
 const CONNECT: [u8; 2] = [4, 1];
+/// A reply has version 0; some proxies repeat that of the request.
+const REPLY_VERSIONS: [u8; 2] = [0, 4];
 const GRANTED: u8 = 90;
 const REPLY: usize = 8;
 
@@ -42,7 +44,7 @@ impl Reply {
     pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<bool, ProxyFailure> {
         let complete = fill(&mut self.0, input, REPLY);
         match *self.0 {
-            [version, ..] if version != 0 => Err(ProxyFailure::WrongProtocol),
+            [version, ..] if !REPLY_VERSIONS.contains(&version) => Err(ProxyFailure::WrongProtocol),
             [_, code, ..] if code != GRANTED => Err(ProxyFailure::Socks4(Socks4Reply::from(code))),
             _ => Ok(complete),
         }
@@ -91,16 +93,24 @@ mod tests {
             (0, Socks4Reply::Unknown(0)),
             (255, Socks4Reply::Unknown(255)),
         ] {
-            let answer = [0, code, 0, 0, 0, 0, 0, 0];
             let request = b"\x04\x01\x00\x50\xc0\x00\x02\x07\0";
-            let outcome = talk("socks4://p", "192.0.2.7:80", &[(request, &answer)]);
-            assert_eq!(outcome, Err(ProxyFailure::Socks4(reply)));
+            // Some proxies close after the code.
+            for answer in [&[0, code, 0, 0, 0, 0, 0, 0][..], &[4, code, 0, 0, 0, 0, 0, 0], &[0, code]] {
+                let outcome = talk("socks4://p", "192.0.2.7:80", &[(request, answer)]);
+                assert_eq!(outcome, Err(ProxyFailure::Socks4(reply)));
+            }
         }
     }
 
     #[test]
+    fn f2_a_reply_may_repeat_the_version_of_the_request() {
+        let request = b"\x04\x01\x00\x50\xc0\x00\x02\x07\0";
+        talk("socks4://p", "192.0.2.7:80", &[(request, b"\x04\x5a\xff\xff\xff\xff\xff\xff")]).unwrap();
+    }
+
+    #[test]
     fn b183_another_protocol_is_refused() {
-        for answer in [&b"HTTP/1.1 400 No\r\n\r\n"[..], b"\x05\x00", b"\x04\x5a\0\0\0\0\0\0"] {
+        for answer in [&b"HTTP/1.1 400 No\r\n\r\n"[..], b"\x05\x00", b"\x01\x5a\0\0\0\0\0\0"] {
             let request = b"\x04\x01\x00\x50\xc0\x00\x02\x07\0";
             let outcome = talk("socks4://p", "192.0.2.7:80", &[(request, answer)]);
             assert_eq!(outcome, Err(ProxyFailure::WrongProtocol));

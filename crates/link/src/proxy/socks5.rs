@@ -23,7 +23,9 @@ pub(super) struct Dialogue {
     /// The reply of this step, as far as it has come.
     reply: Vec<u8>,
     request: Vec<u8>,
-    password: Option<Vec<u8>>,
+    /// User and password, empty ones if there are none.
+    password: Vec<u8>,
+    has_password: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -36,18 +38,18 @@ enum Step {
 impl Dialogue {
     /// Returns the dialogue and the greeting to send.
     pub(super) fn start(login: Option<&Login>, destination: &Destination) -> (Self, Vec<u8>) {
-        let password = match login {
-            Some(Login::Password { user, password }) => {
-                Some([&[PASSWORD_VERSION], &length(user)[..], user, &length(password), password].concat())
-            }
-            _ => None,
+        let (user, password, has_password) = match login {
+            Some(Login::Password { user, password }) => (&user[..], &password[..], true),
+            _ => (&[][..], &[][..], false),
         };
-        let greeting = match password {
-            Some(_) => vec![VERSION, 2, NO_AUTHENTICATION, PASSWORD],
-            None => vec![VERSION, 1, NO_AUTHENTICATION],
+        let password = [&[PASSWORD_VERSION], &length(user)[..], user, &length(password), password].concat();
+        let greeting = if has_password {
+            vec![VERSION, 2, NO_AUTHENTICATION, PASSWORD]
+        } else {
+            vec![VERSION, 1, NO_AUTHENTICATION]
         };
-        let dialogue =
-            Self { step: Step::Method, reply: Vec::new(), request: request(destination), password };
+        let request = request(destination);
+        let dialogue = Self { step: Step::Method, reply: Vec::new(), request, password, has_password };
         (dialogue, greeting)
     }
 
@@ -72,17 +74,18 @@ impl Dialogue {
         if !complete {
             return Ok(false);
         }
-        match (self.reply[1], &self.password) {
-            (NO_AUTHENTICATION, _) => {
+        match self.reply[1] {
+            NO_AUTHENTICATION => {
                 output.append(&mut self.request);
                 self.step = Step::Connect;
             }
-            (PASSWORD, Some(password)) => {
-                output.extend_from_slice(password);
+            // Some proxies choose it without having been offered it, and take any.
+            PASSWORD => {
+                output.append(&mut self.password);
                 self.step = Step::Password;
             }
-            (NONE_ACCEPTABLE, password) => {
-                return Err(ProxyFailure::NoAcceptableMethod { offered_password: password.is_some() });
+            NONE_ACCEPTABLE => {
+                return Err(ProxyFailure::NoAcceptableMethod { offered_password: self.has_password });
             }
             _ => return Err(ProxyFailure::Malformed("a method of authentication that was not offered")),
         }
@@ -91,11 +94,16 @@ impl Dialogue {
 
     fn accepted(&mut self, input: &mut &[u8], output: &mut Vec<u8>) -> Result<bool, ProxyFailure> {
         let complete = fill(&mut self.reply, input, 2);
+        // Many proxies give the version of SOCKS in place of that of RFC 1929, so it counts for nothing.
         match *self.reply {
-            [version, ..] if version != PASSWORD_VERSION => {
-                return Err(ProxyFailure::Malformed("the version of the password's reply"));
+            [_, status] if status != 0 && self.has_password => {
+                return Err(ProxyFailure::CredentialsRefused { status });
             }
-            [_, status] if status != 0 => return Err(ProxyFailure::CredentialsRefused { status }),
+            [_, status] if status != 0 => {
+                return Err(ProxyFailure::Malformed(
+                    "it chose authentication that was not offered; give it a user and a password",
+                ));
+            }
             _ => {}
         }
         if complete {
@@ -257,11 +265,46 @@ mod tests {
     fn b183_answers_out_of_the_protocol_are_errors() {
         let first = |answer: &[u8]| talk("socks5h://p", "h.example:80", &[(PLAIN, answer)]);
         assert_eq!(first(b"\x04\x00"), Err(ProxyFailure::WrongProtocol));
-        for method in [1, 2, 3, 0x80] {
+        for method in [1, 3, 0x80, 0xfe] {
             assert!(matches!(first(&[5, method]), Err(ProxyFailure::Malformed(_))), "{method}");
         }
         assert_eq!(replied(b"\x04\x00\x00\x01"), Err(ProxyFailure::WrongProtocol));
-        let script: [(&[u8], &[u8]); 2] = [(OFFER, b"\x05\x02"), (b"\x01\x01u\x01p", b"\x05\x00")];
-        assert!(matches!(talk("socks5h://u:p@p", "h.example:80", &script), Err(ProxyFailure::Malformed(_))));
+    }
+
+    #[test]
+    fn f2_the_version_of_the_passwords_reply_counts_for_nothing() {
+        let login = b"\x01\x01u\x01p";
+        for version in [0, 1, 2, 5, 0xff] {
+            let reply = |status| {
+                let accepted = [version, status];
+                let script: [(&[u8], &[u8]); 3] =
+                    [(OFFER, b"\x05\x02"), (login, &accepted), (BY_NAME, GRANT)];
+                talk("socks5h://u:p@p", "h.example:80", &script)
+            };
+            assert_eq!(reply(0), Ok(()));
+            assert_eq!(reply(7), Err(ProxyFailure::CredentialsRefused { status: 7 }));
+        }
+    }
+
+    #[test]
+    fn f2_a_proxy_that_wants_a_password_without_having_been_offered_one_gets_an_empty_one() {
+        let script: [(&[u8], &[u8]); 3] = [(PLAIN, b"\x05\x02"), (b"\x01\0\0", b"\x01\0"), (BY_NAME, GRANT)];
+        assert_eq!(talk("socks5h://p", "h.example:80", &script), Ok(()));
+        let script: [(&[u8], &[u8]); 2] = [(PLAIN, b"\x05\x02"), (b"\x01\0\0", b"\x01\x01")];
+        let refused = talk("socks5h://p", "h.example:80", &script).unwrap_err();
+        assert!(refused.to_string().contains("give it a user and a password"), "{refused}");
+    }
+
+    #[test]
+    fn f2_the_reserved_byte_and_the_bound_address_of_a_reply_count_for_nothing() {
+        replied(b"\x05\x00\xff\x01\xff\xff\xff\xff\xff\xff").unwrap();
+        for len in [0, 1, 9, 254, 255] {
+            let name = vec![0xff; usize::from(len)];
+            replied(&[b"\x05\x00\x07\x03", &[len][..], &name, b"\0\0"].concat()).unwrap();
+        }
+        for kind in [0, 2, 5, 0xff] {
+            let outcome = replied(&[5, 0, 0, kind]);
+            assert_eq!(outcome, Err(ProxyFailure::Malformed("the type of the bound address")), "at once");
+        }
     }
 }

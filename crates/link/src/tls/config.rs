@@ -70,6 +70,10 @@ impl TlsOptions {
 
     /// Trusts the certificates in a file: PEM, as many as there are, or a single one in DER. Like the next methods this replaces the default
     /// roots; together they add up.
+    ///
+    /// A server may show one of these certificates itself, also if it is not fit for a server by the rules: a CA's, one of X.509 version 1, or
+    /// with unknown critical extensions. It must be valid now and name the server in its subjectAltName; a Common Name does not count. For
+    /// one without names, use [`danger_accept_invalid_names`](Self::danger_accept_invalid_names).
     #[must_use]
     pub fn roots_from_file(self, path: impl Into<PathBuf>) -> Self {
         let path = path.into();
@@ -103,7 +107,8 @@ impl TlsOptions {
         self.set(|settings| settings.roots.push(Roots::Mozilla))
     }
 
-    /// Shows a certificate, with those of its issuers, to servers that ask for one. Both files are PEM and may be the same one.
+    /// Shows a certificate, with those of its issuers, to servers that ask for one. Both files are PEM and may be the same one. The
+    /// certificate is shown as it is; whether it is acceptable is up to the server.
     #[must_use]
     pub fn client_certificate_from_files(
         self,
@@ -121,15 +126,23 @@ impl TlsOptions {
         self.set(|settings| settings.client = Some(pair))
     }
 
-    /// **Dangerous.** Accepts a certificate that is verified but belongs to somebody else: whoever has any certificate can sit in
+    /// **Dangerous.** Accepts a certificate that is verified but belongs to another name: anyone who has any certificate can sit in
     /// between. Default `false`. To expect another name, use [`server_name`](Self::server_name).
+    ///
+    /// A server may also show exactly a certificate that is named as a root, whatever rules for certificates it breaks. If the crypto provider
+    /// cannot verify signatures with its key (RSA with less than 2048 bits, say), nothing proves then that the server holds the key.
     #[must_use]
     pub fn danger_accept_invalid_names(self, accept: bool) -> Self {
         self.set(|settings| settings.accept_invalid_names = Some(accept))
     }
 
-    /// **Dangerous.** Accepts every certificate, with any name: whoever is on the way can read and change everything. Default `false`. To
+    /// **Dangerous.** Accepts every certificate, with any name: anyone on the way can read and change everything. Default `false`. To
     /// connect to a server with a certificate of its own making, name that by [`roots_from_file`](Self::roots_from_file).
+    ///
+    /// Every certificate means also those of X.509 version 1, with unknown critical extensions, with short keys, and what is not a
+    /// certificate at all. The server must prove that it holds the key of what it shows, so that the certificate can be compared afterwards.
+    /// Where that cannot be verified, since the certificate cannot be read or the crypto provider does not know keys of its kind or size, it
+    /// is accepted without proof.
     #[must_use]
     pub fn danger_accept_invalid_certificates(self, accept: bool) -> Self {
         self.set(|settings| settings.accept_invalid_certificates = accept)

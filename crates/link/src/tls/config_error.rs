@@ -109,6 +109,11 @@ impl fmt::Display for TlsConfigError {
                 "{origin} holds an encrypted private key, which is not supported; decrypt it with \
                  `openssl pkey -in key.pem -out decrypted.pem` and protect the file, or pass the decrypted bytes"
             ),
+            Self::ClientCertificate(rustls::Error::General(reason)) => write!(
+                f,
+                "the key of the client certificate cannot be used: {reason}; RSA keys need at least 2048 bits, those of elliptic curves a \
+                 curve that the crypto provider knows"
+            ),
             Self::ClientCertificate(error) => write!(f, "the client certificate cannot be used: {error}"),
             Self::NameCheckWithoutVerification => f.write_str(
                 "names cannot be checked while certificates are not verified: a name in an unverified certificate means nothing; \
@@ -143,11 +148,5 @@ impl fmt::Display for TlsConfigError {
     }
 }
 
-impl std::error::Error for TlsConfigError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::ClientCertificate(error) | Self::Unusable(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// No `source`: the text says it all.
+impl std::error::Error for TlsConfigError {}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, PeerIncompatible, PeerMisbehaved};
 
 /// Why a TLS session failed.
 ///
@@ -22,6 +22,9 @@ pub enum TlsError {
     },
     /// The peer ended the session with this alert.
     Alert(AlertDescription),
+    /// The peer wanted to negotiate the session again, which is refused (TLS 1.2, RFC 5246 section 7.4.1.1), and ended it for that. Servers
+    /// do that to ask for a client certificate when they see what is requested.
+    Renegotiation,
     /// The peer broke the protocol, or has nothing in common with what is allowed here.
     Protocol(rustls::Error),
     /// The stream ended before the handshake was complete.
@@ -34,6 +37,20 @@ pub enum TlsError {
     Closed,
     /// The keys have encrypted as much as is safe and this TLS version cannot change them. Connect again.
     Exhausted,
+}
+
+impl TlsError {
+    /// What this failure means after the peer wanted to negotiate again: rustls answers that with a warning, and most peers end
+    /// the session then, with an alert that gives no reason.
+    pub(super) fn after_renegotiation(self) -> Self {
+        match self {
+            Self::Alert(AlertDescription::HandshakeFailure | AlertDescription::NoRenegotiation)
+            | Self::Protocol(rustls::Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests)) => {
+                Self::Renegotiation
+            }
+            other => other,
+        }
+    }
 }
 
 impl From<rustls::Error> for TlsError {
@@ -63,16 +80,21 @@ impl fmt::Display for TlsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Certificate(reason) => certificate(reason, f),
-            Self::NotTls { http: true } => f.write_str(
-                "the server answered in plain HTTP: this port does not speak TLS; use ws:// or the port for wss://",
+            Self::NotTls { http } => write!(
+                f,
+                "{} TLS on this port; is it ws:// rather than wss://, or, if it is a proxy, http:// rather than https://?",
+                if *http { "the server answered in plain HTTP, it does not speak" } else { "the server does not speak" },
             ),
-            Self::NotTls { http: false } => {
-                f.write_str("the server does not speak TLS on this port; is it one for wss://?")
-            }
             Self::Alert(alert) => write!(f, "the server refused the TLS session ({alert:?}){}", advice(*alert)),
+            Self::Renegotiation => f.write_str(
+                "the server asked for a new handshake within the session (TLS 1.2 renegotiation), which is not supported, and ended \
+                 the session; if it wants a client certificate, it must ask for that in the first handshake, or speak TLS 1.3",
+            ),
             Self::Protocol(rustls::Error::PeerIncompatible(why)) => incompatible(why, f),
             Self::Protocol(error) => write!(f, "TLS failed: {error}"),
-            Self::EndOfHandshake => f.write_str("the stream ended before the TLS handshake was complete"),
+            Self::EndOfHandshake => f.write_str(
+                "the stream ended before the TLS handshake was complete; does the server speak TLS on this port?",
+            ),
             Self::Truncated => f.write_str("the stream ended without TLS close_notify"),
             Self::Handshaking => f.write_str("nothing can be sent before the TLS handshake is complete"),
             Self::Closed => f.write_str("nothing can be sent after TLS close_notify"),
@@ -83,20 +105,18 @@ impl fmt::Display for TlsError {
     }
 }
 
-impl std::error::Error for TlsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Protocol(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// No `source`: the text says it all.
+impl std::error::Error for TlsError {}
 
 fn certificate(reason: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str("the server's certificate was refused: ")?;
     match reason {
         CertificateError::UnknownIssuer => f.write_str(
             "its issuer is unknown; if you trust it, add its root certificate (TlsOptions::roots_from_file or WEBSOCKET_CLIENT_CA_BUNDLE)",
+        ),
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => f.write_str(
+            "it is for no name at all: only its subjectAltName counts, not its Common Name (RFC 9525); the server needs one with a name, \
+             or, if you named this very certificate as a root, set TlsOptions::danger_accept_invalid_names",
         ),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
             write!(f, "it is for another name ({reason}); if that is meant, set TlsOptions::server_name")
@@ -112,12 +132,28 @@ fn certificate(reason: &CertificateError, f: &mut fmt::Formatter<'_>) -> fmt::Re
             "it is a CA certificate, which vouches for others, not for a server; if it is self-signed and you trust it, \
              add it as a root (TlsOptions::roots_from_file)",
         ),
+        CertificateError::Other(rustls::OtherError(other)) if other.is::<UnusableKey>() => write!(f, "{other}"),
         reason => write!(f, "{reason}"),
     }
 }
 
+/// Why a certificate that is one of the user's roots is refused: no signature can be verified with its key.
+#[derive(Debug)]
+pub(super) struct UnusableKey;
+
+impl fmt::Display for UnusableKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "its key is of a kind or size that the crypto provider cannot verify signatures with, so that nothing proves that the server \
+             holds it; the server needs another key",
+        )
+    }
+}
+
+impl std::error::Error for UnusableKey {}
+
 /// Whether webpki refused a certificate because its basic constraints say that it is a CA's.
-pub(super) fn is_ca_as_leaf(other: &rustls::OtherError) -> bool {
+fn is_ca_as_leaf(other: &rustls::OtherError) -> bool {
     matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 

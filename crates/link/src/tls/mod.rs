@@ -35,9 +35,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod certificate;
+mod client_certificate;
 mod config;
 mod config_error;
+mod der;
 mod error;
+mod first_bytes;
 mod info;
 mod key_log;
 mod output;
@@ -46,6 +50,7 @@ mod provider;
 mod roots;
 mod session;
 mod settings;
+mod signature;
 mod stream;
 mod verify;
 mod version;

@@ -10,6 +10,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 
 use super::TlsConfigError;
+use super::certificate::Certificate;
 use super::pem::{self, Source};
 
 /// Reads an environment variable.
@@ -126,17 +127,22 @@ impl Trusted {
         certificates: Vec<CertificateDer<'static>>,
         origin: &dyn fmt::Display,
     ) -> Result<(), TlsConfigError> {
-        let (added, ignored) = self.store.add_parsable_certificates(certificates.iter().cloned());
-        if added == 0 {
+        let given = certificates.len();
+        // One that cannot vouch for others may still be the server's own.
+        let (added, _) = self.store.add_parsable_certificates(certificates.iter().cloned());
+        let own = certificates.into_iter().filter(|certificate| Certificate::parse(certificate).is_some());
+        let known = self.own.len();
+        self.own.extend(own);
+        let usable = added.max(self.own.len() - known);
+        if usable == 0 {
             return Err(TlsConfigError::InvalidCertificate {
                 origin: origin.to_string(),
                 reason: "it is not an X.509 certificate".to_owned(),
             });
         }
-        if ignored > 0 {
-            log::warn!(target: "websocket::tls", "{origin}: {ignored} certificates cannot be decoded and are ignored");
+        if usable < given {
+            log::warn!(target: "websocket::tls", "{origin}: {} certificates cannot be decoded and are ignored", given - usable);
         }
-        self.own.extend(certificates);
         Ok(())
     }
 

@@ -10,8 +10,9 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, InsufficientSizeError, UnbufferedStatus,
     WriteTraffic,
 };
-use rustls::{ClientConfig, HandshakeKind, InvalidMessage};
+use rustls::{ClientConfig, HandshakeKind, InvalidMessage, ProtocolVersion};
 
+use super::first_bytes::FirstBytes;
 use super::{TlsError, TlsInfo, TlsOutput};
 
 /// Plaintext bytes that one record carries at most.
@@ -20,8 +21,8 @@ const RECORD: usize = 16 << 10;
 /// What TLS 1.3 adds to each record. Earlier versions add a little more, and a key update may be due: rustls says so then.
 const OVERHEAD: usize = 22;
 
-/// The header of a record: enough to tell TLS from other protocols.
-const HEADER: usize = 5;
+/// The first byte of a record with a handshake message.
+const HANDSHAKE: u8 = 22;
 
 /// A client's TLS session, sans I/O: bytes of the stream go in, plaintext comes out, and the reverse.
 ///
@@ -35,6 +36,8 @@ pub struct TlsSession {
     held: Vec<u8>,
     incoming: Incoming,
     has_sent_close: bool,
+    /// Whether the peer wanted to negotiate again.
+    renegotiation: bool,
     error: Option<Box<TlsError>>,
 }
 
@@ -71,6 +74,7 @@ impl TlsSession {
             held: Vec::new(),
             incoming: Incoming::Expected,
             has_sent_close: false,
+            renegotiation: false,
             error: None,
         };
         session.process(&mut [], output, &mut |_| ControlFlow::Continue(()))?;
@@ -196,6 +200,11 @@ impl TlsSession {
         self.connection.peer_certificates()
     }
 
+    /// In this state, a handshake message can only ask for another handshake.
+    fn is_established_tls12(&self) -> bool {
+        !self.is_handshaking() && self.connection.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+    }
+
     fn check(&self) -> Result<(), TlsError> {
         match &self.error {
             Some(error) => Err((**error).clone()),
@@ -211,20 +220,21 @@ impl TlsSession {
         deliver: &mut dyn FnMut(&[u8]) -> ControlFlow<()>,
     ) -> Result<(), TlsError> {
         if self.incoming == Incoming::Expected && !incoming.is_empty() {
-            if incoming.len() < HEADER {
-                self.held = incoming.to_vec();
-                return Ok(());
-            }
-            if !is_record(incoming) {
-                let http = incoming.starts_with(b"HTTP/");
+            match FirstBytes::recognise(incoming) {
+                FirstBytes::Tls => {}
+                FirstBytes::TooFew => {
+                    self.held = incoming.to_vec();
+                    return Ok(());
+                }
                 // An alert would be noise to a peer that does not speak TLS.
-                return Err(self.keep(TlsError::NotTls { http }));
+                FirstBytes::Other { http } => return Err(self.keep(TlsError::NotTls { http })),
             }
             self.incoming = Incoming::Welcome;
         }
         let before = std::mem::replace(&mut self.incoming, Incoming::Unwanted);
         let mut used = 0;
         let after = loop {
+            self.renegotiation |= incoming.get(used) == Some(&HANDSHAKE) && self.is_established_tls12();
             let UnbufferedStatus { mut discard, state } =
                 self.connection.process_tls_records(&mut incoming[used..]);
             let end = match state {
@@ -326,7 +336,8 @@ impl TlsSession {
     /// Keeps the failure and says what rustls has to say about it. It would say more if it were asked again.
     fn fail(&mut self, error: rustls::Error, output: &mut TlsOutput) -> TlsError {
         self.flush(output);
-        self.keep(error.into())
+        let error = TlsError::from(error);
+        self.keep(if self.renegotiation { error.after_renegotiation() } else { error })
     }
 
     /// rustls has queued `close_notify`.
@@ -384,9 +395,4 @@ fn encode(mut data: EncodeTlsData<'_, ClientConnectionData>, output: &mut TlsOut
             Err(_) => return,
         }
     }
-}
-
-/// Whether this can be the header of a TLS record (RFC 8446 section 5.1).
-fn is_record(bytes: &[u8]) -> bool {
-    matches!(bytes, [20..=23, 3, ..])
 }

@@ -10,10 +10,10 @@ use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, KeyLog, SupportedProtocolVersion};
 
 use super::key_log::KeyLogFile;
-use super::pem::{self, Source};
+use super::pem::Source;
 use super::roots::{self, Environment, Roots};
 use super::verify::{AcceptAny, Verifier};
-use super::{TlsConfigError, TlsVersion, provider};
+use super::{TlsConfigError, TlsVersion, client_certificate, provider};
 
 /// What the options say, but for the server name.
 #[derive(Clone)]
@@ -83,13 +83,12 @@ impl Settings {
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&versions)
             .map_err(TlsConfigError::Unusable)?;
-        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier(provider)?);
+        let builder = builder.dangerous().with_custom_certificate_verifier(self.verifier(provider.clone())?);
         let mut config = match &self.client {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let chain = pem::certificates(&certificate.read()?, certificate)?;
-                let key = pem::private_key(&key.read()?, key)?;
-                builder.with_client_auth_cert(chain, key).map_err(TlsConfigError::ClientCertificate)?
+                let shown = client_certificate::load(certificate, key, &provider)?;
+                builder.with_client_cert_resolver(Arc::new(shown))
             }
         };
         config.alpn_protocols = self.alpn.clone();
@@ -112,10 +111,18 @@ impl Settings {
             log::warn!(target: "websocket::tls", "names in certificates are not checked: whoever has a certificate can sit in between");
         }
         let trusted = roots::load(&self.roots, &*self.environment)?;
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.store), provider)
-            .build()
-            .map_err(|error| TlsConfigError::NoSystemRoots { reason: error.to_string() })?;
-        Ok(Arc::new(Verifier { inner, own: trusted.own, check_name }))
+        let algorithms = provider.signature_verification_algorithms;
+        let inner = if trusted.store.is_empty() {
+            None
+        } else {
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(trusted.store), provider);
+            Some(
+                builder
+                    .build()
+                    .map_err(|error| TlsConfigError::NoSystemRoots { reason: error.to_string() })?,
+            )
+        };
+        Ok(Arc::new(Verifier { inner, algorithms, own: trusted.own, check_name }))
     }
 
     fn key_log(&self) -> Result<Option<Arc<dyn KeyLog>>, TlsConfigError> {

@@ -1,4 +1,5 @@
-//! What the contract is for: whole apps on a reactor on the dispatcher. Their far ends are moved by the test between two turns.
+//! What the contract is for: whole apps on a reactor on the dispatcher. Their far ends are moved by the test
+//! between two turns.
 
 mod actor;
 mod leaving;

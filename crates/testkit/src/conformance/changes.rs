@@ -23,7 +23,8 @@ pub fn reregistration_reports_what_is_ready<H: Host>(host: &mut H) {
     rig.until_readable("bytes that are still there after reading was of no interest", line.key);
 }
 
-/// Writing joins reading and leaves again; without it, an open stream with nothing to read lets the loop sleep.
+/// Writing joins reading and leaves again; without it, an open stream with nothing to read lets the loop
+/// sleep.
 pub fn an_interest_can_grow_and_shrink<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let mut line = rig.open(0, Interest::Read);

@@ -25,15 +25,16 @@ pub trait Host {
     /// Makes a connected stream and its far end.
     fn pair(&mut self) -> (Io, Self::Far);
 
-    /// How many registrations there are in `dispatcher` and the loop below it, whatever they consist of: entries, tasks, sources.
-    /// `None`, the default, where nobody can tell.
+    /// How many registrations there are in `dispatcher` and the loop below it, whatever they consist of:
+    /// entries, tasks, sources. `None`, the default, where the host cannot tell.
     fn registrations(&mut self, dispatcher: &Self::Dispatcher) -> Option<usize> {
         let _ = dispatcher;
         None
     }
 }
 
-/// The far end of a stream under test. Nothing here waits. Dropping it need not close it: the suite calls one of the last three.
+/// The far end of a stream under test. Nothing here waits. Dropping it need not close it: the suite calls one
+/// of the last three.
 pub trait Far {
     /// Sends what the stream takes of `bytes` now. Returns how many that were.
     fn send(&mut self, bytes: &[u8]) -> usize;
@@ -69,7 +70,7 @@ pub trait Far {
     fn reset(self);
 }
 
-/// What the system is asked to hold on the way from the near to the far end; it may hold some more.
+/// The buffer that the system is asked for between the near and the far end; it may hold some more.
 const BUFFER: usize = 64 << 10;
 
 /// The usual [`Host`]: the dispatchers that a closure builds, and TCP over loopback.
@@ -114,7 +115,8 @@ impl<D: Wait, F: Fn() -> D> Host for Sockets<D, F> {
     fn pair(&mut self) -> (Io, TcpStream) {
         let pair = || -> io::Result<_> {
             let near = TcpStream::connect(self.listener.local_addr()?)?;
-            // Whoever else tries this port, a test that expects to be refused for one, is no part of the pair.
+            // Other connections to this port, such as one of a test that expects to be refused, are not part
+            // of the pair.
             let far = loop {
                 let (far, address) = self.listener.accept()?;
                 if address == near.local_addr()? {

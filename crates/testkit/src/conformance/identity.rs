@@ -24,7 +24,7 @@ pub fn registering_a_live_key_fails_and_changes_nothing<H: Host>(host: &mut H) {
         .register(second, &mut io, Interest::Read)
         .expect("the second stream is free for another key");
     far.write(b"x");
-    rig.until_readable("the second stream under a key of its own", second);
+    rig.until_readable("the second stream under its own key", second);
 }
 
 /// A stream that no loop could know.
@@ -60,7 +60,8 @@ pub fn a_refused_stream_leaves_its_key_free<H: Host>(host: &mut H) {
     rig.until_readable("a stream under a key that was refused to another", line.key);
 }
 
-/// Re-registering a key that was never registered, is not any more, or lost its slot to another fails with `NotFound`.
+/// Re-registering a key that was never registered, is not any more, or lost its slot to another fails with
+/// `NotFound`.
 pub fn reregistering_a_dead_key_fails<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let (mut io, _far) = rig.pair();
@@ -106,7 +107,8 @@ pub fn deregistering_a_stale_key_only_drops_the_stream<H: Host>(host: &mut H) {
     rig.reregister(&mut line, Interest::ReadWrite);
 }
 
-/// Two streams are ready; handling one removes the other. What the batch still holds may come out, later nothing.
+/// Two streams are ready; handling one removes the other. What the batch still holds may come out, later
+/// nothing.
 pub fn a_stream_removed_inside_a_batch_stays_silent<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let mut lines = [rig.open(0, Interest::Read), rig.open(1, Interest::ReadWrite)];
@@ -162,7 +164,8 @@ pub fn unix_streams_are_watched<H: Host>(host: &mut H) {
     rig.stays_silent(key);
 }
 
-/// The kernel gives a closed descriptor's number to the next stream. That one is reported under its own key, the dead one never.
+/// The kernel gives a closed descriptor's number to the next stream. That one is reported under its own key,
+/// the dead one never.
 #[cfg(unix)]
 pub fn a_reused_descriptor_reports_under_its_own_key<H: Host>(host: &mut H) {
     use std::os::fd::AsRawFd as _;

@@ -104,7 +104,7 @@ pub fn a_reset_is_readable<H: Host>(host: &mut H) {
     drain(&mut line.io).expect_err("reading tells of the reset");
 }
 
-/// A reset is news for who waits for room, too.
+/// A reset is also reported to a stream that waits for room.
 pub fn a_reset_ends_the_wait_for_room<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let mut line = rig.open(0, Interest::Write);
@@ -114,7 +114,8 @@ pub fn a_reset_ends_the_wait_for_room<H: Host>(host: &mut H) {
     rig.until_writable("a reset while the buffer was full", line.key);
 }
 
-/// Where hundreds of streams are ready, each is reported, and every wait that has something to report reports something.
+/// Where hundreds of streams are ready, each is reported, and every wait that has something to report reports
+/// something.
 pub fn many_streams_at_once_are_all_reported<H: Host>(host: &mut H) {
     #[cfg(unix)]
     allow_descriptors();
@@ -134,7 +135,8 @@ pub fn many_streams_at_once_are_all_reported<H: Host>(host: &mut H) {
     }
 }
 
-/// Lets this process open as many descriptors as the system would give it, within reason: some start with 256.
+/// Lets this process open as many descriptors as the system would give it, within reason: some start with
+/// 256.
 #[cfg(unix)]
 fn allow_descriptors() {
     use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
@@ -159,8 +161,9 @@ pub fn observations_are_appended<H: Host>(host: &mut H) {
     }
 }
 
-/// Where [`short_read_drains`](websocket_dispatcher::Dispatcher::short_read_drains) is promised: what arrives after a
-/// short read is reported, and an end that had arrived before it was flagged, or is reported once more.
+/// Where [`short_read_drains`](websocket_dispatcher::Dispatcher::short_read_drains) is promised: what arrives
+/// after a short read is reported, and an end that had arrived before it was flagged, or is reported once
+/// more.
 pub fn a_short_read_that_drains_is_followed_by_news<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     if !rig.dispatcher.short_read_drains() {
@@ -176,7 +179,8 @@ pub fn a_short_read_that_drains_is_followed_by_news<H: Host>(host: &mut H) {
                 ready.iter().any(|ready| is_mine(&ready)) && read_once(io) == Some(3)
             });
         }
-        // The end may arrive with the bytes or after them, and after the wait or the read. It must come out each time.
+        // The end may arrive with the bytes or after them, and after the wait or the read. It must come out
+        // each time.
         line.far.write(b"abc");
         line.far.shutdown();
         rig.until("the end that came with the last bytes", |ready| {

@@ -7,8 +7,8 @@ use websocket_dispatcher::{Dispatcher as _, Interest, Io, Key, Ready, Wait as _}
 
 use super::{Far, Host};
 
-/// How often an idle wait may return before its deadline. Once would do; a loop that rounds down or watches too much returns
-/// thousands of times.
+/// How often an idle wait may return before its deadline. Once would do; a loop that rounds down or watches
+/// too much returns thousands of times.
 pub(super) const MAX_IDLE_WAITS: usize = 20;
 
 /// One dispatcher under test.
@@ -68,7 +68,8 @@ impl<'h, H: Host> Rig<'h, H> {
         self.wait(Some(now))
     }
 
-    /// Waits until `seen` has seen enough. It must be readiness that ends the wait, so the deadline is far away.
+    /// Waits until `seen` has seen enough. It must be readiness that ends the wait, so the deadline is far
+    /// away.
     pub(super) fn until(&mut self, what: &str, mut seen: impl FnMut(&[Ready]) -> bool) {
         let deadline = self.dispatcher.now() + H::PATIENCE;
         loop {
@@ -88,7 +89,8 @@ impl<'h, H: Host> Rig<'h, H> {
         self.until(what, |ready| ready.iter().any(|ready| ready.key == key && ready.writable));
     }
 
-    /// Waits in short steps until `done` says so of what they reported, where it takes more than the dispatcher.
+    /// Waits in short steps until `done` says so of what they reported, where it takes more than the
+    /// dispatcher.
     pub(super) fn until_done(&mut self, what: &str, mut done: impl FnMut(&[Ready]) -> bool) {
         let patience = self.dispatcher.now() + H::PATIENCE;
         let mut ready = Vec::new();
@@ -99,7 +101,8 @@ impl<'h, H: Host> Rig<'h, H> {
         }
     }
 
-    /// Waits until `time` has passed in which nothing happens, and fails if the waits return in circles. Returns what was reported.
+    /// Waits until `time` has passed in which nothing happens, and fails if the waits return in circles.
+    /// Returns what was reported.
     pub(super) fn rest(&mut self, time: Duration) -> Vec<Ready> {
         let deadline = self.dispatcher.now() + time;
         let mut reported = Vec::new();
@@ -115,7 +118,8 @@ impl<'h, H: Host> Rig<'h, H> {
         reported
     }
 
-    /// Fails if `key` is reported in any of several waits after the next one, which may still hold what was seen earlier.
+    /// Fails if `key` is reported in any of several waits after the next one, which may still hold what was
+    /// seen earlier.
     pub(super) fn stays_silent(&mut self, key: Key) {
         self.look();
         for _ in 0..4 {

@@ -16,13 +16,15 @@ pub fn a_deadline_in_the_past_looks_and_returns<H: Host>(host: &mut H) {
     let mut line = rig.open(0, Interest::Read);
     rig.wait(Some(past));
     line.receive_all_but_first(b"two");
-    // A stream that is ready needs no sleep to be seen; what is on its way in the loop itself may take some looks.
+    // A stream that is ready needs no sleep to be seen; what is under way in the loop itself may take some
+    // waits.
     let seen =
         (0..100).any(|_| rig.wait(Some(past)).iter().any(|ready| ready.key == line.key && ready.readable));
     assert!(seen, "bytes were not seen by looking");
 }
 
-/// With nothing to do, waits reach their deadline without returning in circles, with streams registered and without.
+/// With nothing to do, waits reach their deadline without returning in circles, with streams registered and
+/// without.
 pub fn a_near_deadline_is_reached_without_circles<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     rig.rest(Duration::from_millis(30));
@@ -34,7 +36,8 @@ pub fn a_near_deadline_is_reached_without_circles<H: Host>(host: &mut H) {
     rig.rest(Duration::from_millis(30));
 }
 
-/// A deadline finer than the clock of the host is rounded up; rounded down, the loop would spin until it has come.
+/// A deadline finer than the clock of the host is rounded up; rounded down, the loop would spin until it has
+/// come.
 pub fn a_fine_deadline_is_rounded_up<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let _line = rig.open(0, Interest::Read);

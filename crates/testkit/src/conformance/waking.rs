@@ -12,12 +12,12 @@ use websocket_dispatcher::{Dispatcher as _, Interest};
 use super::Host;
 use super::rig::{Rig, drain};
 
-/// A wake that comes first ends the wait that follows, by whichever way it was given, and brings no observation.
+/// A wake that comes first ends the wait that follows, whichever waker was used, and brings no observation.
 pub fn a_wake_before_the_wait_ends_it<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let waker = rig.dispatcher.waker();
-    for way in 0..4 {
-        match way {
+    for waker_call in 0..4 {
+        match waker_call {
             0 => waker.wake_by_ref(),
             1 => Waker::clone(&waker).wake(),
             2 => rig.dispatcher.waker().wake(),
@@ -86,7 +86,8 @@ pub fn a_wake_from_another_thread_ends_a_wait<H: Host>(host: &mut H) {
     });
 }
 
-/// Eight threads wake at once, again and again. Some wakes may end one wait together, but after each there is a look.
+/// Eight threads wake at once, repeatedly. Some wakes may end one wait together, but after each there is a
+/// look.
 pub fn a_storm_of_wakes_loses_none<H: Host>(host: &mut H) {
     const THREADS: usize = 8;
     const ROUNDS: usize = 300;
@@ -129,8 +130,8 @@ pub fn an_interrupted_wait_is_no_error<H: Host>(host: &mut H) {
     use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
     use nix::sys::signal::Signal;
 
-    // Without a handler, the signal that programs ignore unasked would interrupt nothing. Handlers of this kind restart what can be
-    // restarted; the calls that loops sleep in never are.
+    // Without a handler, the signal that programs ignore unasked would interrupt nothing. Handlers of this
+    // kind restart what can be restarted; the calls that loops sleep in never are.
     let handled = Arc::new(AtomicBool::new(false));
     let handler = signal_hook::flag::register(signal_hook::consts::SIGURG, handled.clone());
     let handler = handler.expect("a handler for SIGURG");

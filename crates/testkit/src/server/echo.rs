@@ -17,14 +17,15 @@ const BATCH: usize = 1024;
 const READ_BUFFER: usize = 64 * 1024;
 /// Reads from one connection before the others get their turn.
 const READS_A_TURN: usize = 16;
-/// Where the system's own edges suffice, a short read has emptied the socket and the one that would say so can be spared.
+/// Where the system's own edges suffice, a short read has emptied the socket and the one that would say so
+/// can be spared.
 const SHORT_READ_DRAINS: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// Sends back every message that it gets, frame by frame. Answers pings and close frames, and breaches of the
 /// protocol with 1002; the one rule that it does not check is that text is UTF-8.
 ///
-/// It is made for thousands of connections: one thread, one read buffer, some 100 bytes for a connection that has nothing to
-/// write, and no reading from a client that does not read itself.
+/// It is made for thousands of connections: one thread, one read buffer, some 100 bytes for a connection that
+/// has nothing to write, and no reading from a client that does not read itself.
 ///
 /// ```
 /// use websocket_testkit::server::EchoServer;
@@ -101,7 +102,7 @@ impl Drop for EchoServer {
     }
 }
 
-struct Connection {
+struct EchoConnection {
     stream: TcpStream,
     session: Session,
     /// What the socket did not take yet.
@@ -112,7 +113,7 @@ struct Loop {
     poll: Poll,
     listener: TcpListener,
     stop: Stop,
-    connections: Slab<Connection>,
+    connections: Slab<EchoConnection>,
     /// Connections that used up their turn with more to read.
     hungry: Vec<usize>,
     /// Accepting failed for want of descriptors.
@@ -124,7 +125,7 @@ struct Loop {
 /// What is to become of a connection after its turn.
 enum Turn {
     Wait,
-    Again,
+    Continue,
     Remove,
 }
 
@@ -177,7 +178,7 @@ impl Loop {
         let entry = self.connections.vacant_entry();
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut stream, Token(entry.key()), interest)?;
-        entry.insert(Connection { stream, session: Session::new(), backlog: Vec::new() });
+        entry.insert(EchoConnection { stream, session: Session::new(), backlog: Vec::new() });
         Ok(())
     }
 
@@ -185,7 +186,7 @@ impl Loop {
         let Some(connection) = self.connections.get_mut(index) else { return };
         match connection.turn(&mut self.input, &mut self.output, read_closed) {
             Ok(Turn::Wait) => {}
-            Ok(Turn::Again) => self.hungry.push(index),
+            Ok(Turn::Continue) => self.hungry.push(index),
             Ok(Turn::Remove) | Err(_) => {
                 self.connections.remove(index);
                 if mem::take(&mut self.accept_is_due) {
@@ -196,7 +197,7 @@ impl Loop {
     }
 }
 
-impl Connection {
+impl EchoConnection {
     fn turn(&mut self, input: &mut [u8], output: &mut Vec<u8>, read_closed: bool) -> io::Result<Turn> {
         if !self.backlog.is_empty() {
             let written = write(&mut self.stream, &self.backlog)?;
@@ -227,10 +228,11 @@ impl Connection {
                 return Ok(Turn::Wait);
             }
         }
-        Ok(Turn::Again)
+        Ok(Turn::Continue)
     }
 
-    /// Ends the stream once everything is said; the client's own end is then awaited, since closing earlier could reset it.
+    /// Ends the stream once everything is said; the client's own end is then awaited, since closing earlier
+    /// could reset it.
     fn finish(&self) {
         if self.session.is_over() {
             // It fails only when the client has gone, which the next read tells.

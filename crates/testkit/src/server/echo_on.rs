@@ -5,8 +5,8 @@ use std::io::{self, Read, Write};
 use crate::frame::{self, Decoder};
 use crate::handshake::{Request, response};
 
-/// Opens the connection that a client asks for on `stream`, and sends back what it gets until the client closes: an echo server behind
-/// TLS, on a unix socket, on a pipe.
+/// Opens the connection that a client asks for on `stream`, and sends back what it gets until the client
+/// closes: an echo server behind TLS, on a unix socket, on a pipe.
 ///
 /// # Errors
 /// When the stream breaks, or ends before the client has closed.

@@ -14,9 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The server's end of one connection, in blocking calls.
 ///
-/// Every method that waits panics when the client does something else than what is waited for, or nothing at all for ten
-/// seconds. Dropping the peer closes the socket; what the client sent and nobody read then turns the close into a
-/// reset, as TCP does. For an orderly end call [`shutdown`](Self::shutdown), then [`read_to_end`](Self::read_to_end).
+/// Every method that waits panics when the client does something else than what is waited for, or nothing at
+/// all for ten seconds. Dropping the peer closes the socket; bytes from the client that were not read then
+/// turn the close into a reset, as TCP does. For an orderly end call [`shutdown`](Self::shutdown), then
+/// [`read_to_end`](Self::read_to_end).
 #[derive(Debug)]
 pub struct Peer {
     stream: TcpStream,
@@ -184,7 +185,7 @@ impl Peer {
         self.received.consume(left)
     }
 
-    /// Waits for the client to end the stream in an orderly way without another byte.
+    /// Waits for the client to end the stream cleanly without another byte.
     ///
     /// # Panics
     /// When bytes or a reset come.
@@ -200,7 +201,7 @@ impl Peer {
         panic!("connection {}: no end of the stream but {:02x?}", self.index, self.received.rest());
     }
 
-    /// Ends the server's side of the stream (FIN). Reading goes on.
+    /// Ends the server's side of the stream (FIN). Reading continues.
     pub fn shutdown(&mut self) {
         // It fails only when the client has gone, which the next read tells.
         let _ = self.stream.shutdown(Shutdown::Write);

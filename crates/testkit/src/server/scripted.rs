@@ -13,10 +13,10 @@ use mio::{Events, Interest, Poll};
 
 use super::{LISTENER, Peer, Stop};
 
-/// A server that runs a closure for each connection, on a thread of its own.
+/// A server that runs a closure for each connection, on its own thread.
 ///
-/// A panic in the closure (a failed assertion, a [`Peer`] that waited in vain) is carried to the test by [`join`](Self::join), and by
-/// dropping the server too.
+/// A panic in the closure (a failed assertion, a [`Peer`] that waited in vain) is carried to the test by
+/// [`join`](Self::join), and by dropping the server too.
 ///
 /// ```
 /// use std::io::{Read as _, Write as _};
@@ -46,7 +46,8 @@ pub struct ScriptedServer {
 type Scripts = Vec<JoinHandle<()>>;
 
 impl ScriptedServer {
-    /// Starts a server on a free port of 127.0.0.1. [`Peer::index`] tells the script which connection it has, counted from 0.
+    /// Starts a server on a free port of 127.0.0.1. [`Peer::index`] tells the script which connection it has,
+    /// counted from 0.
     ///
     /// # Errors
     /// When the system refuses a socket or a thread.
@@ -101,7 +102,8 @@ impl ScriptedServer {
         let Some(acceptor) = self.acceptor.take() else { return };
         self.stop.request();
         if thread::panicking() {
-            // The test has failed already; to wait for scripts that miss their client would only delay the news.
+            // The test has failed already; to wait for scripts that miss their client would only delay the
+            // news.
             return;
         }
         let scripts = match acceptor.join() {
@@ -148,7 +150,7 @@ impl<S: Fn(Peer) + Send + Sync + 'static> Acceptor<S> {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
             }
-            // Asked before accepting, so that whoever connected before the stop is still served.
+            // Checked before accepting, so that clients that connected before the stop are still served.
             let stopping = self.stop.is_requested();
             self.accept()?;
             if stopping {

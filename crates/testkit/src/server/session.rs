@@ -8,7 +8,8 @@ const MAX_HEAD: usize = 14;
 const MAX_CONTROL: u64 = 125;
 const PROTOCOL_ERROR: u16 = 1002;
 
-/// Where one connection stands. Small, since thousands live at once: payloads are echoed as they come and never stored.
+/// Where one connection stands. Small, since thousands live at once: payloads are echoed as they come and
+/// never stored.
 #[derive(Debug)]
 pub(super) enum Session {
     Handshake(Vec<u8>),
@@ -99,7 +100,8 @@ impl Frames {
         Flow::Continue(())
     }
 
-    /// Consumes as much of a head as there is, answers it once it is whole, and tells how many bytes that took.
+    /// Consumes as much of a head as there is, answers it once it is whole, and returns how many bytes that
+    /// took.
     fn take_head(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> std::ops::ControlFlow<(), usize> {
         let taken = bytes.len().min(MAX_HEAD - self.have);
         self.head[self.have..self.have + taken].copy_from_slice(&bytes[..taken]);
@@ -174,7 +176,7 @@ mod tests {
             frame::masked(0x82, MASK, &medium),
             frame::masked(0x02, MASK, b"one"),
             frame::masked(0x89, MASK, b"ping"),
-            frame::masked(0x8A, MASK, b"a pong is no question"),
+            frame::masked(0x8A, MASK, b"a pong needs no reply"),
             frame::masked(0x80, MASK, &long),
             frame::masked(0x81, MASK, b""),
             frame::masked(0x88, MASK, b"\x03\xe8bye"),

@@ -11,18 +11,18 @@ use super::peer::{End, SimPeer};
 use super::{SimNet, Trigger};
 use crate::frame::Decoder;
 
-pub(super) type Shared = Rc<RefCell<Connection>>;
+pub(super) type SharedConnection = Rc<RefCell<SimConnection>>;
 pub(super) type Script = Rc<RefCell<dyn FnMut(&SimPeer)>>;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Progress {
+pub(super) enum ConnectState {
     Connecting,
     Open,
     Failed(io::ErrorKind),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Way {
+pub(super) enum Direction {
     ToClient,
     ToPeer,
 }
@@ -41,7 +41,7 @@ pub(super) struct Channel {
     pub(super) arrived: VecDeque<u8>,
     /// How it ended, for its receiver.
     pub(super) end: Option<End>,
-    /// Its sender has said all that it ever will.
+    /// Its sender has ended it.
     is_shut: bool,
 }
 
@@ -62,14 +62,14 @@ pub(super) struct Edges {
     pub(super) writable: bool,
 }
 
-pub(super) struct Connection {
+pub(super) struct SimConnection {
     pub(super) address: SocketAddr,
     pub(super) index: usize,
-    pub(super) progress: Progress,
+    pub(super) state: ConnectState,
     pub(super) to_client: Channel,
     pub(super) to_peer: Channel,
     pub(super) edges: Edges,
-    /// The client was told `WouldBlock` for want of room, so it must hear when there is some.
+    /// A write of the client got `WouldBlock` for want of room, so room must be reported when there is some.
     pub(super) awaits_room: bool,
     pub(super) client_is_gone: bool,
     /// The peer has closed its socket: what arrives there is answered with a reset.
@@ -80,12 +80,12 @@ pub(super) struct Connection {
     script_is_due: bool,
 }
 
-impl Connection {
-    pub(super) fn new(address: SocketAddr, index: usize) -> Shared {
+impl SimConnection {
+    pub(super) fn new(address: SocketAddr, index: usize) -> SharedConnection {
         Rc::new(RefCell::new(Self {
             address,
             index,
-            progress: Progress::Connecting,
+            state: ConnectState::Connecting,
             to_client: Channel::default(),
             to_peer: Channel::default(),
             edges: Edges::default(),
@@ -99,18 +99,18 @@ impl Connection {
     }
 
     pub(super) fn is_readable(&self) -> bool {
-        match self.progress {
-            Progress::Connecting => false,
-            Progress::Failed(_) => true,
-            Progress::Open => !self.to_client.arrived.is_empty() || self.to_client.end.is_some(),
+        match self.state {
+            ConnectState::Connecting => false,
+            ConnectState::Failed(_) => true,
+            ConnectState::Open => !self.to_client.arrived.is_empty() || self.to_client.end.is_some(),
         }
     }
 
     pub(super) fn is_writable(&self, send_buffer: usize) -> bool {
-        match self.progress {
-            Progress::Connecting => false,
-            Progress::Failed(_) => true,
-            Progress::Open => self.is_reset() || self.room(send_buffer) > 0,
+        match self.state {
+            ConnectState::Connecting => false,
+            ConnectState::Failed(_) => true,
+            ConnectState::Open => self.is_reset() || self.room(send_buffer) > 0,
         }
     }
 
@@ -119,7 +119,7 @@ impl Connection {
     }
 
     pub(super) fn is_read_closed(&self) -> bool {
-        self.to_client.end.is_some() || matches!(self.progress, Progress::Failed(_))
+        self.to_client.end.is_some() || matches!(self.state, ConnectState::Failed(_))
     }
 
     /// Bytes that the client may still send.
@@ -127,7 +127,7 @@ impl Connection {
         send_buffer.saturating_sub(self.to_peer.unread())
     }
 
-    /// What a loop of that kind would say now of reading and writing; an edge is taken by being said.
+    /// What a loop of that kind would report now; an edge that is reported is used up.
     pub(super) fn observe(&mut self, trigger: Trigger, send_buffer: usize) -> Edges {
         match trigger {
             Trigger::Edge => std::mem::take(&mut self.edges),
@@ -149,28 +149,28 @@ impl Connection {
         }
     }
 
-    fn channel(&mut self, way: Way) -> &mut Channel {
-        match way {
-            Way::ToClient => &mut self.to_client,
-            Way::ToPeer => &mut self.to_peer,
+    fn channel(&mut self, direction: Direction) -> &mut Channel {
+        match direction {
+            Direction::ToClient => &mut self.to_client,
+            Direction::ToPeer => &mut self.to_peer,
         }
     }
 }
 
 /// Connecting has come to its end.
-pub(super) fn settle(connection: &Shared, progress: Progress) {
+pub(super) fn settle(connection: &SharedConnection, state: ConnectState) {
     let mut connection = connection.borrow_mut();
-    connection.progress = progress;
+    connection.state = state;
     connection.edges.writable = true;
-    connection.edges.readable = matches!(progress, Progress::Failed(_));
+    connection.edges.readable = matches!(state, ConnectState::Failed(_));
 }
 
-/// Sends `chunk` on its way; without latency it arrives at once.
-pub(super) fn transmit(net: &SimNet, shared: &Shared, way: Way, chunk: Chunk) {
+/// Sends `chunk`; without latency it arrives at once.
+pub(super) fn transmit(net: &SimNet, shared: &SharedConnection, direction: Direction, chunk: Chunk) {
     let now = net.elapsed();
     let travel = net.travel_time();
     let mut connection = shared.borrow_mut();
-    let channel = connection.channel(way);
+    let channel = connection.channel(direction);
     if channel.is_shut && !matches!(chunk, Chunk::End(End::Reset)) {
         return;
     }
@@ -180,19 +180,19 @@ pub(super) fn transmit(net: &SimNet, shared: &Shared, way: Way, chunk: Chunk) {
     channel.in_flight.push_back((at, chunk));
     drop(connection);
     if at <= now {
-        arrive(net, shared, way);
+        arrive(net, shared, direction);
     } else {
         let shared = shared.clone();
-        net.at(at, move |net| arrive(net, &shared, way));
+        net.at(at, move |net| arrive(net, &shared, direction));
     }
 }
 
 /// Lets everything arrive whose time has come.
-fn arrive(net: &SimNet, shared: &Shared, way: Way) {
+fn arrive(net: &SimNet, shared: &SharedConnection, direction: Direction) {
     let now = net.elapsed();
     loop {
         let mut connection = shared.borrow_mut();
-        let channel = connection.channel(way);
+        let channel = connection.channel(direction);
         if channel.in_flight.front().is_none_or(|(at, _)| *at > now) {
             return;
         }
@@ -202,25 +202,25 @@ fn arrive(net: &SimNet, shared: &Shared, way: Way) {
         }
         match chunk {
             Chunk::Bytes(bytes) => {
-                let (is_gone, back) = match way {
-                    Way::ToClient => (connection.client_is_gone, Way::ToPeer),
-                    Way::ToPeer => (connection.peer_is_gone, Way::ToClient),
+                let (is_gone, back) = match direction {
+                    Direction::ToClient => (connection.client_is_gone, Direction::ToPeer),
+                    Direction::ToPeer => (connection.peer_is_gone, Direction::ToClient),
                 };
                 if is_gone {
                     drop(connection);
                     transmit(net, shared, back, Chunk::End(End::Reset));
                     continue;
                 }
-                connection.channel(way).arrived.extend(bytes);
+                connection.channel(direction).arrived.extend(bytes);
             }
             Chunk::End(end) => channel.end = Some(end),
         }
-        match way {
-            Way::ToClient => {
+        match direction {
+            Direction::ToClient => {
                 connection.edges.readable = true;
                 connection.edges.writable |= connection.is_reset();
             }
-            Way::ToPeer => {
+            Direction::ToPeer => {
                 drop(connection);
                 call_script(net, shared);
             }
@@ -229,7 +229,7 @@ fn arrive(net: &SimNet, shared: &Shared, way: Way) {
 }
 
 /// Has the script of a served connection called by the next wait.
-pub(super) fn call_script(net: &SimNet, shared: &Shared) {
+pub(super) fn call_script(net: &SimNet, shared: &SharedConnection) {
     let mut connection = shared.borrow_mut();
     let Some(script) = connection.script.clone() else { return };
     if std::mem::replace(&mut connection.script_is_due, true) {

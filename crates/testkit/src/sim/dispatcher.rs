@@ -8,19 +8,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
 
-use super::connection::{Edges, Shared};
+use super::connection::{Edges, SharedConnection};
 use super::{SimNet, SimStream};
 
 /// Waits at one virtual instant after which something must be running in circles.
 const MAX_WAITS_AN_INSTANT: u64 = 1_000_000;
 
-/// Why a simulation cannot go on; the source of the error that [`SimDispatcher`]'s wait returns then.
+/// Why a simulation cannot continue; the source of the error that [`SimDispatcher`]'s wait returns then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Stuck {
-    /// Nothing is ready, nothing is due, nobody has woken the loop and there is no deadline: it would sleep for ever.
+    /// Nothing is ready, nothing is due, the loop was not woken and there is no deadline: it would sleep
+    /// indefinitely.
     Deadlock,
     /// A million waits went by without the clock moving on.
     BusyLoop,
@@ -41,8 +42,8 @@ impl Error for Stuck {}
 
 /// A [`Dispatcher`] over the streams of one [`SimNet`], on its clock. Other streams are `Unsupported`.
 ///
-/// A wait that finds nothing ready moves the clock to the next job of the network or to its deadline, whichever is
-/// first. It fails with [`Stuck`] where a real loop would never return.
+/// A wait that finds nothing ready moves the clock to the next job of the network or to its deadline,
+/// whichever is first. It fails with [`Stuck`] where a real loop would never return.
 #[derive(Debug)]
 pub struct SimDispatcher {
     net: SimNet,
@@ -53,7 +54,7 @@ pub struct SimDispatcher {
 }
 
 struct Watched {
-    shared: Shared,
+    shared: SharedConnection,
     interest: Interest,
 }
 
@@ -154,8 +155,9 @@ impl Dispatcher for SimDispatcher {
         self.woken.clone().into()
     }
 
-    fn now(&self) -> Instant {
-        self.net.now()
+    fn clock(&self) -> Clock {
+        let net = self.net.clone();
+        Clock::new(move || net.now())
     }
 }
 

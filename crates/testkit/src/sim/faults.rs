@@ -7,14 +7,16 @@ use std::time::Duration;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub enum Trigger {
-    /// Once for each change, as epoll with `EPOLLET`; who does not read or write to `WouldBlock` is not told again.
+    /// Once for each change, as epoll with `EPOLLET`; a reactor that does not read or write to `WouldBlock`
+    /// gets no further report.
     #[default]
     Edge,
     /// At every wait for as long as it lasts, as poll(2).
     Level,
 }
 
-/// What may go wrong, and how often. Probabilities are in percent and end at 90, so that everything gets through at last.
+/// What may go wrong, and how often. Probabilities are in percent and end at 90, so that everything gets
+/// through at last.
 ///
 /// The default is a network without faults: instant, and with the buffers of a usual socket.
 ///
@@ -39,13 +41,14 @@ pub struct Faults {
     pub spurious: u8,
     /// Streams that are ready together are reported in any order, instead of that of their slots.
     pub shuffle: bool,
-    /// How long bytes travel, each way. They never overtake each other. Connecting takes as long, too.
+    /// How long bytes travel in each direction. They never overtake each other. Connecting takes as long,
+    /// too.
     pub latency: RangeInclusive<Duration>,
     /// What is sent travels longer by [`stall_time`](Self::stall_time), and all that follows it waits behind.
     pub stall: u8,
     /// See [`stall`](Self::stall).
     pub stall_time: Duration,
-    /// What the peer sends is cut anywhere, and the stream ends there in an orderly way.
+    /// What the peer sends is cut anywhere, and the stream ends there with a FIN.
     pub fin: u8,
     /// What the peer sends is cut anywhere, and the connection is reset there.
     pub reset: u8,

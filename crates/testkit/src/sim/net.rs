@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use websocket_dispatcher::Io;
 use websocket_link::{Connector, SocketOptions};
 
-use super::connection::{Connection, Progress, Script, Shared, call_script, settle};
+use super::connection::{ConnectState, Script, SharedConnection, SimConnection, call_script, settle};
 use super::faults::Dice;
 use super::peer::{Backlog, End, SimListener, SimPeer};
 use super::{Faults, SimDispatcher, SimResolver, SimStream, Trigger};
@@ -29,9 +29,9 @@ pub enum Tapped<'a> {
     Written(&'a [u8]),
 }
 
-/// A simulated network with a clock of its own. Clones are handles to the same network.
+/// A simulated network with its own clock. Clones are handles to the same network.
 ///
-/// It is the [`Connector`] for the code under test. An address where nobody [`listen`](Self::listen)s or
+/// It is the [`Connector`] for the code under test. An address where nothing [`listen`](Self::listen)s or
 /// [`serve`](Self::serve)s refuses connections.
 #[derive(Clone)]
 pub struct SimNet {
@@ -98,7 +98,7 @@ impl SimNet {
         self
     }
 
-    /// Reports readiness in this way.
+    /// Reports readiness as `trigger` says.
     #[must_use]
     pub fn with_trigger(self, trigger: Trigger) -> Self {
         *self.world.trigger.borrow_mut() = trigger;
@@ -127,7 +127,8 @@ impl SimNet {
         SimListener { backlog }
     }
 
-    /// Calls `script` for each connection to `address` when it opens, and whenever bytes or an end have arrived on it.
+    /// Calls `script` for each connection to `address` when it opens, and whenever bytes or an end have
+    /// arrived on it.
     pub fn serve(&self, address: SocketAddr, script: impl FnMut(&SimPeer) + 'static) {
         self.answer(address, Answer::Serve(Rc::new(RefCell::new(script))));
     }
@@ -157,8 +158,9 @@ impl SimNet {
         self.world.attempts.borrow().clone()
     }
 
-    /// Calls `tap` whenever a client has read or written bytes, with the number of the connection ([`SimPeer::index`]): what was wholly
-    /// written is known so, also when it never arrives. It must not use a stream.
+    /// Calls `tap` whenever a client has read or written bytes, with the number of the connection
+    /// ([`SimPeer::index`]): what was wholly written is known so, also when it never arrives. It must not use
+    /// a stream.
     pub fn tap(&self, tap: impl FnMut(usize, Tapped<'_>) + 'static) {
         *self.world.tap.borrow_mut() = Some(Box::new(tap));
     }
@@ -202,7 +204,8 @@ impl SimNet {
         instant.saturating_duration_since(self.world.start)
     }
 
-    /// Runs `job` when the virtual time since the start is `elapsed`; during the next wait if that has passed.
+    /// Runs `job` when the virtual time since the start is `elapsed`; during the next wait if that has
+    /// passed.
     pub fn at(&self, elapsed: Duration, job: impl FnOnce(&Self) + 'static) {
         let mut agenda = self.world.agenda.borrow_mut();
         let count = agenda.count;
@@ -215,7 +218,8 @@ impl SimNet {
         self.at(self.elapsed() + delay, job);
     }
 
-    /// Lets `time` pass, with everything that happens in it. For tests that drive streams without a dispatcher.
+    /// Lets `time` pass, with everything that happens in it. For tests that drive streams without a
+    /// dispatcher.
     pub fn advance(&self, time: Duration) {
         let end = self.elapsed() + time;
         self.run_due();
@@ -296,20 +300,20 @@ impl SimNet {
         dice.duration(&faults.latency) + stall
     }
 
-    fn finish_connecting(&self, shared: &Shared, answer: Answer) {
+    fn finish_connecting(&self, shared: &SharedConnection, answer: Answer) {
         if shared.borrow().client_is_gone {
             return;
         }
         match answer {
             Answer::Silence => {}
-            Answer::Refuse => settle(shared, Progress::Failed(io::ErrorKind::ConnectionRefused)),
-            Answer::Fail(kind) => settle(shared, Progress::Failed(kind)),
+            Answer::Refuse => settle(shared, ConnectState::Failed(io::ErrorKind::ConnectionRefused)),
+            Answer::Fail(kind) => settle(shared, ConnectState::Failed(kind)),
             Answer::Listen(backlog) => {
-                settle(shared, Progress::Open);
+                settle(shared, ConnectState::Open);
                 backlog.borrow_mut().push_back(SimPeer::new(self, shared));
             }
             Answer::Serve(script) => {
-                settle(shared, Progress::Open);
+                settle(shared, ConnectState::Open);
                 shared.borrow_mut().script = Some(script);
                 call_script(self, shared);
             }
@@ -330,7 +334,7 @@ impl Connector for SimNet {
         if let Answer::Fail(kind) = answer {
             return Err(kind.into());
         }
-        let shared = Connection::new(address, index);
+        let shared = SimConnection::new(address, index);
         let time = delay + self.travel_time();
         if time.is_zero() {
             self.finish_connecting(&shared, answer);

@@ -7,15 +7,15 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::SimNet;
-use super::connection::{Chunk, Shared, Way, transmit};
+use super::connection::{Chunk, Direction, SharedConnection, transmit};
 use crate::frame::Frame;
 use crate::handshake::{self, Request};
 
 /// How a stream ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "TCP knows no third way")]
+#[allow(clippy::exhaustive_enums, reason = "a TCP stream ends in one of these two ways")]
 pub enum End {
-    /// In an orderly way.
+    /// By a FIN.
     Fin,
     /// By a reset.
     Reset,
@@ -36,17 +36,19 @@ impl SimListener {
     }
 }
 
-/// The far end of one simulated connection. It never waits: what it sends is on its way, what it reads has arrived.
+/// The far end of one simulated connection. It never waits: what it sends is under way, what it reads has
+/// arrived.
 ///
-/// Clones are handles to the same end. Dropping them all leaves the connection open; see [`close`](Self::close).
+/// Clones are handles to the same end. Dropping them all leaves the connection open; see
+/// [`close`](Self::close).
 #[derive(Clone)]
 pub struct SimPeer {
     net: SimNet,
-    shared: Shared,
+    shared: SharedConnection,
 }
 
 impl SimPeer {
-    pub(super) fn new(net: &SimNet, shared: &Shared) -> Self {
+    pub(super) fn new(net: &SimNet, shared: &SharedConnection) -> Self {
         Self { net: net.clone(), shared: shared.clone() }
     }
 
@@ -82,7 +84,8 @@ impl SimPeer {
         Some(request)
     }
 
-    /// Reads the client's request and opens the connection with a correct response, once the request has arrived.
+    /// Reads the client's request and opens the connection with a correct response, once the request has
+    /// arrived.
     pub fn accept_upgrade(&self) -> Option<Request> {
         self.accept_upgrade_with(&[])
     }
@@ -109,20 +112,26 @@ impl SimPeer {
     /// Sends bytes as they are.
     pub fn write(&self, bytes: &[u8]) {
         match self.net.cut(bytes.len()) {
-            None => transmit(&self.net, &self.shared, Way::ToClient, Chunk::Bytes(bytes.to_vec())),
+            None => transmit(&self.net, &self.shared, Direction::ToClient, Chunk::Bytes(bytes.to_vec())),
             Some((length, end)) => {
-                transmit(&self.net, &self.shared, Way::ToClient, Chunk::Bytes(bytes[..length].to_vec()));
+                transmit(
+                    &self.net,
+                    &self.shared,
+                    Direction::ToClient,
+                    Chunk::Bytes(bytes[..length].to_vec()),
+                );
                 self.leave(end);
             }
         }
     }
 
-    /// Ends the peer's side (FIN). Reading goes on.
+    /// Ends the peer's side (FIN). Reading continues.
     pub fn shutdown(&self) {
-        transmit(&self.net, &self.shared, Way::ToClient, Chunk::End(End::Fin));
+        transmit(&self.net, &self.shared, Direction::ToClient, Chunk::End(End::Fin));
     }
 
-    /// Closes the socket: ends the peer's side, and answers with a reset whatever the client sends from now on.
+    /// Closes the socket: ends the peer's side, and answers with a reset whatever the client sends from now
+    /// on.
     pub fn close(&self) {
         self.leave(End::Fin);
     }
@@ -134,7 +143,7 @@ impl SimPeer {
 
     fn leave(&self, end: End) {
         self.shared.borrow_mut().peer_is_gone = true;
-        transmit(&self.net, &self.shared, Way::ToClient, Chunk::End(end));
+        transmit(&self.net, &self.shared, Direction::ToClient, Chunk::End(end));
     }
 }
 

@@ -12,8 +12,8 @@ use websocket_link::{Answer, Query, Resolver};
 
 use super::SimNet;
 
-/// A [`Resolver`] that knows what the test told it; every other name fails with `NotFound`. Clones are handles to the
-/// same name service.
+/// A [`Resolver`] that knows the names that the test has set; every other name fails with `NotFound`. Clones
+/// are handles to the same name service.
 ///
 /// ```
 /// use std::io;
@@ -63,7 +63,8 @@ impl SimResolver {
         self.with_name(host, |name| name.outcome = Err(kind));
     }
 
-    /// Answers queries for `host` after so much virtual time, or never. At first every answer comes before the query returns.
+    /// Answers queries for `host` after so much virtual time, or never. At first every answer comes before
+    /// the query returns.
     pub fn delay(&self, host: &str, delay: Option<Duration>) {
         self.with_name(host, |name| name.delay = delay);
     }

@@ -5,31 +5,31 @@ use std::io::{self, Read, Write};
 
 use websocket_dispatcher::Stream;
 
-use super::connection::{Chunk, Progress, Shared, Way, transmit};
+use super::connection::{Chunk, ConnectState, Direction, SharedConnection, transmit};
 use super::peer::End;
 use super::{SimNet, Tapped};
 
-/// The client's end of a simulated connection, inside the [`Io`](websocket_dispatcher::Io) that [`SimNet`] hands out as a connector.
-/// Dropping it ends the stream in an orderly way.
+/// The client's end of a simulated connection, inside the [`Io`](websocket_dispatcher::Io) that [`SimNet`]
+/// hands out as a connector. Dropping it ends the stream with a FIN.
 pub struct SimStream {
     net: SimNet,
-    shared: Shared,
+    shared: SharedConnection,
 }
 
 impl SimStream {
-    pub(super) fn new(net: SimNet, shared: Shared) -> Self {
+    pub(super) fn new(net: SimNet, shared: SharedConnection) -> Self {
         Self { net, shared }
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(super) fn shared(&self) -> &SharedConnection {
         &self.shared
     }
 
     fn open(&self) -> io::Result<()> {
-        match self.shared.borrow().progress {
-            Progress::Open => Ok(()),
-            Progress::Connecting => Err(io::ErrorKind::WouldBlock.into()),
-            Progress::Failed(kind) => Err(kind.into()),
+        match self.shared.borrow().state {
+            ConnectState::Open => Ok(()),
+            ConnectState::Connecting => Err(io::ErrorKind::WouldBlock.into()),
+            ConnectState::Failed(kind) => Err(kind.into()),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Write for SimStream {
         drop(connection);
         let taken = self.net.shorten(room.min(bytes.len()), faults.short);
         self.net.tapped(index, Tapped::Written(&bytes[..taken]));
-        transmit(&self.net, &self.shared, Way::ToPeer, Chunk::Bytes(bytes[..taken].to_vec()));
+        transmit(&self.net, &self.shared, Direction::ToPeer, Chunk::Bytes(bytes[..taken].to_vec()));
         Ok(taken)
     }
 
@@ -107,7 +107,7 @@ impl Write for SimStream {
 impl Drop for SimStream {
     fn drop(&mut self) {
         self.shared.borrow_mut().client_is_gone = true;
-        transmit(&self.net, &self.shared, Way::ToPeer, Chunk::End(End::Fin));
+        transmit(&self.net, &self.shared, Direction::ToPeer, Chunk::End(End::Fin));
     }
 }
 
@@ -116,7 +116,7 @@ impl fmt::Debug for SimStream {
         let connection = self.shared.borrow();
         f.debug_struct("SimStream")
             .field("address", &connection.address)
-            .field("progress", &connection.progress)
+            .field("state", &connection.state)
             .finish_non_exhaustive()
     }
 }

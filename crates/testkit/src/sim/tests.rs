@@ -47,7 +47,7 @@ fn stuck(outcome: io::Result<Vec<Ready>>) -> Stuck {
 }
 
 #[test]
-fn an_edge_is_told_once_and_a_level_as_long_as_it_lasts() {
+fn an_edge_is_reported_once_and_a_level_as_long_as_it_lasts() {
     let net = SimNet::new(1);
     let (mut dispatcher, mut io, peer) = open(&net);
     peer.write(b"ab");
@@ -172,7 +172,7 @@ fn ends_travel_behind_the_bytes_and_resets_answer_a_closed_socket() {
 }
 
 #[test]
-fn names_resolve_fail_and_stall_as_told() {
+fn names_resolve_fail_and_stall_as_set() {
     let net = SimNet::new(1);
     let mut resolver = net.resolver();
     let ip: IpAddr = [192, 0, 2, 9].into();
@@ -203,8 +203,8 @@ fn names_resolve_fail_and_stall_as_told() {
     assert_eq!(resolver.queries().len(), 5);
 }
 
-/// Sends `request` over a network with `faults` to a peer that upgrades and echoes frames, until `frames` have come back or the
-/// stream ended. Returns what came and a journal of everything that the client saw.
+/// Sends `request` over a network with `faults` to a peer that upgrades and echoes frames, until `frames`
+/// have come back or the stream ended. Returns what came and a journal of everything that the client saw.
 fn conversation(seed: u64, trigger: Trigger, faults: Faults, frames: usize) -> (Vec<u8>, Vec<String>) {
     let net = SimNet::new(seed).with_trigger(trigger).with_faults(faults);
     net.serve(addr(1), {

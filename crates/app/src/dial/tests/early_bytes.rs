@@ -10,7 +10,7 @@ use super::*;
 
 /// Everything that has come so far: what the arrival says is in the buffer, then what the stream still holds.
 fn received(rig: &mut Rig, arrival: &mut Arrival) -> Vec<u8> {
-    let mut bytes = rig.buffer[..arrival.early.unwrap_or(0)].to_vec();
+    let mut bytes = rig.buffer[..arrival.already_read.unwrap_or(0)].to_vec();
     let mut rest = [0; 64];
     while let Ok(len) = arrival.wire.io.read(&mut rest) {
         bytes.extend_from_slice(&rest[..len]);
@@ -47,7 +47,7 @@ fn b178_what_comes_with_the_last_answer_of_a_proxy_is_at_the_front_of_the_buffer
                 rig.buffer.fill(b'#');
                 let mut arrived = arrival(rig.begin_and_run_until(SECOND));
                 let in_buffer = cut.checked_sub(granted.len()).unwrap_or(early.len());
-                assert_eq!(arrived.early, Some(in_buffer), "{wait:?}, cut at {cut}");
+                assert_eq!(arrived.already_read, Some(in_buffer), "{wait:?}, cut at {cut}");
                 rig.net.advance(SECOND);
                 assert_eq!(received(&mut rig, &mut arrived), early, "{wait:?}, cut at {cut}");
                 rig.net().unwatch(arrived.wire);
@@ -118,7 +118,7 @@ fn a_stream_that_was_watched_for_reading_while_it_connected_is_to_be_read_at_onc
     let peer = listener.accept().unwrap();
     rig.net.at(2 * SECOND, move |_| peer.write(b"!early"));
     let mut arrived = arrival(rig.run_until(HOUR));
-    assert_eq!((rig.net.elapsed(), arrived.early), (2 * SECOND, Some(0)));
+    assert_eq!((rig.net.elapsed(), arrived.already_read), (2 * SECOND, Some(0)));
     assert_eq!(arrived.wire.interest, Interest::Read);
     // That is why: the loop says nothing more about these bytes.
     let mut ready = Vec::new();
@@ -137,7 +137,7 @@ fn a_stream_that_was_watched_for_writing_is_read_when_the_loop_says_so() {
             rig.net.delay(address(1), SECOND);
         });
         let arrived = arrival(rig.run_until(SECOND));
-        assert_eq!(arrived.early, None, "{wait:?}");
+        assert_eq!(arrived.already_read, None, "{wait:?}");
         assert!(arrived.wire.interest.is_write(), "{wait:?}: it is watched for something else next");
         rig.net().unwatch(arrived.wire);
         rig.assert_leaves_nothing();

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use websocket_dispatcher::{Dispatcher as _, Key, Ready, Wait as _};
+use websocket_dispatcher::{Clock, Dispatcher as _, Key, Ready, Wait as _};
 use websocket_link::proxy::{Proxy, ProxyPolicy};
 use websocket_testkit::sim::{SimDispatcher, SimNet, SimResolver};
 
@@ -58,6 +58,7 @@ struct Rig {
     net: SimNet,
     resolver: SimResolver,
     dispatcher: SimDispatcher,
+    clock: Clock,
     links: Links,
     answers: Arc<Mutex<Vec<Answered>>>,
     buffer: Vec<u8>,
@@ -86,6 +87,7 @@ impl Rig {
             plan: Plan::new(url, Extras::default(), options).unwrap(),
             net,
             resolver,
+            clock: dispatcher.clock(),
             dispatcher,
             answers,
             buffer: vec![0; 4096],
@@ -149,7 +151,7 @@ impl Rig {
     fn net(&mut self) -> Net<'_> {
         Net {
             app: APP,
-            now: self.dispatcher.now(),
+            clock: &self.clock,
             dispatcher: &mut self.dispatcher,
             links: &mut self.links,
             buffer: &mut self.buffer,
@@ -158,14 +160,14 @@ impl Rig {
 
     /// Gives the dial one input. It stays where it is when the user's code panics, as in a reactor.
     fn feed(&mut self, step: impl FnOnce(&mut Dial, &mut Plan, &mut Net<'_>) -> Progress) -> Progress {
-        let Self { dispatcher, links, buffer, plan, dial, .. } = self;
-        let mut net = Net { app: APP, now: dispatcher.now(), dispatcher, links, buffer };
+        let Self { dispatcher, clock, links, buffer, plan, dial, .. } = self;
+        let mut net = Net { app: APP, clock, dispatcher, links, buffer };
         step(dial.as_mut().expect("a dial is under way"), plan, &mut net)
     }
 
     /// Begins an attempt.
     fn begin(&mut self) -> Progress {
-        match Attempt::begin(&mut self.plan, self.dispatcher.now()) {
+        match Attempt::begin(&mut self.plan, &self.clock) {
             Ok(attempt) => self.continue_with(attempt, None),
             Err(error) => Progress::Failed(error),
         }

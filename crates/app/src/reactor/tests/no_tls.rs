@@ -19,9 +19,9 @@ fn b207_a_redirect_to_wss_is_refused_and_never_followed_in_the_clear() {
     let reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap();
     let mut reactor = reactor.connector(net.clone());
     let errors = Rc::new(RefCell::new(Vec::new()));
-    let told = errors.clone();
+    let reported = errors.clone();
     let app = WebSocketApp::new("ws://192.0.2.1/").on_error(move |_, error| {
-        told.borrow_mut().push(matches!(error, Error::Url(UrlError::TlsUnavailable)));
+        reported.borrow_mut().push(matches!(error, Error::Url(UrlError::TlsUnavailable)));
     });
     app.run_on(&mut reactor, &RunOptions::new()).unwrap();
     for _ in 0..20 {

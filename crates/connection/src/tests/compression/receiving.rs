@@ -257,3 +257,74 @@ fn the_window_of_another_connection_is_never_taken_for_its_own() {
         std::mem::swap(&mut first.env, &mut second.env);
     }
 }
+
+#[test]
+fn k1_a_tail_that_was_left_on_is_part_of_no_message() {
+    let (hello, tail) =
+        ([0xca, 0x48, 0xcd, 0xc9, 0xc9, 0x57, 0xc8, 0x40, 0x90, 0x00, 0x00], [0, 0, 0xff, 0xff]);
+    let whole = [&hello[..], &tail].concat();
+    for bytes in [
+        raw_frame(0xc1, &whole),
+        [raw_frame(0x41, &hello), raw_frame(0x80, &tail)].concat(),
+        [raw_frame(0x41, &whole), raw_frame(0x80, &[])].concat(),
+        [raw_frame(0x41, &whole[..13]), raw_frame(0x00, &[]), raw_frame(0x80, &whole[13..])].concat(),
+    ] {
+        for answer in ["; server_no_context_takeover", ""] {
+            for cut in 0..bytes.len() {
+                let mut client = open(anything(), answer);
+                for _ in 0..2 {
+                    client.came(&bytes[..cut]).unwrap();
+                    client.came(&bytes[cut..]).unwrap();
+                    assert_eq!(client.take(), [Seen::Text("hello hello hello".into())]);
+                }
+                client.came(&raw_frame(0xc1, &hello)).unwrap();
+                assert_eq!(
+                    client.take(),
+                    [Seen::Text("hello hello hello".into())],
+                    "and the next as it should be"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn k1_a_takeover_survives_tails_that_were_left_on() {
+    for (level, takeover) in [(0, true), (1, true), (6, true), (9, false)] {
+        let answer = if takeover { "" } else { "; server_no_context_takeover" };
+        let mut client = open(anything(), answer);
+        let mut server = Compressor::new(level, 15, takeover);
+        for seed in 0..20 {
+            let payload = if seed % 5 == 4 { String::new() } else { text(seed * 40, seed % 3) };
+            let mut message = server.message(payload.as_bytes());
+            if seed % 3 > 0 {
+                message.extend_from_slice(&[0, 0, 0xff, 0xff]);
+            }
+            client.came(&raw_frame(0xc1, &message)).unwrap();
+            assert_eq!(client.take(), [Seen::Text(payload)], "{seed}");
+        }
+    }
+}
+
+#[test]
+fn k1_a_final_block_may_end_in_the_bytes_of_the_tail() {
+    for cut in 0..9 {
+        let bytes = raw_frame(0xc2, &[0x01, 0x04, 0x00, 0xfb, 0xff, 0x00, 0x00, 0xff, 0xff]);
+        let mut client = open(anything(), "");
+        client.came(&bytes[..cut]).unwrap();
+        client.came(&bytes[cut..]).unwrap();
+        assert_eq!(client.take(), [Seen::Binary(vec![0, 0, 0xff, 0xff])]);
+    }
+}
+
+#[test]
+fn k1_the_limit_is_exact_with_a_tail_left_on() {
+    let mut config = Config::default();
+    config.max_message_size = 10_000;
+    for len in [10_000, 10_001] {
+        let mut message = Compressor::new(6, 15, true).message(&vec![0; len]);
+        message.extend_from_slice(&[0, 0, 0xff, 0xff]);
+        let mut client = open_with(config.clone(), anything(), "");
+        assert_eq!(client.came(&raw_frame(0xc2, &message)).is_ok(), len == 10_000);
+    }
+}

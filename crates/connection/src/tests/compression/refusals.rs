@@ -58,9 +58,40 @@ fn data_that_breaks_off_fails_with_1007() {
         let bytes = raw_frame(0xc2, &stored[..stored.len() - lacking]);
         fails(&Config::default(), &bytes, &ProtocolError::UnfinishedDeflate);
     }
-    // An end that the server has not cut off.
-    let uncut = [HELLO, &[0, 0, 0xff, 0xff]].concat();
-    fails(&Config::default(), &raw_frame(0xc1, &uncut), &ProtocolError::UnfinishedDeflate);
+}
+
+#[test]
+fn k1_a_tail_left_on_excuses_nothing_else() {
+    let tail = [0, 0, 0xff, 0xff];
+    let whole = Compressor::new(6, 15, true).message(text(400, 1).as_bytes());
+    for cut in 0..whole.len() {
+        for bytes in [
+            raw_frame(0xc1, &[&whole[..cut], &tail].concat()),
+            [raw_frame(0x41, &whole[..cut]), raw_frame(0x80, &tail)].concat(),
+        ] {
+            let mut client = open(anything(), "");
+            let error = client.came(&bytes).unwrap_err();
+            assert!(
+                matches!(
+                    error,
+                    Error::Protocol(ProtocolError::UnfinishedDeflate | ProtocolError::InvalidDeflate)
+                ),
+                "{cut}: {error}"
+            );
+            assert_told(&mut client, CloseCode::Invalid);
+        }
+    }
+    for uncut in [
+        [HELLO, &tail, &tail].concat(),
+        [HELLO, &tail, &[0]].concat(),
+        tail.to_vec(),
+        [HELLO, &tail[..3]].concat(),
+    ] {
+        let mut accepted = open(anything(), "");
+        let result = accepted.came(&raw_frame(0xc1, &uncut));
+        // A tail and the type of another empty block is how a message ends that was flushed twice.
+        assert_eq!(result.is_ok(), uncut.ends_with(&[0xff, 0]), "{uncut:x?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use async_io::Async;
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
 use websocket_dispatcher_async_io::AsyncIoDispatcher;
 
 pub(crate) struct Blocking {
@@ -39,8 +39,8 @@ impl Dispatcher for Blocking {
         self.dispatcher.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.dispatcher.now()
+    fn clock(&self) -> Clock {
+        self.dispatcher.clock()
     }
 
     fn short_read_drains(&self) -> bool {

@@ -7,7 +7,7 @@ use std::task::{Poll, Waker};
 use std::time::Instant;
 
 use tokio::runtime::{Builder, Runtime};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
 use websocket_dispatcher_tokio::TokioDispatcher;
 
 pub(crate) struct Blocking {
@@ -64,8 +64,8 @@ impl Dispatcher for Blocking {
         self.dispatcher.waker()
     }
 
-    fn now(&self) -> Instant {
-        self.dispatcher.now()
+    fn clock(&self) -> Clock {
+        self.dispatcher.clock()
     }
 
     fn short_read_drains(&self) -> bool {

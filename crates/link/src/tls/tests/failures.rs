@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls::{AlertDescription, InvalidMessage, PeerIncompatible};
 
 use super::pair::{Numbers, Pair, VERSIONS, World, isolated, server_config, server_config_with};
-use crate::tls::{TlsError, TlsSession, TlsVersion};
+use crate::tls::{TlsConfigError, TlsError, TlsSession, TlsVersion};
 
 /// Why the handshake fails, and what the server hears.
 fn failure(pair: &mut Pair) -> (TlsError, Option<rustls::Error>) {
@@ -21,7 +21,10 @@ fn a_plain_http_answer_is_recognised_however_it_is_cut() {
         let error = pair.feed_in_pieces(b"HTTP/1.1 400 Bad Request\r\n\r\nThe plain HTTP request", || piece);
         let error = error.unwrap_err();
         assert_eq!(error, TlsError::NotTls { http: true });
-        assert!(error.to_string().contains("use ws://"), "{error}");
+        assert!(
+            error.to_string().contains("plain HTTP") && error.to_string().contains("is it ws://"),
+            "{error}"
+        );
         assert!(pair.output.is_empty(), "no alert to somebody who does not know what that is");
         assert_eq!(pair.client.send(b"x", &mut pair.output), Err(error));
     }
@@ -29,7 +32,12 @@ fn a_plain_http_answer_is_recognised_however_it_is_cut() {
 
 #[test]
 fn an_answer_that_is_not_tls_is_reported_as_such() {
-    let answers: [&[u8]; 5] = [
+    let answers: [&[u8]; 10] = [
+        b"+",
+        b"OK",
+        b"HTT!",
+        b"SSH-",
+        &[22, 2],
         b"SSH-2.0-OpenSSH_9.2\r\n",
         b"220 mail.example ESMTP\r\n",
         &[0; 5],
@@ -38,11 +46,15 @@ fn an_answer_that_is_not_tls_is_reported_as_such() {
     ];
     for answer in answers {
         let mut pair = World::new(TlsVersion::Tls13).pair();
-        assert_eq!(pair.feed(answer), Err(TlsError::NotTls { http: false }));
+        let error = pair.feed(answer).unwrap_err();
+        assert_eq!(error, TlsError::NotTls { http: false });
+        assert!(error.to_string().contains("is it ws://"), "{error}");
     }
-    let mut pair = World::new(TlsVersion::Tls13).pair();
-    pair.feed(b"SSH-").unwrap();
-    assert_eq!(pair.client.end_of_stream(), Err(TlsError::EndOfHandshake));
+    for begun in [&b"HTTP"[..], b"H", &[22], &[21, 3, 3]] {
+        let mut pair = World::new(TlsVersion::Tls13).pair();
+        pair.feed(begun).unwrap();
+        assert_eq!(pair.client.end_of_stream(), Err(TlsError::EndOfHandshake));
+    }
 }
 
 #[test]
@@ -201,6 +213,18 @@ fn b208_a_server_without_http_1_1_is_refused_by_itself() {
     assert_eq!(error, TlsError::Alert(AlertDescription::NoApplicationProtocol));
     let options = world.options.clone().alpn(Vec::<Vec<u8>>::new());
     assert!(Pair::new(&options, &world.server).handshake().unwrap(), "unless nothing is offered");
+}
+
+#[test]
+fn the_text_of_an_error_says_all_so_that_its_source_repeats_nothing() {
+    use std::error::Error as _;
+    let rustls = rustls::Error::General("because".to_owned());
+    let error = TlsError::Protocol(rustls.clone());
+    assert!(error.to_string().contains("because") && error.source().is_none());
+    assert!(std::io::Error::from(error).source().is_none());
+    for error in [TlsConfigError::Unusable(rustls.clone()), TlsConfigError::ClientCertificate(rustls)] {
+        assert!(error.to_string().contains("because") && error.source().is_none());
+    }
 }
 
 #[test]

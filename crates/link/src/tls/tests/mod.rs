@@ -1,5 +1,6 @@
 //! The client's side against rustls' server, in memory.
 
+mod certificate;
 mod closing;
 mod data;
 mod failures;
@@ -7,5 +8,7 @@ mod handshake;
 mod identity;
 mod options;
 mod pair;
+mod renegotiation;
 mod stream;
+mod unusual;
 mod verification;

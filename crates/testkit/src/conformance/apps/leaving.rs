@@ -11,8 +11,8 @@ use super::scenario::fill;
 use super::stage::Stage;
 use crate::conformance::Host;
 
-/// Apps in every stage that a stream can be in: idle, with more to say than the stream takes, not answered yet, with unread bytes,
-/// and one that waits to connect again. Each has its own name.
+/// Apps in every stage that a stream can be in: idle, with more to say than the stream takes, not answered
+/// yet, with unread bytes, and one that waits to connect again. Each has its own name.
 fn crowd<H: Host>(stage: &mut Stage<'_, H>) {
     stage.open("idle");
 
@@ -27,8 +27,8 @@ fn crowd<H: Host>(stage: &mut Stage<'_, H>) {
     stage.servers[full].deaf = true;
     stage.until_logged("full", "full");
 
-    let again = stage.app("waiting", 1, |_, _| ());
-    stage.add(again, &RunOptions::new().reconnect(Duration::from_secs(1000)));
+    let reconnecting = stage.app("waiting", 1, |_, _| ());
+    stage.add(reconnecting, &RunOptions::new().reconnect(Duration::from_secs(1000)));
     stage.until_logged("waiting", "open");
     let server = stage.servers.len() - 1;
     stage.servers[server].close(1012);
@@ -45,12 +45,13 @@ fn crowd<H: Host>(stage: &mut Stage<'_, H>) {
     stage.attend();
 }
 
-/// Those who must see their ends must read first.
+/// Servers that must see the end of a stream must read first.
 fn hear_all<H: Host>(stage: &mut Stage<'_, H>) {
     stage.servers.iter_mut().for_each(|server| server.deaf = false);
 }
 
-/// A reactor that is dropped takes its streams along, and tells nobody; with its dispatcher, or with one that lives on.
+/// A reactor that is dropped drops its streams, without a callback; with its dispatcher, or with one that
+/// outlives it.
 pub fn dropping_the_reactor_leaves_nothing<H: Host>(host: &mut H) {
     let mut stage = Stage::new(host);
     crowd(&mut stage);
@@ -66,7 +67,8 @@ pub fn dropping_the_reactor_leaves_nothing<H: Host>(host: &mut H) {
     stage.drop_with_its_dispatcher();
 }
 
-/// A stop ends all apps in one turn, a stop with a deadline at that at the latest; then the same reactor serves others.
+/// A stop ends all apps in one turn, a stop with a deadline at that at the latest; then the same reactor
+/// serves others.
 pub fn stopping_leaves_nothing<H: Host>(host: &mut H) {
     let mut stage = Stage::new(host);
     for gently in [false, true] {
@@ -143,7 +145,8 @@ pub fn a_panic_in_a_callback_leaves_nothing<H: Host>(host: &mut H) {
     }
 }
 
-/// All apps are removed, the one at work included, while others have readiness in the same batch; a new one comes in their place.
+/// All apps are removed, the one at work included, while others have readiness in the same batch; a new one
+/// comes in their place.
 pub fn removing_apps_in_mid_turn_leaves_nothing<H: Host>(host: &mut H) {
     const APPS: usize = 6;
     let mut stage = Stage::new(host);
@@ -178,7 +181,7 @@ pub fn removing_apps_in_mid_turn_leaves_nothing<H: Host>(host: &mut H) {
             assert_eq!(
                 stage.log.count("doomed", "text"),
                 reading + 1,
-                "messages, of which the first removed all"
+                "messages, the first of which removed all"
             );
         }
         assert_eq!(stage.log.count("doomed", "closed"), 0, "an app that is removed hears nothing");

@@ -12,7 +12,8 @@ use super::scenario::fill;
 use super::stage::Stage;
 use crate::conformance::Host;
 
-/// While nothing happens to open apps, however much has happened to them before, waits last until their deadline.
+/// While nothing happens to open apps, however much has happened to them before, waits last until their
+/// deadline.
 pub fn an_idle_reactor_sleeps<H: Host>(host: &mut H) {
     const REST: Duration = Duration::from_millis(20);
     let mut stage = Stage::new(host);
@@ -42,8 +43,8 @@ pub fn an_idle_reactor_sleeps<H: Host>(host: &mut H) {
     stage.rest(REST);
 }
 
-/// What is done to apps between two turns is done in the next, without readiness: by a host that waits with the reactor, and by one that
-/// calls `turn` itself, which a wake tells of it.
+/// What is done to apps between two turns is done in the next, without readiness: by a host that waits with
+/// the reactor, and by one that calls `turn` itself, which a wake tells of it.
 pub fn changes_outside_of_turns_take_effect<H: Host>(host: &mut H) {
     let mut stage = Stage::new(host);
     for is_host in [false, true] {
@@ -78,10 +79,10 @@ pub fn changes_outside_of_turns_take_effect<H: Host>(host: &mut H) {
     }
 }
 
-type OnShared<H> = Reactor<super::stage::Shared<<H as Host>::Dispatcher>>;
+type OnSharedDispatcher<H> = Reactor<super::stage::SharedDispatcher<<H as Host>::Dispatcher>>;
 
 /// Makes a change, then takes the one turn that it must bring.
-fn change<H: Host>(stage: &mut Stage<'_, H>, is_host: bool, change: impl FnOnce(&mut OnShared<H>)) {
+fn change<H: Host>(stage: &mut Stage<'_, H>, is_host: bool, change: impl FnOnce(&mut OnSharedDispatcher<H>)) {
     stage.rest(Duration::from_millis(1));
     // Nothing but the change may end the wait that follows.
     let patience = stage.dispatcher.now() + H::PATIENCE;

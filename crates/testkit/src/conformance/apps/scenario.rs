@@ -13,7 +13,8 @@ use super::stage::Stage;
 use crate::conformance::{Far, Host, Sockets};
 use crate::frame;
 
-/// Connect, timers, bursts, room, losses, close: each of several apps on one reactor sees the same events in the same order as on mio.
+/// Connect, timers, bursts, room, losses, close: each of several apps on one reactor sees the same events in
+/// the same order as on mio.
 pub fn whole_apps_see_the_same_events_as_on_mio<H: Host>(host: &mut H) {
     let on_mio = play(&mut Sockets::new(|| MioDispatcher::new().expect("a poll")));
     let seen = play(host);
@@ -56,7 +57,7 @@ fn keep_alive<H: Host>(stage: &mut Stage<'_, H>) {
     stage.until_logged("kept alive", "pong");
 }
 
-/// Timers in the order of their deadlines, whichever way they were set; an interval, cancelled by itself.
+/// Timers in the order of their deadlines, in whatever order they were set; an interval, cancelled by itself.
 fn timers<H: Host>(stage: &mut Stage<'_, H>) {
     let log = stage.log.clone();
     let (_, server) = stage.open_with("timers", move |app, event| match event {
@@ -145,7 +146,7 @@ fn firehose<H: Host>(stage: &mut Stage<'_, H>) {
     stage.log.forget("firehose");
 }
 
-/// More than the socket takes: the rest is written when there is room, and the app is told when all is.
+/// More than the socket takes: the rest is written when there is room, and `on_drain` comes when all is.
 fn flood<H: Host>(stage: &mut Stage<'_, H>) {
     let sent = Rc::new(Cell::new(0));
     let (log, count) = (stage.log.clone(), sent.clone());
@@ -214,7 +215,8 @@ fn from_outside<H: Host>(stage: &mut Stage<'_, H>) {
     assert_eq!(heard, ["one", "two", "three"]);
 }
 
-/// A reset, an end without a close frame and a close that asks to come back: each time the app connects again.
+/// A reset, an end without a close frame and a close that asks to come back: each time the app connects
+/// again.
 fn losses<H: Host>(stage: &mut Stage<'_, H>) {
     let app = stage.app("losses", 4, |_, _| ());
     stage.add(app, &RunOptions::new().reconnect(Duration::from_millis(2)));

@@ -76,7 +76,7 @@ impl<F: Far> Server<F> {
         self.outgoing.extend_from_slice(bytes);
     }
 
-    /// Sends these bytes again and again, until so many wait to be sent.
+    /// Sends these bytes repeatedly, until so many wait to be sent.
     pub(super) fn keep_ahead(&mut self, bytes: &[u8], ahead: usize) {
         while self.outgoing.len() < ahead {
             self.send(bytes);
@@ -100,10 +100,10 @@ impl<F: Far> Server<F> {
         }
     }
 
-    /// Leaves in one of the ways that a [`Far`] can.
-    pub(super) fn leave(&mut self, way: fn(F)) {
+    /// Ends the stream by one of the methods of [`Far`].
+    pub(super) fn leave(&mut self, end: fn(F)) {
         if let Some(far) = self.far.take() {
-            way(far);
+            end(far);
         }
         self.has_ended = true;
     }
@@ -112,7 +112,7 @@ impl<F: Far> Server<F> {
         self.frames.pop_front()
     }
 
-    /// Whether something has arrived that is no frame, such as a request that is not answered.
+    /// Whether something has arrived that is not a frame, such as a request that is not answered.
     pub(super) fn has_rest(&self) -> bool {
         !self.decoder.rest().is_empty()
     }

@@ -9,7 +9,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use websocket_app::{AppId, Context, Reactor, RunOptions, WebSocketApp};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, Ready, Wait};
 
 use super::actor::{Actor, Log};
 use super::server::Server;
@@ -17,15 +17,15 @@ use crate::conformance::rig::{MAX_IDLE_WAITS, Rig, drain};
 use crate::conformance::{Far, Host};
 
 /// A dispatcher that outlives its reactor.
-pub(super) struct Shared<D>(Rc<RefCell<D>>);
+pub(super) struct SharedDispatcher<D>(Rc<RefCell<D>>);
 
-impl<D> Clone for Shared<D> {
+impl<D> Clone for SharedDispatcher<D> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<D: Dispatcher> Dispatcher for Shared<D> {
+impl<D: Dispatcher> Dispatcher for SharedDispatcher<D> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.0.borrow_mut().register(key, io, interest)
     }
@@ -42,8 +42,8 @@ impl<D: Dispatcher> Dispatcher for Shared<D> {
         self.0.borrow().waker()
     }
 
-    fn now(&self) -> Instant {
-        self.0.borrow().now()
+    fn clock(&self) -> Clock {
+        self.0.borrow().clock()
     }
 
     fn short_read_drains(&self) -> bool {
@@ -51,7 +51,7 @@ impl<D: Dispatcher> Dispatcher for Shared<D> {
     }
 }
 
-impl<D: Wait> Wait for Shared<D> {
+impl<D: Wait> Wait for SharedDispatcher<D> {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         self.0.borrow_mut().wait(deadline, ready)
     }
@@ -59,10 +59,10 @@ impl<D: Wait> Wait for Shared<D> {
 
 pub(super) struct Stage<'h, H: Host> {
     host: &'h mut H,
-    pub(super) dispatcher: Shared<H::Dispatcher>,
+    pub(super) dispatcher: SharedDispatcher<H::Dispatcher>,
     /// Registrations before there was an app, where the host can tell.
     at_first: Option<usize>,
-    pub(super) reactor: Option<Reactor<Shared<H::Dispatcher>>>,
+    pub(super) reactor: Option<Reactor<SharedDispatcher<H::Dispatcher>>>,
     pub(super) servers: Vec<Server<H::Far>>,
     pub(super) log: Log,
     /// Panics that came out of the reactor.
@@ -71,7 +71,7 @@ pub(super) struct Stage<'h, H: Host> {
 
 impl<'h, H: Host> Stage<'h, H> {
     pub(super) fn new(host: &'h mut H) -> Self {
-        let dispatcher = Shared(Rc::new(RefCell::new(host.dispatcher())));
+        let dispatcher = SharedDispatcher(Rc::new(RefCell::new(host.dispatcher())));
         let reactor = Reactor::with_dispatcher(dispatcher.clone()).expect("a reactor");
         let mut stage = Self {
             host,
@@ -86,7 +86,7 @@ impl<'h, H: Host> Stage<'h, H> {
         stage
     }
 
-    pub(super) fn reactor(&mut self) -> &mut Reactor<Shared<H::Dispatcher>> {
+    pub(super) fn reactor(&mut self) -> &mut Reactor<SharedDispatcher<H::Dispatcher>> {
         self.reactor.as_mut().expect("the reactor is there")
     }
 
@@ -116,7 +116,8 @@ impl<'h, H: Host> Stage<'h, H> {
         self.reactor().apps().add(app, options).expect("an app that can be run")
     }
 
-    /// Adds an app with one connection that does nothing of its own, and lets it open. Returns the app and the number of its server.
+    /// Adds an app with one connection that does nothing by itself, and lets it open. Returns the app and the
+    /// number of its server.
     pub(super) fn open(&mut self, name: &'static str) -> (AppId, usize) {
         self.open_with(name, |_, _| ())
     }

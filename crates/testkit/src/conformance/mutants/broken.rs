@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, MioDispatcher, Ready, Wait};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, KeyTable, MioDispatcher, Ready, Wait};
 
 use super::Fault;
 
@@ -24,7 +24,7 @@ pub(super) struct Broken {
     first_of_descriptor: BTreeMap<i32, Key>,
     descriptors: BTreeMap<Key, i32>,
     to_write: Vec<Key>,
-    clock: AtomicUsize,
+    readings: Arc<AtomicUsize>,
     /// Of the last wait.
     batch: Vec<Key>,
     looks: usize,
@@ -100,7 +100,7 @@ impl Broken {
             first_of_descriptor: BTreeMap::new(),
             descriptors: BTreeMap::new(),
             to_write: Vec::new(),
-            clock: AtomicUsize::new(0),
+            readings: Arc::default(),
             batch: Vec::new(),
             looks: 0,
             late: Vec::new(),
@@ -245,11 +245,16 @@ impl Dispatcher for Broken {
         self.bell.clone().into()
     }
 
-    fn now(&self) -> Instant {
-        if self.fault == Fault::TurnsTheClockBack && self.clock.fetch_add(1, Ordering::Relaxed) % 16 == 15 {
-            return self.start;
+    fn clock(&self) -> Clock {
+        let clock = self.inner.clock();
+        if self.fault != Fault::TurnsTheClockBack {
+            return clock;
         }
-        self.inner.now()
+        let (readings, start) = (self.readings.clone(), self.start);
+        Clock::new(move || {
+            let is_wrong = readings.fetch_add(1, Ordering::Relaxed) % 16 == 15;
+            if is_wrong { start } else { clock.now() }
+        })
     }
 
     fn short_read_drains(&self) -> bool {

@@ -1,0 +1,130 @@
+//! How long a turn takes: its budget, and when to look at the clock.
+
+use std::time::{Duration, Instant};
+
+use crate::schedule::later;
+
+/// The time after which a turn ends, unless the user says otherwise.
+pub(crate) const DEFAULT_BUDGET: Duration = Duration::from_millis(5);
+
+/// An app may use this part of a turn before the others have theirs.
+const VISITS_PER_TURN: u32 = 4;
+
+/// Messages that an app is delivered before the others have their turn.
+const MAX_MESSAGES: u32 = 16 << 10;
+
+/// The most messages between two looks at the clock. A look costs 25 ns, so it is below 1 ns per message.
+const MAX_STRIDE: u32 = 32;
+
+/// While requests of other threads wait, a turn delivers messages for this long: callbacks that take longer are interrupted after each, and
+/// a thread that sends all the time does not end a turn for each of its messages.
+const REQUESTS_WAIT: Duration = Duration::from_micros(100);
+
+/// The budget of one turn, in time and in messages.
+pub(crate) struct Pace {
+    budget: Duration,
+    turn_ends: Instant,
+    /// From here on requests of other threads end the reading.
+    requests_from: Instant,
+    visit_ends: Instant,
+    visit_is_over: bool,
+    /// Messages of this visit until the last look.
+    messages: u32,
+    /// Messages until the next look, of this many.
+    left: u32,
+    stride: u32,
+    looked: Instant,
+}
+
+impl Pace {
+    pub(crate) const fn new(now: Instant) -> Self {
+        Self {
+            budget: DEFAULT_BUDGET,
+            turn_ends: now,
+            requests_from: now,
+            visit_ends: now,
+            visit_is_over: false,
+            messages: 0,
+            left: 1,
+            stride: 1,
+            looked: now,
+        }
+    }
+
+    pub(crate) const fn set_budget(&mut self, budget: Duration) {
+        self.budget = budget;
+    }
+
+    pub(crate) fn begin_turn(&mut self, now: Instant) {
+        self.turn_ends = later(now, self.budget);
+        self.requests_from = later(now, REQUESTS_WAIT.min(self.budget));
+    }
+
+    /// Whether the turn is to end.
+    pub(crate) fn turn_is_over(&self, now: Instant) -> bool {
+        now >= self.turn_ends
+    }
+
+    /// An app begins to be delivered its messages.
+    pub(crate) fn begin_visit(&mut self, now: Instant) {
+        self.visit_ends = later(now, self.budget / VISITS_PER_TURN).min(self.turn_ends);
+        self.visit_is_over = false;
+        self.messages = 0;
+        (self.left, self.stride, self.looked) = (1, 1, now);
+    }
+
+    /// A message was delivered; whether it is time to [`look`](Self::look).
+    #[inline]
+    pub(crate) const fn count(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    /// Whether the visit is to end, and when to look next: so often that the visit does not last much longer than it should, by what the
+    /// last messages took.
+    pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
+        let count = (self.stride - self.left).max(1);
+        let cost = now.saturating_duration_since(self.looked) / count;
+        let left = self.visit_ends.saturating_duration_since(now);
+        let fit = left.as_nanos() / cost.as_nanos().max(1) / 8;
+        self.stride = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, (2 * self.stride).min(MAX_STRIDE));
+        (self.left, self.looked) = (self.stride, now);
+        self.messages += count;
+        self.visit_is_over = now >= self.visit_ends
+            || self.messages >= MAX_MESSAGES
+            || (requests_wait && now >= self.requests_from);
+        self.visit_is_over
+    }
+
+    /// Whether the last [`look`](Self::look) has said so.
+    pub(crate) const fn visit_is_over(&self) -> bool {
+        self.visit_is_over
+    }
+}
+
+/// What a turn serves, in this order. One that the budget left nothing for comes first in the next turn.
+#[derive(Clone, Copy, Default)]
+pub(crate) enum TurnPart {
+    /// What other threads asked for.
+    #[default]
+    Jobs,
+    /// Deadlines and timers.
+    Due,
+    /// What has arrived.
+    Reads,
+    /// Apps that were just added or closed, and those that may resolve or connect now.
+    Starts,
+}
+
+impl TurnPart {
+    /// All parts, this one first.
+    pub(crate) const fn and_the_others(self) -> [Self; 4] {
+        use TurnPart::{Due, Jobs, Reads, Starts};
+        match self {
+            Jobs => [Jobs, Due, Reads, Starts],
+            Due => [Due, Reads, Starts, Jobs],
+            Reads => [Reads, Starts, Jobs, Due],
+            Starts => [Starts, Jobs, Due, Reads],
+        }
+    }
+}

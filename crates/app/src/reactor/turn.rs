@@ -1,0 +1,163 @@
+//! A turn: everything that there is to do now, within the turn's budget.
+
+use std::any::Any;
+use std::mem;
+
+use websocket_dispatcher::{Dispatcher, Next, Ready};
+
+use super::Reactor;
+use super::drive::{Driver, Work};
+use crate::apps::{Apps, ToRead};
+use crate::id::AppId;
+use crate::pace::TurnPart;
+
+/// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
+const ADMITTED: usize = 64;
+
+/// How much of each part was there when the turn began: what the turn itself adds waits for the next one, so a turn always ends.
+struct Backlog {
+    jobs: usize,
+    /// The number of the newest entry in the schedule.
+    newest: u64,
+    reads: usize,
+}
+
+impl<D: Dispatcher> Reactor<D> {
+    /// What is next, or a panic that is to go on.
+    pub(super) fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
+        let apps = &mut self.apps;
+        let now = apps.env.now();
+        apps.in_turn = true;
+        apps.pace.begin_turn(now);
+        apps.fetch_jobs();
+        apps.reads.extend(ready.iter().copied().map(ToRead::Stream));
+        let backlog =
+            Backlog { jobs: apps.jobs.len(), newest: apps.schedule.newest(), reads: apps.reads.len() };
+        let mut listed = mem::take(&mut self.listed);
+        let first = mem::take(&mut self.first_part);
+        let mut driver = self.driver();
+        let mut left_out = None;
+        for (index, part) in first.and_the_others().into_iter().enumerate() {
+            if driver.apps.stopping {
+                break;
+            }
+            if index > 0 && driver.apps.turn_is_over() {
+                left_out = left_out.or_else(|| has_work(&driver, part).then_some(part));
+            } else {
+                serve(&mut driver, part, &backlog, &mut listed);
+                driver.drain_apps();
+            }
+        }
+        each(&mut driver, &mut listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
+        // Before the stop, which is over when no app is left, and for what the stop itself removes.
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
+        driver.stop_apps();
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
+        self.listed = listed;
+        self.first_part = left_out.unwrap_or_default();
+        self.apps.tidy_schedule();
+        self.apps.in_turn = false;
+        match self.apps.panic.take() {
+            Some(panic) => Err(panic),
+            None => Ok(self.next()),
+        }
+    }
+
+    /// What the reactor waits for.
+    pub(super) fn next(&self) -> Next {
+        let next = self.apps.next();
+        let may_start = self.links.names.can_call() || self.links.connections.can_call();
+        Next::new(next.deadline, next.again || may_start)
+    }
+}
+
+/// Whether `part` of a turn has something to do.
+fn has_work(driver: &Driver<'_>, part: TurnPart) -> bool {
+    let apps = &driver.apps;
+    match part {
+        TurnPart::Jobs => !apps.jobs.is_empty(),
+        TurnPart::Due => apps.schedule.next().is_some_and(|at| at <= apps.env.clock().now()),
+        TurnPart::Reads => !apps.reads.is_empty(),
+        TurnPart::Starts => {
+            !apps.waiting.is_empty() || driver.links.names.can_call() || driver.links.connections.can_call()
+        }
+    }
+}
+
+/// Serves one part: at least one piece of its work, and as many as the budget allows.
+fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mut Vec<AppId>) {
+    match part {
+        TurnPart::Jobs => {
+            for _ in 0..backlog.jobs {
+                let Some(job) = driver.apps.jobs.pop_front() else { break };
+                driver.job(job);
+                if driver.apps.turn_is_over() {
+                    break;
+                }
+            }
+        }
+        TurnPart::Due => loop {
+            let now = driver.apps.env.current().now;
+            let Some(entry) = driver.apps.schedule.pop_due(now, backlog.newest) else { break };
+            driver.attend(entry.app, Work::Due(entry));
+            if driver.apps.turn_is_over() {
+                break;
+            }
+        },
+        TurnPart::Reads => {
+            for _ in 0..backlog.reads {
+                match driver.apps.reads.pop_front() {
+                    Some(ToRead::Stream(ready)) => {
+                        if let Some(id) = driver.links.keys.get(ready.key) {
+                            driver.attend(*id, Work::Ready(ready));
+                        }
+                    }
+                    Some(ToRead::App(id)) => driver.attend(id, Work::Read),
+                    None => break,
+                }
+                if driver.apps.turn_is_over() {
+                    break;
+                }
+            }
+        }
+        TurnPart::Starts => start_apps(driver, listed),
+    }
+}
+
+/// Starts apps, and lets those go ahead whose turn to resolve or to connect has come.
+fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
+    mem::swap(listed, &mut driver.apps.waiting);
+    let mut started = 0;
+    for id in &*listed {
+        driver.attend(*id, Work::Look);
+        started += 1;
+        if driver.apps.turn_is_over() {
+            break;
+        }
+    }
+    // Those that the budget left out come before those that were added meanwhile.
+    listed.drain(..started);
+    listed.append(&mut driver.apps.waiting);
+    mem::swap(listed, &mut driver.apps.waiting);
+    for _ in 0..ADMITTED {
+        let Some((id, place)) = driver.links.names.call() else { break };
+        driver.attend(id, Work::MayAsk(place));
+    }
+    for _ in 0..ADMITTED {
+        let Some((id, place)) = driver.links.connections.call() else { break };
+        driver.attend(id, Work::MayConnect(place));
+    }
+}
+
+/// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
+fn each<'a>(
+    driver: &mut Driver<'a>,
+    listed: &mut Vec<AppId>,
+    list: impl FnOnce(&mut Apps) -> &mut Vec<AppId>,
+    mut work: impl FnMut(&mut Driver<'a>, AppId),
+) {
+    mem::swap(listed, list(driver.apps));
+    for id in listed.drain(..) {
+        work(driver, id);
+    }
+}

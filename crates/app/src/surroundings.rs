@@ -1,0 +1,61 @@
+//! What a reactor's connections borrow: time, entropy, memory. Only this file reads the clock.
+
+use std::time::Instant;
+
+use websocket_connection::{Entropy, Env};
+use websocket_dispatcher::Clock;
+
+/// The [`Env`] of a reactor's connections, with the clock that keeps it current.
+///
+/// The user's code may take any time. Whatever depends on the time gets the environment from [`current`](Self::current), which reads the
+/// clock if the user's code has run since it was last read, so that nothing is armed or judged by a time before a slow callback. What needs only
+/// entropy and memory, as sending does, spares the clock with [`untimed`](Self::untimed).
+pub(crate) struct Surroundings {
+    env: Env,
+    clock: Clock,
+    is_stale: bool,
+}
+
+impl Surroundings {
+    pub(crate) fn new(clock: Clock, entropy: impl Entropy + 'static) -> Self {
+        Self { env: Env::new(clock.now(), entropy), clock, is_stale: false }
+    }
+
+    /// Takes entropy from another source.
+    pub(crate) fn set_entropy(&mut self, entropy: impl Entropy + 'static) {
+        self.env = Env::new(self.clock.now(), entropy);
+    }
+
+    /// The clock, for what reads it more than once.
+    pub(crate) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Reads the clock.
+    pub(crate) fn now(&mut self) -> Instant {
+        self.env.now = self.clock.now();
+        self.is_stale = false;
+        self.env.now
+    }
+
+    /// The environment with the time as it is, or was before the last code of the user's ran.
+    #[inline]
+    pub(crate) fn current(&mut self) -> &mut Env {
+        if self.is_stale {
+            self.now();
+        }
+        &mut self.env
+    }
+
+    /// The environment for what needs no time.
+    #[inline]
+    pub(crate) const fn untimed(&mut self) -> &mut Env {
+        &mut self.env
+    }
+
+    /// The user's code has run: it may have taken any time.
+    #[inline]
+    pub(crate) const fn user_code_ran(&mut self) {
+        self.is_stale = true;
+    }
+}
