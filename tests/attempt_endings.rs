@@ -92,7 +92,7 @@ fn endings() -> Vec<Ending> {
         ending("redirect to nowhere", |net| {
             answers(net, "HTTP/1.1 302 Found\r\nLocation: ftp://a/\r\nContent-Length: 0\r\n\r\n", stays);
         }),
-        // It leaves its place there, and stands in line again.
+        // It gives its place back and waits in line again.
         ending("redirect to elsewhere", |net| {
             net.black_hole(address(9));
             let redirect = "HTTP/1.1 302 Found\r\nLocation: ws://192.0.2.9/\r\nContent-Length: 0\r\n\r\n";

@@ -1,4 +1,5 @@
-//! Apps in line for their turn to resolve or to connect: they can be closed, removed and stopped there, and the next has its turn at once.
+//! Apps in line for their turn to resolve or to connect: they can be closed, removed and stopped there, and
+//! the next has its turn at once.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::net::SocketAddr;
@@ -102,7 +103,8 @@ impl Queue {
     }
 }
 
-/// Takes turns that may each wait for an hour: whatever is to happen at once must not need another one to be noticed.
+/// Takes turns that may each wait for an hour: whatever is to happen at once must not need another one to be
+/// noticed.
 fn poll_until(world: &mut World, done: impl Fn() -> bool) {
     for _ in 0..1000 {
         if done() {
@@ -265,7 +267,7 @@ fn hundreds_whose_turn_comes_at_the_same_time_all_have_it_then() {
         poll_until(&mut world, || good.lines().len() == APPS);
         // All those in front have given up in one turn.
         assert_eq!((dead.lines().len(), world.net.elapsed()), (2 * NAMES, 10 * SECOND), "{line:?}");
-        assert_eq!(good.lines(), ["open"; APPS]);
+        assert_eq!(good.count(|line| line == "open"), APPS);
     }
 }
 
