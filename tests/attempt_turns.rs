@@ -131,7 +131,7 @@ fn the_first_in_line_comes_first() {
 }
 
 #[test]
-fn b112_b114_an_app_in_line_is_closed_or_removed_within_one_turn_and_holds_up_no_other() {
+fn b112_an_app_in_line_is_closed_or_removed_within_one_turn_and_holds_up_no_other() {
     type Way = fn(&mut Queue);
     let ways: [(Way, &[&str]); 8] = [
         (|it| it.world.reactor.apps().with(it.id, |app| app.close()).unwrap(), &["close, by client"]),
@@ -186,7 +186,7 @@ fn b112_b114_an_app_in_line_is_closed_or_removed_within_one_turn_and_holds_up_no
 }
 
 #[test]
-fn b112_b119_the_app_in_front_that_is_closed_or_removed_gives_its_place_to_the_next_at_once() {
+fn the_app_in_front_that_is_closed_or_removed_gives_its_place_to_the_next_at_once() {
     let ways: [fn(&mut World, AppId); 2] = [
         |world, id| world.reactor.apps().with(id, |app| app.close()).unwrap(),
         |world, id| assert!(world.reactor.apps().remove(id)),
@@ -206,7 +206,7 @@ fn b112_b119_the_app_in_front_that_is_closed_or_removed_gives_its_place_to_the_n
 }
 
 #[test]
-fn b013_a_stop_ends_all_apps_in_line_at_once() {
+fn a_stop_ends_all_apps_in_line_at_once() {
     let ways: [fn(&mut Queue); 5] = [
         |it| it.world.reactor.apps().stop(),
         |it| it.world.reactor.apps().stop_within(60 * SECOND),

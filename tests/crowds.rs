@@ -167,7 +167,7 @@ impl Crowd {
 }
 
 #[test]
-fn b143_b195_two_thousand_names_are_resolved_in_turn_and_no_app_runs_out_of_time() {
+fn b195_two_thousand_names_are_resolved_in_turn_and_no_app_runs_out_of_time() {
     // With half a second each, the last name is answered after 31 seconds, which is later than both default
     // deadlines: 10 seconds for a name and 30 for an attempt.
     for takes in [20 * MS, 500 * MS] {
