@@ -112,7 +112,7 @@ impl Attempt {
             return Ok(Route::To(Server::Named(destination)));
         }
         Ok(match self.literal_address(&destination)? {
-            Some(address) => Route::To(Server::At(address)),
+            Some(address) => Route::To(Server::at(address)),
             None => Route::Resolve(destination),
         })
     }

@@ -118,8 +118,8 @@ impl Race {
         Standing::Lost(Error::Connect { address, source })
     }
 
-    /// There is a place for the address that waits for one, which has as much time left as when it began to wait. Returns for how long
-    /// nothing else was under way.
+    /// There is a place for the address that waits for one, which has as much time left as when it began to
+    /// wait. Returns for how long nothing else was under way.
     pub(super) fn admitted(
         &mut self,
         place: Place<Server>,
@@ -135,8 +135,8 @@ impl Race {
         (idle, self.start_due(options, net))
     }
 
-    /// The time of the streams that are connecting is up. Returns whether the race continues without them, with the address that waits for
-    /// its place: it may be one of theirs.
+    /// The time of the streams that are connecting is up. Returns whether the race continues without them,
+    /// with the address that waits for its place: it may be one of theirs.
     pub(super) fn outlasts_its_streams(&mut self, net: &mut Net<'_>) -> bool {
         if self.waiting.is_none() {
             return false;
@@ -217,7 +217,7 @@ impl Race {
         }
         Some(match self.place.take() {
             Some(place) => Admission::Granted(place),
-            None => net.links.connections.enter(Server::At(address), net.app),
+            None => net.links.connections.enter(Server::at(address), net.app),
         })
     }
 

@@ -32,6 +32,18 @@ pub(crate) enum Server {
     Named(Destination),
 }
 
+impl Server {
+    /// The server at `address`, however that is written: mapped into IPv6 or not, with whatever flow label.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        let SocketAddr::V6(mut v6) = address else { return Self::At(address) };
+        v6.set_flowinfo(0);
+        Self::At(match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::from((v4, v6.port())),
+            None => v6.into(),
+        })
+    }
+}
+
 /// Admits a limited number of apps at once. The others wait in line: within a line in the order in which they
 /// came, and the lines, one per `K`, take turns.
 pub(crate) struct Gate<K: Hash + Eq + Clone>(Rc<RefCell<Places<K>>>);

@@ -141,7 +141,7 @@ impl Dial {
                 // proxy is asked for.
                 Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
                 Some(first) => {
-                    let server = Server::At(*first);
+                    let server = Server::at(*first);
                     return self.enter(server, Some(addresses), plan, net);
                 }
                 None => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),

@@ -31,6 +31,18 @@ fn full_gate() -> (Gate<Server>, Place<Server>) {
 }
 
 #[test]
+fn a_server_is_the_same_however_its_address_is_written() {
+    let at = |text: &str| Server::at(text.parse().unwrap());
+    assert_eq!(at("[::ffff:192.0.2.1]:80"), at("192.0.2.1:80"));
+    let labelled = std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 80, 7, 3);
+    assert_eq!(Server::at(labelled.into()), at("[fe80::1%3]:80"));
+    for other in ["192.0.2.1:81", "192.0.2.2:80", "[::192.0.2.1]:80", "[fe80::1%3]:80", "[fe80::1%4]:80"] {
+        assert_ne!(at(other), at("192.0.2.1:80"));
+    }
+    assert_ne!(at("[fe80::1%3]:80"), at("[fe80::1%4]:80"));
+}
+
+#[test]
 fn a_line_that_was_left_and_joined_again_has_one_turn_in_a_round() {
     let (gate, place) = full_gate();
     let first = join(&gate, 3, 5);

@@ -182,8 +182,8 @@ impl Rig {
         })
     }
 
-    /// Gives the dial everything that happens until the virtual time since the start is `elapsed`, which is included, or until it has
-    /// arrived or failed.
+    /// Gives the dial everything that happens until the virtual time since the start is `elapsed`, which is
+    /// included, or until it has arrived or failed.
     fn run_until(&mut self, elapsed: Duration) -> Progress {
         let end = self.net.now() + elapsed.saturating_sub(self.net.elapsed());
         loop {
@@ -209,7 +209,8 @@ impl Rig {
         }
     }
 
-    /// Gives the dial what has happened, in the order in which a reactor does, up to its end. Returns whether there was anything.
+    /// Gives the dial what has happened, in the order in which a reactor does, up to its end. Returns whether
+    /// there was anything.
     fn turn(&mut self, ready: &[Ready]) -> (Progress, bool) {
         let mut happened = false;
         let answers = std::mem::take(&mut *self.answers.lock().unwrap());

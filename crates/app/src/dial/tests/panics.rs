@@ -18,7 +18,7 @@ fn boom<T>() -> T {
     panic!("{BOOM}")
 }
 
-/// Panics when it is asked for the address or name with this last byte or text; everything else goes to the simulated network.
+/// Panics when it is asked for this address or name; everything else goes to the simulated network.
 struct Panicking<T> {
     inner: T,
     at: &'static str,

@@ -18,8 +18,8 @@ const TUNNEL: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 /// What the proxy has heard, one message after the other.
 type Heard = Rc<RefCell<Vec<String>>>;
 
-/// A dial that has just begun, with a proxy that answers whatever it hears with the next of these answers, and ends the stream in that way
-/// after the last of them.
+/// A dial that has just begun, with a proxy that answers whatever it hears with the next of these answers,
+/// and ends the stream in that way after the last of them.
 fn dial(
     wait: Wait,
     answers: &'static [&'static [u8]],

@@ -135,3 +135,28 @@ fn the_attempt_has_its_deadline_postponed_only_while_nothing_is_under_way() {
         rig.assert_leaves_nothing();
     }
 }
+
+#[test]
+fn an_address_that_is_mapped_into_ipv6_waits_for_the_same_place() {
+    let mapped = "::ffff:192.0.2.1";
+    for (url, addresses) in [
+        ("ws://[::ffff:192.0.2.1]/", &[][..]),
+        (BY_NAME, &[mapped]),
+        // The first one is refused.
+        (BY_NAME, &["192.0.2.2", mapped]),
+    ] {
+        let mut rig = Rig::new(url, &options(None));
+        let addresses: Vec<_> = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        rig.resolver.name(NAME, &addresses);
+        rig.links.connections.set_max_per_server(1);
+        rig.take_place(Server::At(address(1)));
+        let before = usize::from(addresses.len() == 2);
+        waiting(rig.begin_and_run_until(HOUR));
+        assert_eq!((rig.net.attempts().len(), rig.due()), (before, None), "{addresses:?}");
+        rig.give_places_back();
+        let error = failure(rig.run_until(HOUR));
+        assert!(matches!(error, Error::Connect { .. }), "{error:?}");
+        assert_eq!(rig.net.attempts().len(), before + 1, "{addresses:?}");
+        rig.assert_leaves_nothing();
+    }
+}
