@@ -13,11 +13,11 @@ const VISITS_PER_TURN: u32 = 4;
 /// Messages that an app is delivered before the others have their turn.
 const MAX_MESSAGES: u32 = 16 << 10;
 
-/// The most messages between two looks at the clock. A look costs 25 ns, so it is below 1 ns per message.
-const MAX_STRIDE: u32 = 32;
+/// The most messages between two looks at the clock. A look costs some 30 ns, so it is half a nanosecond per message.
+const MAX_STRIDE: u32 = 64;
 
-/// An app whose messages took this long each is looked at after every message, and only slowly less often again.
-const SLOW: Duration = Duration::from_micros(50);
+/// An app whose messages took so many nanoseconds each is looked at after every message, and only slowly less often again.
+const SLOW: u64 = 50_000;
 
 /// While requests of other threads wait, a turn delivers messages for this long: callbacks that take longer are interrupted after each, and
 /// a thread that sends all the time does not end a turn for each of its messages.
@@ -95,11 +95,13 @@ impl Pace {
     /// last messages took.
     pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
         let count = (self.stride - self.left).max(1);
-        let cost = now.saturating_duration_since(self.looked) / count;
-        self.max_stride = if cost < SLOW { (self.max_stride + 1).min(MAX_STRIDE) } else { 1 };
-        let left = self.visit_ends.saturating_duration_since(now);
-        let fit = left.as_nanos() / cost.as_nanos().max(1) / 8;
-        self.stride = u32::try_from(fit).unwrap_or(u32::MAX).clamp(1, (2 * self.stride).min(self.max_stride));
+        let elapsed = nanos(now, self.looked);
+        let is_slow = elapsed >= SLOW.saturating_mul(count.into());
+        self.max_stride = if is_slow { 1 } else { (self.max_stride + 1).min(MAX_STRIDE) };
+        // As many messages as fit into an eighth of the time that is left.
+        let fit = nanos(self.visit_ends, now).saturating_mul(count.into()) / elapsed.saturating_mul(8).max(1);
+        let most = (2 * self.stride).min(self.max_stride);
+        self.stride = u32::try_from(fit).map_or(most, |fit| fit.clamp(1, most));
         (self.left, self.looked) = (self.stride, now);
         self.messages += count;
         self.visit_is_over = now >= self.visit_ends
@@ -112,6 +114,12 @@ impl Pace {
     pub(crate) const fn visit_is_over(&self) -> bool {
         self.visit_is_over
     }
+}
+
+/// Nanoseconds from `earlier` to `later`; none if it is the other way round.
+fn nanos(later: Instant, earlier: Instant) -> u64 {
+    let time = later.saturating_duration_since(earlier);
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 /// What a turn serves, in this order. One that the budget left nothing for comes first in the next turn.

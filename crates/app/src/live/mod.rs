@@ -2,6 +2,7 @@
 //!
 //! Nothing here calls the user's code: bytes come out as they were read, and the reactor delivers them.
 
+mod chunk;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
 mod wire;
@@ -16,6 +17,7 @@ use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 use crate::error::{Error, Timeout};
 use crate::schedule::earliest;
 
+pub(crate) use chunk::{Chunk, Place, Stop, Undelivered};
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use wire::{Wire, Written, write_all};
 
@@ -32,52 +34,6 @@ const MAX_IN_STREAM: u64 = 16 << 20;
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
 const BULK: usize = 16 << 10;
-
-/// How reading came to its end.
-pub(crate) enum Stop {
-    /// The stream has no more bytes now.
-    Dry,
-    /// The budget is used up.
-    Budget,
-    End,
-    Failed(io::Error),
-}
-
-/// Where bytes are that are to be delivered.
-#[derive(Clone, Copy)]
-pub(crate) enum Place {
-    /// So many at the front of the buffer.
-    Buffer(usize),
-    /// So many at the front of the buffer, which are to be decrypted first.
-    Encrypted(usize),
-    /// In the message that they belong to.
-    Message,
-    /// Where the app's last visit has left them.
-    Undelivered,
-}
-
-/// Bytes that were read, and decrypted, and are yet to be delivered.
-#[derive(Default)]
-pub(crate) struct Undelivered {
-    bytes: Vec<u8>,
-    /// So many of them were delivered.
-    start: usize,
-}
-
-impl Undelivered {
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-}
-
-/// What one read has brought.
-pub(crate) struct Chunk {
-    /// Bytes that came.
-    pub(crate) fresh: usize,
-    pub(crate) place: Place,
-    /// The read left room, and is small enough for the stream to be dry.
-    pub(crate) short: bool,
-}
 
 /// What is due.
 pub(crate) enum LiveDeadline {
@@ -255,7 +211,7 @@ impl Live {
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
     pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.undelivered = Undelivered { bytes: rest, start: 0 };
+        self.undelivered = Undelivered::new(rest);
         self.read_limit = delivered.max(MIN_READ);
     }
 
@@ -266,7 +222,7 @@ impl Live {
 
     /// Puts them back, `delivered` bytes less.
     pub(crate) fn put_back_undelivered(&mut self, mut undelivered: Undelivered, delivered: usize) {
-        undelivered.start += delivered;
+        undelivered.delivered(delivered);
         self.undelivered = undelivered;
     }
 
@@ -276,8 +232,8 @@ impl Live {
     }
 
     /// Whether bytes that were read wait to be delivered.
-    pub(crate) const fn has_undelivered(&self) -> bool {
-        !self.undelivered.bytes.is_empty()
+    pub(crate) fn has_undelivered(&self) -> bool {
+        !self.undelivered.rest().is_empty()
     }
 
     /// A deadline is due: whether it can be judged by what was read. Until the stream is dry, what the server sent in time may still be in

@@ -10,7 +10,7 @@ use crate::apps::{App, Apps, Connected, Context, Control, Handler, Open, Stage, 
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::{Chunk, Live, Place, Stop};
+use crate::live::{Chunk, Live, Place, Stop, Undelivered};
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -102,16 +102,20 @@ impl Driver<'_> {
         id: AppId,
         chunk: &Chunk,
     ) -> Result<usize, Error> {
-        let (len, filled) = match chunk.place {
+        let mut undelivered = Undelivered::default();
+        let (bytes, filled) = match chunk.place {
             Place::Encrypted(len) => {
                 return self.deliver_secure(handler, control, live, id, len).map(|()| 0);
             }
-            Place::Undelivered => return self.deliver_rest(handler, control, live, id).map(|()| 0),
-            Place::Message => (0, live.connection.filled(chunk.fresh, self.apps.env.current())),
-            Place::Buffer(len) => (len, Ok(())),
+            Place::Undelivered => {
+                undelivered = live.take_undelivered();
+                (undelivered.rest(), Ok(()))
+            }
+            Place::Message => (&[][..], live.connection.filled(chunk.fresh, self.apps.env.current())),
+            Place::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
-        let mut input = Input::new(&self.buffer[..len]);
-        let flush = Some(&mut live.wire.io);
+        let mut input = Input::new(bytes);
+        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input)
         });
@@ -120,41 +124,16 @@ impl Driver<'_> {
             control.mark_dirty(self.apps, id);
         }
         let used = input.used();
-        match outcome? {
-            Conversation::Paused => {
-                live.keep_undelivered(self.buffer[used..len].to_vec(), used);
-                Ok(0)
-            }
-            Conversation::Ended => {
+        match (outcome?, chunk.place) {
+            (Conversation::Paused, Place::Undelivered) => live.put_back_undelivered(undelivered, used),
+            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Ended, Place::Buffer(len)) => {
                 live.all_was_delivered();
-                live.keep(self.buffer, len, len - used, self.apps.env.untimed())
+                return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
             }
+            (Conversation::Ended, _) => live.connection.absorb(&mut input, self.apps.env.untimed())?,
         }
-    }
-
-    /// Delivers what the app's last visit has left.
-    fn deliver_rest(
-        &mut self,
-        handler: &mut dyn Handler,
-        control: &mut Control,
-        live: &mut Live,
-        id: AppId,
-    ) -> Result<(), Error> {
-        let undelivered = live.take_undelivered();
-        let mut input = Input::new(undelivered.rest());
-        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
-        let outcome = converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input);
-        if live.connection.queued_bytes() > 0 {
-            control.mark_dirty(self.apps, id);
-        }
-        match outcome? {
-            Conversation::Paused => {
-                let used = input.used();
-                live.put_back_undelivered(undelivered, used);
-            }
-            Conversation::Ended => live.connection.absorb(&mut input, self.apps.env.untimed())?,
-        }
-        Ok(())
+        Ok(0)
     }
 
     /// Decrypts the first `len` bytes of the buffer and delivers what is in them. What is cut stays with the session.
