@@ -5,6 +5,9 @@ use std::time::Duration;
 use websocket_app::{BoxError, Outcome, RunOptions, WebSocketApp};
 use websocket_examples::ticker;
 
+/// Prices that are enough: three seconds of them.
+const PRICES: usize = 12;
+
 fn main() -> Result<(), BoxError> {
     let server = ticker::start()?;
     let options = RunOptions::new()
@@ -12,16 +15,24 @@ fn main() -> Result<(), BoxError> {
         .ping_timeout(Duration::from_millis(500))
         .upgrade_timeout(Duration::from_secs(5));
 
+    let mut received = 0;
     let outcome = WebSocketApp::new(server.url())
         .on_open(|app, open| {
             println!("open: {}", open.response.status);
-            app.set_timeout(Duration::from_secs(5), |app| app.close());
             app.send_text("subscribe")
         })
-        .on_message(|_, message| -> Result<(), BoxError> {
+        .on_message(move |app, message| -> Result<(), BoxError> {
+            if received == PRICES {
+                // It was under way when the app closed.
+                return Ok(());
+            }
             let (name, price) =
                 message.as_text().and_then(|text| text.split_once(' ')).ok_or("not a price")?;
             println!("{name} {price:>8}");
+            received += 1;
+            if received == PRICES {
+                app.close();
+            }
             Ok(())
         })
         .on_pong(|_, _, rtt| {

@@ -98,9 +98,7 @@ fn b133_slow_steps_that_each_keep_their_time_add_up() {
     world.net.delay("192.0.2.9:80".parse().unwrap(), 4 * SECOND);
     world.net.delay(SERVER, 4 * SECOND);
     world.net.serve(SERVER, |peer| {
-        if peer.read_request().is_some() {
-            drip(peer.clone(), b"HTTP/1.1 101 Switching Protocols\r\nX-Slow: ".to_vec());
-        }
+        drip(peer.clone(), b"HTTP/1.1 101 Switching Protocols\r\nX-Slow: ".to_vec());
     });
     let options = RunOptions::new().attempt_timeout(15 * SECOND);
     expect(&mut world, "ws://slow.test/", &options, 15 * SECOND, "Attempt");
@@ -130,10 +128,8 @@ fn b133_a_drip_defeats_none_of_the_deadlines_of_an_upgrade() {
             let mut world = World::new();
             let head = head.as_bytes().to_vec();
             world.net.serve(SERVER, move |peer| {
-                if peer.read_request().is_some() {
-                    peer.write(&head);
-                    drip(peer.clone(), b"HTTP/1.1 101 Yes\r\nX: ".to_vec());
-                }
+                peer.write(&head);
+                drip(peer.clone(), b"HTTP/1.1 101 Yes\r\nX: ".to_vec());
             });
             expect(&mut world, URL, &options, at * SECOND, name);
         }

@@ -43,7 +43,7 @@ impl Web {
             world.resolver.name(name, &[address.ip()]);
             let (answer, requests) = (answer.clone(), requests.clone());
             world.net.serve(address, move |peer| {
-                let Some(request) = peer.read_request() else { return };
+                let request = peer.read_request().unwrap();
                 match answer(&format!("{}{}", request.header("Host").unwrap_or_default(), request.path)) {
                     Answer::Refuse(response) => peer.write(response.as_bytes()),
                     Answer::Open(headers) => {

@@ -680,16 +680,14 @@ fn b097_reads_that_would_block_are_repeated_until_everything_is_there() {
     for seed in 0..50 {
         let mut world = World::on(SimNet::new(seed).with_faults(Faults::rough()));
         let log = Log::new();
-        let mut open = false;
-        world.net.serve(SERVER, move |peer| {
-            if !open && peer.accept_upgrade().is_some() {
-                open = true;
+        world.net.serve_arrivals(SERVER, |peer| {
+            if peer.accept_upgrade().is_some() {
                 for number in 0..20 {
                     peer.write(&frame::text(&number.to_string()));
                 }
                 peer.write(&frame::close(1000, ""));
             }
-            if open && peer.read_frame().is_some() {
+            if peer.read_frame().is_some() {
                 peer.close();
             }
         });

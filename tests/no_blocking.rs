@@ -151,7 +151,7 @@ fn times(stalling: bool) -> Vec<(Duration, Duration)> {
     let mut faults = Faults::default();
     faults.latency = 300 * MS / 1000..=300 * MS / 1000;
     let mut world = World::on(SimNet::new(1).with_faults(faults));
-    world.net.serve(SERVER, echo);
+    world.net.serve_arrivals(SERVER, echo);
     let (sent, times): (Rc<RefCell<Vec<Duration>>>, Rc<RefCell<Vec<_>>>) = Default::default();
     let (sends, hears) = (sent, times.clone());
     let sent = sends.clone();
@@ -185,7 +185,7 @@ fn stall(world: &mut World, log: &Log) {
     let proxy = "192.0.2.2:3128".parse().unwrap();
     let tls = "192.0.2.3:443".parse().unwrap();
     for address in [proxy, tls] {
-        world.net.serve(address, |peer| drop(peer.read_available()));
+        world.net.serve_arrivals(address, |peer| drop(peer.read_available()));
     }
     world.resolver.delay("never.test", None);
     let odd = Duration::from_micros(31_459);

@@ -200,7 +200,7 @@ fn b072_b183_the_answer_may_be_cut_anywhere_and_what_the_server_sends_right_behi
                     let mut world = World::on(SimNet::new(1).with_trigger(trigger));
                     let mut pieces: Vec<_> = words.iter().map(|word| vec![word.clone()]).collect();
                     pieces[at] = vec![word[..cut].to_vec(), word[cut..].to_vec()];
-                    world.net.serve(proxy(), answering(pieces, Duration::from_millis(pause)));
+                    world.net.serve_arrivals(proxy(), answering(pieces, Duration::from_millis(pause)));
                     let log = Log::new();
                     let app = log.app(URL).header([("Sec-WebSocket-Key", KEY)]);
                     let options = through(&format!("{scheme}://{PROXY}"));

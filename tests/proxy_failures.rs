@@ -30,7 +30,7 @@ fn through(scheme: &str) -> RunOptions {
 #[track_caller]
 fn failure(scheme: &str, script: impl FnMut(&SimPeer) + 'static) -> ProxyFailure {
     let mut world = World::new();
-    world.net.serve(proxy(), script);
+    world.net.serve_arrivals(proxy(), script);
     let (seen, log) = (Rc::new(RefCell::new(None)), Log::new());
     let (told, errors) = (seen.clone(), log.clone());
     let app = log.app(URL).on_error(move |_, error| {
@@ -155,10 +155,8 @@ fn b183_endless_headers_are_refused_after_64_kib() {
     for line in [&b"X-More: and more of it\r\n"[..], b"x"] {
         let mut world = World::new();
         world.net.serve(proxy(), move |peer| {
-            if !peer.read_available().is_empty() {
-                peer.write(b"HTTP/1.1 200 OK\r\n");
-                flood(peer, line);
-            }
+            peer.write(b"HTTP/1.1 200 OK\r\n");
+            flood(peer, line);
         });
         let read = Rc::new(Cell::new(0));
         let count = read.clone();
@@ -211,7 +209,7 @@ fn b135_a_proxy_that_is_refused_dead_or_stalled_is_told_apart() {
             drop(world.net.listen(proxy()));
         };
         assert_eq!(run(stalled), ("error Timeout(Proxy)".to_owned(), 6 * SECOND));
-        let reset = |world: &World| world.net.serve(proxy(), SimPeer::reset);
+        let reset = |world: &World| world.net.serve_arrivals(proxy(), SimPeer::reset);
         let (error, at) = run(reset);
         let expected =
             format!("error ProxyStream {{ proxy: \"{scheme}://{PROXY}\", source: Kind(ConnectionReset) }}");
@@ -263,7 +261,7 @@ fn a_stalled_proxy_holds_up_nobody_and_closing_does_not_wait_for_it() {
 fn b125_a_proxy_that_may_recover_is_tried_again_and_one_that_will_not_is_not() {
     let retried = |scheme: &str, script: Script| {
         let mut world = World::new();
-        world.net.serve(proxy(), script);
+        world.net.serve_arrivals(proxy(), script);
         let log = Log::new();
         log.app(URL).run_on(&mut world.reactor, &through(scheme).reconnect(SECOND)).unwrap();
         world.settle();

@@ -378,7 +378,7 @@ fn b126_ten_thousand_retries_in_a_row_need_no_more_stack_than_ten() {
     let deepest = Rc::new(Cell::new(0));
     let entropy = Depth { inner: SeededEntropy::new([1; 32]), deepest: deepest.clone() };
     let mut world = World::new().map(|reactor| reactor.entropy(entropy));
-    world.net.serve(SERVER, SimPeer::reset);
+    world.net.serve_arrivals(SERVER, SimPeer::reset);
     let (closed, count) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
     let (seen, nested) = (closed.clone(), count);
     let app = WebSocketApp::new(URL).on_error(|_, _| {}).on_close(move |_, _| {

@@ -52,7 +52,7 @@ impl Web {
     fn host(&self, net: &SimNet, address: SocketAddr, answer: impl Fn(&str) -> Option<String> + 'static) {
         let requests = self.0.clone();
         net.serve(address, move |peer| {
-            let Some(request) = peer.read_request() else { return };
+            let request = peer.read_request().unwrap();
             match answer(&request.path) {
                 Some(response) => peer.write(response.as_bytes()),
                 None => open(peer, &request),
@@ -524,7 +524,7 @@ fn guarded(world: &World, right: &'static str) -> Web {
     let web = Web::default();
     let requests = web.0.clone();
     world.net.serve(SERVER, move |peer| {
-        let Some(request) = peer.read_request() else { return };
+        let request = peer.read_request().unwrap();
         match request.header("Authorization") == Some(right) {
             true => open(peer, &request),
             false => peer.write(

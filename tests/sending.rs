@@ -535,19 +535,16 @@ fn b067_writes_that_would_block_or_stop_short_are_taken_up_again() {
     for seed in 0..50 {
         let mut world = World::on(SimNet::new(seed).with_faults(Faults::rough()));
         let seen = Rc::new(RefCell::new(Vec::new()));
-        let mut open = false;
         let keep = seen.clone();
-        world.net.serve(SERVER, move |peer| {
-            open = open || peer.accept_upgrade().is_some();
-            if open {
-                for frame in frames(peer) {
-                    if frame.opcode == frame::CLOSE {
-                        peer.write(&frame::close(1000, ""));
-                        peer.close();
-                    } else {
-                        assert_eq!(frame.fault(), None);
-                        keep.borrow_mut().push(frame.payload);
-                    }
+        world.net.serve_arrivals(SERVER, move |peer| {
+            peer.accept_upgrade();
+            for frame in frames(peer) {
+                if frame.opcode == frame::CLOSE {
+                    peer.write(&frame::close(1000, ""));
+                    peer.close();
+                } else {
+                    assert_eq!(frame.fault(), None);
+                    keep.borrow_mut().push(frame.payload);
                 }
             }
         });

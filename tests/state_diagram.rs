@@ -125,16 +125,14 @@ const SERVERS: [Server; 12] = [
 
 fn refuse(net: &SimNet, response: &'static [u8]) {
     net.serve(SERVER, |server| {
-        if server.read_request().is_some() {
-            server.write(response);
-            server.shutdown();
-        }
+        server.write(response);
+        server.shutdown();
     });
 }
 
 /// Opens connections, does `first` to each, and answers pings and close frames.
 fn open(net: &SimNet, first: fn(&SimPeer)) {
-    net.serve(SERVER, move |server| {
+    net.serve_arrivals(SERVER, move |server| {
         if server.accept_upgrade().is_some() {
             first(server);
         }

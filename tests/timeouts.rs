@@ -84,13 +84,11 @@ fn b132_a_server_that_accepts_and_never_answers_is_given_up() {
 fn b133_a_response_that_drips_does_not_move_the_deadline() {
     let mut world = World::new();
     world.net.serve(SERVER, |peer| {
-        if peer.read_request().is_some() {
-            let bytes = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-Slow: ".iter();
-            for (step, byte) in bytes.chain([&b'x'; 10_000]).enumerate() {
-                let peer = peer.clone();
-                let byte = *byte;
-                peer.net().clone().after(step as u32 * 300 * MS, move |_| peer.write(&[byte]));
-            }
+        let bytes = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nX-Slow: ".iter();
+        for (step, byte) in bytes.chain([&b'x'; 10_000]).enumerate() {
+            let peer = peer.clone();
+            let byte = *byte;
+            peer.net().clone().after(step as u32 * 300 * MS, move |_| peer.write(&[byte]));
         }
     });
     let log = Log::new();
@@ -103,12 +101,10 @@ fn b133_a_response_that_drips_does_not_move_the_deadline() {
 fn b133_a_refusal_whose_body_drips_does_not_move_the_deadline() {
     let mut world = World::new();
     world.net.serve(SERVER, |peer| {
-        if peer.read_request().is_some() {
-            peer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n");
-            for step in 0..100 {
-                let peer = peer.clone();
-                peer.net().clone().after(step * 300 * MS, move |_| peer.write(b"x"));
-            }
+        peer.write(b"HTTP/1.1 500 Oops\r\nContent-Length: 1000\r\n\r\n");
+        for step in 0..100 {
+            let peer = peer.clone();
+            peer.net().clone().after(step * 300 * MS, move |_| peer.write(b"x"));
         }
     });
     let log = Log::new();

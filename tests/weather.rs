@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,14 +18,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// An echo server that goes through the closing handshake.
 fn serve_echo(net: &SimNet) {
-    let mut open = HashSet::new();
-    net.serve(SERVER, move |peer| {
-        if !open.contains(&peer.index()) {
-            if peer.accept_upgrade().is_none() {
-                return;
-            }
-            open.insert(peer.index());
-        }
+    net.serve_arrivals(SERVER, |peer| {
+        peer.accept_upgrade();
         while let Some(frame) = peer.read_frame() {
             let opcode = if frame.opcode == frame::PING { frame::PONG } else { frame.opcode };
             if opcode != frame::PONG || frame.opcode == frame::PING {

@@ -34,7 +34,8 @@ fn serve(mut peer: Peer) {
     let reader = thread::spawn(move || listen(stream, &wishes));
     let mut prices = [101.0, 27.5, 640.0];
     let mut subscribed = false;
-    for turn in 0.. {
+    let mut turn = 0;
+    loop {
         let written = match wished.recv_timeout(PAUSE) {
             Ok(Wish::Feed) => {
                 subscribed = true;
@@ -43,6 +44,7 @@ fn serve(mut peer: Peer) {
             Ok(Wish::Pong(payload)) => peer.try_write(&frame::pong(&payload)),
             Err(RecvTimeoutError::Timeout) if subscribed => {
                 let which = turn % NAMES.len();
+                turn += 1;
                 prices[which] += ((turn * 7919) % 41) as f64 / 20.0 - 1.0;
                 peer.try_write(&frame::text(&format!("{} {:.2}", NAMES[which], prices[which])))
             }

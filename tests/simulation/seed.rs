@@ -294,12 +294,12 @@ fn faults(world: &World) -> Faults {
 /// The servers of the network.
 fn populate(net: &SimNet) {
     let address = |last: u8| ([192, 0, 2, last], 80).into();
-    net.serve(SERVER, react);
+    net.serve_arrivals(SERVER, react);
     net.refuse(address(2));
     net.delay(address(2), Duration::from_millis(300));
     net.black_hole(address(3));
     net.fail(address(4), std::io::ErrorKind::HostUnreachable);
-    net.serve(address(5), react);
+    net.serve_arrivals(address(5), react);
     net.delay(address(5), Duration::from_millis(700));
     net.tap(|index, what| crate::world::world().tapped(index, what));
 }

@@ -16,7 +16,7 @@ use crate::World;
 /// # Panics
 /// When it is refused.
 pub fn neighbour(world: &mut World) -> Rc<Cell<u32>> {
-    world.net.serve(([192, 0, 2, 2], 80).into(), echo);
+    world.net.serve_arrivals(([192, 0, 2, 2], 80).into(), echo);
     let echoes = Rc::new(Cell::new(0));
     let heard = echoes.clone();
     let second = Duration::from_secs(1);

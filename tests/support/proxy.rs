@@ -58,7 +58,7 @@ impl SimProxy {
             Inner { scheme, login, clients: BTreeMap::new(), asked: Vec::new(), requests: Vec::new() };
         let proxy = Self(Rc::new(RefCell::new(inner)));
         let handle = proxy.clone();
-        net.serve(address, move |peer| handle.0.borrow_mut().serve(peer));
+        net.serve_arrivals(address, move |peer| handle.0.borrow_mut().serve(peer));
         proxy
     }
 

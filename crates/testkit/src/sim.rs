@@ -3,8 +3,8 @@
 //! [`SimNet`] is the network. Its [`dispatcher`](SimNet::dispatcher) takes the place of the event loop,
 //! itself that of the [`Connector`](websocket_link::Connector), its [`resolver`](SimNet::resolver) that of
 //! the name service. The far ends of the connections are [`SimPeer`]s, which the test moves on the same
-//! thread: between two turns of the reactor, at a virtual time ([`SimNet::at`]), or whenever something
-//! arrives ([`SimNet::serve`]).
+//! thread: between two turns of the reactor, at a virtual time ([`SimNet::at`]), when a client has sent its
+//! request ([`SimNet::serve`]), or whenever something arrives ([`SimNet::serve_arrivals`]).
 //!
 //! Time stands still while code runs. When nothing is ready, [`SimDispatcher`]'s wait moves the clock to the
 //! next thing that can happen; when nothing can ever happen any more it fails with [`Stuck`] instead of

@@ -8,6 +8,7 @@
 mod attempt;
 mod connect;
 mod gate;
+mod names;
 mod net;
 mod progress;
 mod step;
@@ -15,7 +16,6 @@ mod step;
 mod tests;
 mod tunnel;
 
-use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
@@ -23,7 +23,6 @@ use std::time::Instant;
 use websocket_dispatcher::{Io, Key};
 
 use crate::error::{Error, Timeout};
-use crate::id::QueryId;
 use crate::plan::Plan;
 use crate::schedule::later;
 
@@ -35,7 +34,7 @@ pub(crate) use progress::{Arrival, Progress};
 use attempt::Route;
 use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
-use step::{DialDeadline, Question, Resolving, Step, WaitingToAsk, WaitingToConnect};
+use step::{DialDeadline, Question, Step, WaitingToConnect};
 use tunnel::{Preparation, Tunnel};
 
 /// From a target to a stream that leads to its server.
@@ -71,20 +70,6 @@ impl Dial {
         }
     }
 
-    /// The turn to resolve a name has come.
-    pub(crate) fn may_ask(&mut self, place: Place<String>, plan: &Plan, net: &mut Net<'_>) -> Progress {
-        match std::mem::replace(&mut self.step, Step::Deciding) {
-            Step::WaitingToAsk(waiting) => {
-                self.attempt.postpone(net.now().saturating_duration_since(waiting.since));
-                self.resolve(waiting.question, place, plan, net)
-            }
-            step => {
-                self.step = step;
-                Progress::Waiting
-            }
-        }
-    }
-
     /// The turn to make a connection has come.
     pub(crate) fn may_connect(
         &mut self,
@@ -108,47 +93,6 @@ impl Dial {
                 Progress::Waiting
             }
         }
-    }
-
-    /// The resolver has answered; an answer to an earlier question is ignored.
-    pub(crate) fn resolved(
-        &mut self,
-        answered: QueryId,
-        addresses: io::Result<Vec<SocketAddr>>,
-        plan: &mut Plan,
-        net: &mut Net<'_>,
-    ) -> Progress {
-        let resolving = match std::mem::replace(&mut self.step, Step::Deciding) {
-            Step::Resolving(resolving) if resolving.query == answered => resolving,
-            step => {
-                self.step = step;
-                return Progress::Waiting;
-            }
-        };
-        let Resolving { question, .. } = *resolving;
-        let source = match addresses {
-            Ok(addresses) if question.for_proxy => {
-                if let Some(via) = &mut self.attempt.via {
-                    match via.proxy.pick_address(&addresses) {
-                        Ok(address) => via.destination = address.into(),
-                        Err(error) => return Progress::Failed(Error::Proxy(error)),
-                    }
-                }
-                return self.next_hop(plan, net);
-            }
-            Ok(addresses) => match addresses.first() {
-                // A proxy's address is not limited: the attempt already has its place, for the name that the
-                // proxy is asked for.
-                Some(_) if self.attempt.via.is_some() => return self.connect(addresses, plan, net),
-                Some(first) => {
-                    let server = Server::at(*first);
-                    return self.enter(server, Some(addresses), plan, net);
-                }
-                None => io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
-            },
-            Err(source) => source,
-        };
-        Progress::Failed(Error::Resolve { host: question.host(), source })
     }
 
     /// A stream of this app is ready.
@@ -207,11 +151,6 @@ impl Dial {
             }
             _ => Progress::Waiting,
         }
-    }
-
-    /// Whether it waits for the resolver's answer.
-    pub(crate) const fn is_resolving(&self) -> bool {
-        matches!(self.step, Step::Resolving(_))
     }
 
     /// Gives every stream back to the dispatcher.
@@ -293,32 +232,6 @@ impl Dial {
             Ok((None, destination)) => self.ask(Question { destination, for_proxy: false }, plan, net),
             Err(error) => Progress::Failed(error),
         }
-    }
-
-    /// Resolves a name when its turn has come.
-    fn ask(&mut self, question: Question, plan: &Plan, net: &mut Net<'_>) -> Progress {
-        match net.links.names.enter(question.host(), net.app) {
-            Admission::Granted(place) => self.resolve(question, place, plan, net),
-            Admission::Waiting(ticket) => {
-                let waiting = WaitingToAsk { _ticket: ticket, since: net.now(), question };
-                self.step = Step::WaitingToAsk(Box::new(waiting));
-                Progress::Waiting
-            }
-        }
-    }
-
-    fn resolve(
-        &mut self,
-        question: Question,
-        place: Place<String>,
-        plan: &Plan,
-        net: &mut Net<'_>,
-    ) -> Progress {
-        let deadline = later(net.now(), plan.options.connect.resolve_timeout);
-        let (query, asker) = net.resolve(&question.host(), question.destination.port);
-        self.step =
-            Step::Resolving(Box::new(Resolving { _place: place, query, _asker: asker, question, deadline }));
-        Progress::Waiting
     }
 
     /// Lets the addresses race.

@@ -49,6 +49,7 @@ fn measure(spin: Duration) -> Result<(), BoxError> {
         }
     }
     let mut times = times.take();
+    assert_eq!(times.len(), 2 * ECHOES);
     times.sort_unstable();
     println!(
         "spin {spin:?}: half of {} round trips took at most {:?}, and {ticks} ticks went by",

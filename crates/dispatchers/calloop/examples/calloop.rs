@@ -1,5 +1,7 @@
 //! A calloop loop with a clock of its own runs two apps: one says something at every tick, the other watches.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use calloop::timer::{TimeoutAction, Timer};
@@ -17,30 +19,36 @@ struct State {
     ticks: usize,
 }
 
-fn app(name: &'static str, url: String) -> WebSocketApp {
+fn app(name: &'static str, url: String, received: Rc<Cell<usize>>) -> WebSocketApp {
     WebSocketApp::new(url)
         .on_open(move |app, _| {
             println!("{name}: open");
             app.send_text(&format!("{name} is there"))
         })
-        .on_message(move |_, message| println!("{name}: received {message:?}"))
+        .on_message(move |_, message| {
+            println!("{name}: received {message:?}");
+            received.set(received.get() + 1);
+        })
         .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
         .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
 }
 
-/// The loop's own work, which reaches the apps through the state.
-fn tick(state: &mut State, talker: AppId) -> TimeoutAction {
+/// The loop's own work, which reaches the apps through the state. It begins when both are open.
+fn tick(state: &mut State, [talker, watcher]: [AppId; 2]) -> TimeoutAction {
+    if [talker, watcher].iter().any(|id| state.reactor.apps().with(*id, |app| app.is_open()) == Some(false)) {
+        return TimeoutAction::ToDuration(TICK);
+    }
     state.ticks += 1;
     println!("tick {}", state.ticks);
     let text = format!("tick {}", state.ticks);
-    let said = state.reactor.apps().with(talker, |app| app.is_open().then(|| app.send_text(&text)));
-    if let Some(Some(Err(error))) = said {
+    let said = state.reactor.apps().with(talker, |app| app.send_text(&text));
+    if let Some(Err(error)) = said {
         eprintln!("not sent: {error}");
     }
     if state.ticks < TICKS {
         return TimeoutAction::ToDuration(TICK);
     }
-    state.reactor.apps().stop_within(Duration::from_secs(1));
+    state.reactor.apps().stop_within(Duration::from_secs(10));
     TimeoutAction::Drop
 }
 
@@ -57,14 +65,18 @@ fn main() -> Result<(), BoxError> {
     let reactor = Reactor::with_dispatcher(dispatcher)?;
     let mut state = State { reactor, signal: event_loop.get_signal(), ticks: 0 };
 
-    let talker = app("talker", server.url()).run_on(&mut state.reactor, &RunOptions::new())?;
-    app("watcher", server.url()).run_on(&mut state.reactor, &RunOptions::new())?;
+    let received = Rc::new(Cell::new(0));
+    let mut start =
+        |name| app(name, server.url(), received.clone()).run_on(&mut state.reactor, &RunOptions::new());
+    let apps = [start("talker")?, start("watcher")?];
     event_loop
         .handle()
-        .insert_source(Timer::from_duration(TICK), move |_, _, state| tick(state, talker))
+        .insert_source(Timer::from_duration(TICK), move |_, _, state| tick(state, apps))
         .map_err(|refused| refused.error)?;
 
     event_loop.run(None, &mut state, |_| {})?;
+    // A greeting of each, and the ticks.
+    assert_eq!(received.get(), 2 + TICKS);
     println!("the loop took {} ticks and hosted two apps beside them", state.ticks);
     Ok(())
 }

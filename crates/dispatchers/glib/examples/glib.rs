@@ -12,6 +12,8 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use glib::{ControlFlow, MainContext, MainLoop, Priority};
@@ -37,12 +39,15 @@ mod unix {
         ticking.attach(Some(&context));
 
         let mut reactor = Reactor::with_dispatcher(GlibDispatcher::new(&context))?;
+        let received = Rc::new(Cell::new(0));
         for (name, pause) in [("quick", 60), ("slow", 150)] {
             let mut left = MESSAGES;
+            let received = received.clone();
             WebSocketApp::new(server.url())
                 .on_open(move |app, _| app.send_text(&format!("{name}, {left} to go")))
                 .on_message(move |app, message| {
                     println!("{}", message.as_text().unwrap_or("no text"));
+                    received.set(received.get() + 1);
                     left -= 1;
                     let left = left;
                     app.set_timeout(Duration::from_millis(pause), move |app| match left {
@@ -69,6 +74,7 @@ mod unix {
         });
         main_loop.run();
         ticking.destroy();
+        assert_eq!(received.get(), 2 * MESSAGES);
         println!("both apps have ended, and so does the main loop");
         Ok(())
     }

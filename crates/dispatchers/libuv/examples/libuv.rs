@@ -12,7 +12,7 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
     use std::time::Duration;
 
@@ -37,12 +37,15 @@ mod unix {
 
         let (dispatcher, turns) = LibuvDispatcher::new(&uv)?;
         let reactor = Rc::new(RefCell::new(Reactor::with_dispatcher(dispatcher)?));
+        let received = Rc::new(Cell::new(0));
         for (name, pause) in [("quick", 60), ("slow", 150)] {
             let mut left = MESSAGES;
+            let received = received.clone();
             WebSocketApp::new(server.url())
                 .on_open(move |app, _| app.send_text(&format!("{name}, {left} to go")))
                 .on_message(move |app, message| {
                     println!("{}", message.as_text().unwrap_or("no text"));
+                    received.set(received.get() + 1);
                     left -= 1;
                     let left = left;
                     app.set_timeout(Duration::from_millis(pause), move |app| match left {
@@ -70,6 +73,7 @@ mod unix {
             }
         });
         uv.run(RunMode::Default)?;
+        assert_eq!(received.get(), 2 * MESSAGES);
         println!("both apps have ended, and so does the loop");
 
         // libuv wants every handle closed, and a last round to let go of them, before the loop is dropped.

@@ -1,6 +1,8 @@
 //! One poller for everything: two apps, and a socket of the program's own whose datagrams go out through both.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,10 +14,11 @@ use websocket_testkit::server::EchoServer;
 const MEASUREMENTS: usize = 5;
 const DATAGRAMS: usize = PollingDispatcher::OWN_KEYS;
 
-fn app(name: &'static str, url: String) -> WebSocketApp {
+fn app(name: &'static str, url: String, received: Rc<Cell<usize>>) -> WebSocketApp {
     let mut left = MEASUREMENTS;
     WebSocketApp::new(url)
         .on_message(move |app, message| {
+            received.set(received.get() + 1);
             println!("{name}: came back: {}", message.as_text().unwrap_or("no text"));
             left -= 1;
             if left == 0 {
@@ -56,9 +59,10 @@ fn measure(to: SocketAddr) -> std::io::Result<()> {
 fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     let mut reactor = Reactor::with_dispatcher(PollingDispatcher::new()?)?;
+    let received = Rc::new(Cell::new(0));
     let mut apps = Vec::new();
     for name in ["first", "second"] {
-        apps.push(app(name, server.url()).run_on(&mut reactor, &RunOptions::new())?);
+        apps.push(app(name, server.url(), received.clone()).run_on(&mut reactor, &RunOptions::new())?);
     }
     reactor.run_until(|all| apps.iter().all(|id| all.with(*id, |app| app.is_open()).unwrap_or(true)))?;
     println!("both are open: the device is switched on");
@@ -74,6 +78,7 @@ fn main() -> Result<(), BoxError> {
     poller.delete(&socket)?;
     forwarded?;
     device.join().map_err(|_| "the device broke")??;
+    assert_eq!(received.get(), 2 * MEASUREMENTS);
     println!("all {MEASUREMENTS} measurements went through one poller");
     Ok(())
 }

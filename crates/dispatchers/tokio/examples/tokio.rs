@@ -12,6 +12,8 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use websocket_app::{BoxError, Reactor, RunOptions, Sender, WebSocketApp};
@@ -26,15 +28,17 @@ mod unix {
         runtime.block_on(async {
             let mut reactor = Reactor::with_dispatcher(TokioDispatcher::new()?)?;
             let (opened, mut open) = tokio::sync::mpsc::unbounded_channel();
+            let received = Rc::new(Cell::new(0));
             for name in ["left", "right"] {
-                let opened = opened.clone();
+                let (opened, received) = (opened.clone(), received.clone());
                 WebSocketApp::new(server.url())
                     .on_open(move |app, _| {
                         println!("{name}: open");
                         opened.send(app.sender())
                     })
                     .on_message(move |_, message| {
-                        println!("{name}: {}", message.as_text().unwrap_or("no text"))
+                        received.set(received.get() + 1);
+                        println!("{name}: {}", message.as_text().unwrap_or("no text"));
                     })
                     .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
                     .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
@@ -56,7 +60,9 @@ mod unix {
             };
             let (ran, ticked) = tokio::join!(reactor.run_async(), ticking);
             ran?;
-            ticked
+            ticked?;
+            assert_eq!(received.get(), 2 * TICKS);
+            Ok(())
         })
     }
 

@@ -38,6 +38,7 @@ mod unix {
                 task.await??;
             }
             let received = apps.await??.map_err(BoxError::from)?;
+            assert_eq!(received, 2 * MESSAGES);
             println!("{received} messages came back");
             Ok(())
         })

@@ -9,10 +9,28 @@ use std::time::Duration;
 
 use super::peer::{End, SimPeer};
 use super::{SimNet, Trigger};
-use crate::frame::Decoder;
+use crate::frame::{Decoder, Frame};
+use crate::handshake::Request;
 
 pub(super) type SharedConnection = Rc<RefCell<SimConnection>>;
-pub(super) type Script = Rc<RefCell<dyn FnMut(&SimPeer)>>;
+
+type ScriptFunction = dyn FnMut(&SimPeer);
+
+/// What a served address does to its connections.
+#[derive(Clone)]
+pub(super) struct Script {
+    pub(super) function: Rc<RefCell<ScriptFunction>>,
+    pub(super) called: Called,
+}
+
+/// When a script is called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Called {
+    /// Once, when the client's request has arrived.
+    AtTheRequest,
+    /// When the connection opens, and whenever something has arrived.
+    AtEachArrival,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum ConnectState {
@@ -75,7 +93,11 @@ pub(super) struct SimConnection {
     /// The peer has closed its socket: what arrives there is answered with a reset.
     pub(super) peer_is_gone: bool,
     /// What the peer took from its channel and its script has not looked at.
-    pub(super) received: Decoder,
+    received: Decoder,
+    /// The peer has looked at something: a client's first bytes are never a frame.
+    has_begun: bool,
+    /// The peer has accepted the upgrade: what follows is frames.
+    is_upgraded: bool,
     pub(super) script: Option<Script>,
     script_is_due: bool,
 }
@@ -93,6 +115,8 @@ impl SimConnection {
             client_is_gone: false,
             peer_is_gone: false,
             received: Decoder::new(),
+            has_begun: false,
+            is_upgraded: false,
             script: None,
             script_is_due: false,
         }))
@@ -135,8 +159,49 @@ impl SimConnection {
         }
     }
 
+    /// Everything that has arrived.
+    pub(super) fn read_available(&mut self) -> Vec<u8> {
+        self.take_in();
+        let all = self.received.rest().len();
+        self.has_begun |= all > 0;
+        self.received.consume(all)
+    }
+
+    /// The client's request, once all of it has arrived, and with `accept` its last one.
+    pub(super) fn read_request(&mut self, accept: bool) -> Option<Request> {
+        let request = self.next_request()?;
+        self.received.consume(request.bytes.len());
+        self.has_begun = true;
+        self.is_upgraded = accept;
+        Some(request)
+    }
+
+    /// The next frame, once all of it has arrived.
+    pub(super) fn read_frame(&mut self) -> Option<Frame> {
+        self.take_in();
+        self.has_begun.then(|| self.received.next_frame()).flatten()
+    }
+
+    fn next_request(&mut self) -> Option<Request> {
+        self.take_in();
+        (!self.is_upgraded).then(|| Request::parse(self.received.rest())).flatten()
+    }
+
+    /// The script, if it is to be called now.
+    fn due_script(&mut self) -> Option<Script> {
+        self.script_is_due = false;
+        let called = self.script.as_ref()?.called;
+        match called {
+            Called::AtEachArrival => self.script.clone(),
+            Called::AtTheRequest => {
+                self.next_request()?;
+                self.script.take()
+            }
+        }
+    }
+
     /// The peer takes what has arrived.
-    pub(super) fn take_in(&mut self) {
+    fn take_in(&mut self) {
         let (front, back) = self.to_peer.arrived.as_slices();
         if front.is_empty() {
             return;
@@ -228,17 +293,17 @@ fn arrive(net: &SimNet, shared: &SharedConnection, direction: Direction) {
     }
 }
 
-/// Has the script of a served connection called by the next wait.
+/// Has the script of a served connection called by the next wait, if its time has come.
 pub(super) fn call_script(net: &SimNet, shared: &SharedConnection) {
     let mut connection = shared.borrow_mut();
-    let Some(script) = connection.script.clone() else { return };
-    if std::mem::replace(&mut connection.script_is_due, true) {
+    if connection.script.is_none() || std::mem::replace(&mut connection.script_is_due, true) {
         return;
     }
     let shared = shared.clone();
     net.after(Duration::ZERO, move |net| {
-        shared.borrow_mut().script_is_due = false;
-        let peer = SimPeer::new(net, &shared);
-        (script.borrow_mut())(&peer);
+        let script = shared.borrow_mut().due_script();
+        if let Some(script) = script {
+            (script.function.borrow_mut())(&SimPeer::new(net, &shared));
+        }
     });
 }

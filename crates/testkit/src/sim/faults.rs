@@ -3,6 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use super::SimNet;
+use super::peer::End;
+
 /// How the simulated loop reports readiness.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
@@ -88,6 +91,44 @@ impl Faults {
             send_buffer: 512,
             ..Self::default()
         }
+    }
+}
+
+impl SimNet {
+    pub(super) fn hit(&self, percent: u8) -> bool {
+        self.dice().hit(percent)
+    }
+
+    pub(super) fn shuffle<T>(&self, items: &mut [T]) {
+        self.dice().shuffle(items);
+    }
+
+    /// `length`, or with this probability a part of it.
+    pub(super) fn shorten(&self, length: usize, percent: u8) -> usize {
+        let mut dice = self.dice();
+        if length > 1 && dice.hit(percent) { dice.between(1, length - 1) } else { length }
+    }
+
+    /// Where and how what the peer sends is cut; mostly it is not.
+    pub(super) fn cut(&self, length: usize) -> Option<(usize, End)> {
+        let faults = self.faults();
+        let mut dice = self.dice();
+        let end = if dice.hit(faults.fin) {
+            End::Fin
+        } else if dice.hit(faults.reset) {
+            End::Reset
+        } else {
+            return None;
+        };
+        Some((dice.between(0, length), end))
+    }
+
+    /// How long something takes that is sent now.
+    pub(super) fn travel_time(&self) -> Duration {
+        let faults = self.faults();
+        let mut dice = self.dice();
+        let stall = if dice.hit(faults.stall) { faults.stall_time } else { Duration::ZERO };
+        dice.duration(&faults.latency) + stall
     }
 }
 

@@ -1,6 +1,6 @@
 //! The simulated network: clock, agenda, addresses.
 
-use std::cell::{Cell, Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use websocket_dispatcher::Io;
 use websocket_link::{Connector, SocketOptions};
 
-use super::connection::{ConnectState, Script, SharedConnection, SimConnection, call_script, settle};
+use super::connection::{Called, ConnectState, Script, SharedConnection, SimConnection, call_script, settle};
 use super::faults::Dice;
-use super::peer::{Backlog, End, SimListener, SimPeer};
+use super::peer::{Backlog, SimListener, SimPeer};
 use super::{Faults, SimDispatcher, SimResolver, SimStream, Trigger};
 
 type Job = Box<dyn FnOnce(&SimNet)>;
@@ -31,8 +31,8 @@ pub enum Tapped<'a> {
 
 /// A simulated network with its own clock. Clones are handles to the same network.
 ///
-/// It is the [`Connector`] for the code under test. An address where nothing [`listen`](Self::listen)s or
-/// [`serve`](Self::serve)s refuses connections.
+/// It is the [`Connector`] for the code under test. An address without a server ([`listen`](Self::listen),
+/// [`serve`](Self::serve), [`serve_arrivals`](Self::serve_arrivals)) refuses connections.
 #[derive(Clone)]
 pub struct SimNet {
     world: Rc<World>,
@@ -127,10 +127,59 @@ impl SimNet {
         SimListener { backlog }
     }
 
-    /// Calls `script` for each connection to `address` when it opens, and whenever bytes or an end have
-    /// arrived on it.
+    /// Calls `script` once for each connection to `address`, when the client's request has arrived: to accept
+    /// or refuse the upgrade, to send something, and to plan the rest with [`after`](Self::after).
+    ///
+    /// What the client sends later waits until it is read, and the script is not called for it: a server that
+    /// answers frames is [`serve_arrivals`](Self::serve_arrivals). A client that sends something other than a
+    /// request, to a proxy for one, is never served.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_testkit::frame;
+    /// use websocket_testkit::sim::SimNet;
+    ///
+    /// let net = SimNet::new(1);
+    /// net.serve("192.0.2.1:80".parse()?, |server| {
+    ///     server.accept_upgrade();
+    ///     for minute in 1..=90 {
+    ///         let server = server.clone();
+    ///         server.net().clone().after(Duration::from_secs(60 * minute), move |_| {
+    ///             server.write(&frame::text(&format!("price {minute}")));
+    ///         });
+    ///     }
+    /// });
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
     pub fn serve(&self, address: SocketAddr, script: impl FnMut(&SimPeer) + 'static) {
-        self.answer(address, Answer::Serve(Rc::new(RefCell::new(script))));
+        self.answer_with(address, script, Called::AtTheRequest);
+    }
+
+    /// Calls `script` for each connection to `address` when it opens, and again whenever bytes or an end have
+    /// arrived on it: it does what can be done with what is there.
+    ///
+    /// ```
+    /// use websocket_testkit::frame;
+    /// use websocket_testkit::sim::SimNet;
+    ///
+    /// let net = SimNet::new(1);
+    /// net.serve_arrivals("192.0.2.1:80".parse()?, |server| {
+    ///     if server.accept_upgrade().is_some() {
+    ///         server.write(&frame::text("welcome"));
+    ///     }
+    ///     while let Some(frame) = server.read_frame() {
+    ///         server.write(&frame::encode(frame.fin, 0, frame.opcode, &frame.payload));
+    ///     }
+    /// });
+    /// # Ok::<(), std::net::AddrParseError>(())
+    /// ```
+    pub fn serve_arrivals(&self, address: SocketAddr, script: impl FnMut(&SimPeer) + 'static) {
+        self.answer_with(address, script, Called::AtEachArrival);
+    }
+
+    fn answer_with(&self, address: SocketAddr, script: impl FnMut(&SimPeer) + 'static, called: Called) {
+        let function = Rc::new(RefCell::new(script));
+        self.answer(address, Answer::Serve(Script { function, called }));
     }
 
     /// Refuses connections to `address`, as an address does that was never named.
@@ -264,40 +313,8 @@ impl SimNet {
         self.world.faults.borrow()
     }
 
-    pub(super) fn hit(&self, percent: u8) -> bool {
-        self.world.dice.borrow_mut().hit(percent)
-    }
-
-    pub(super) fn shuffle<T>(&self, items: &mut [T]) {
-        self.world.dice.borrow_mut().shuffle(items);
-    }
-
-    /// `length`, or with this probability a part of it.
-    pub(super) fn shorten(&self, length: usize, percent: u8) -> usize {
-        let mut dice = self.world.dice.borrow_mut();
-        if length > 1 && dice.hit(percent) { dice.between(1, length - 1) } else { length }
-    }
-
-    /// Where and how what the peer sends is cut; mostly it is not.
-    pub(super) fn cut(&self, length: usize) -> Option<(usize, End)> {
-        let faults = self.faults();
-        let mut dice = self.world.dice.borrow_mut();
-        let end = if dice.hit(faults.fin) {
-            End::Fin
-        } else if dice.hit(faults.reset) {
-            End::Reset
-        } else {
-            return None;
-        };
-        Some((dice.between(0, length), end))
-    }
-
-    /// How long something takes that is sent now.
-    pub(super) fn travel_time(&self) -> Duration {
-        let faults = self.faults();
-        let mut dice = self.world.dice.borrow_mut();
-        let stall = if dice.hit(faults.stall) { faults.stall_time } else { Duration::ZERO };
-        dice.duration(&faults.latency) + stall
+    pub(super) fn dice(&self) -> RefMut<'_, Dice> {
+        self.world.dice.borrow_mut()
     }
 
     fn finish_connecting(&self, shared: &SharedConnection, answer: Answer) {

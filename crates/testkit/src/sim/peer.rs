@@ -69,39 +69,31 @@ impl SimPeer {
 
     /// Everything that has arrived. Until it is taken it fills the client's send buffer.
     pub fn read_available(&self) -> Vec<u8> {
-        let mut connection = self.shared.borrow_mut();
-        connection.take_in();
-        let all = connection.received.rest().len();
-        connection.received.consume(all)
+        self.shared.borrow_mut().read_available()
     }
 
-    /// The client's request, once all of it has arrived.
+    /// The client's request, once all of it has arrived. After an upgrade that was accepted there is no other.
     pub fn read_request(&self) -> Option<Request> {
-        let mut connection = self.shared.borrow_mut();
-        connection.take_in();
-        let request = Request::parse(connection.received.rest())?;
-        connection.received.consume(request.bytes.len());
-        Some(request)
+        self.shared.borrow_mut().read_request(false)
     }
 
     /// Reads the client's request and opens the connection with a correct response, once the request has
-    /// arrived.
+    /// arrived. It is returned by this one call, so that what belongs to the opening happens once.
     pub fn accept_upgrade(&self) -> Option<Request> {
         self.accept_upgrade_with(&[])
     }
 
     /// [`accept_upgrade`](Self::accept_upgrade) with further header lines (`Name: value`) in the response.
     pub fn accept_upgrade_with(&self, extra: &[&str]) -> Option<Request> {
-        let request = self.read_request()?;
+        let request = self.shared.borrow_mut().read_request(true)?;
         self.write(&handshake::response(&request, extra));
         Some(request)
     }
 
-    /// The next frame that has arrived, whatever rules it breaks ([`Frame::fault`]).
+    /// The next frame that has arrived, whatever rules it breaks ([`Frame::fault`]). There is none before the
+    /// client's request has been read.
     pub fn read_frame(&self) -> Option<Frame> {
-        let mut connection = self.shared.borrow_mut();
-        connection.take_in();
-        connection.received.next_frame()
+        self.shared.borrow_mut().read_frame()
     }
 
     /// How the client ended its side, once that has arrived.

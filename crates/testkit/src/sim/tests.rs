@@ -1,5 +1,7 @@
 //! The simulation, seen by a client that keeps to the contract of the dispatcher.
 
+mod serving;
+
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::io::{self, Read as _, Write as _};
@@ -207,13 +209,10 @@ fn names_resolve_fail_and_stall_as_set() {
 /// have come back or the stream ended. Returns what came and a journal of everything that the client saw.
 fn conversation(seed: u64, trigger: Trigger, faults: Faults, frames: usize) -> (Vec<u8>, Vec<String>) {
     let net = SimNet::new(seed).with_trigger(trigger).with_faults(faults);
-    net.serve(addr(1), {
-        let mut upgraded = false;
-        move |peer| {
-            upgraded = upgraded || peer.accept_upgrade().is_some();
-            while let Some(frame) = upgraded.then(|| peer.read_frame()).flatten() {
-                peer.write(&frame::binary(&frame.payload));
-            }
+    net.serve_arrivals(addr(1), |peer| {
+        peer.accept_upgrade();
+        while let Some(frame) = peer.read_frame() {
+            peer.write(&frame::binary(&frame.payload));
         }
     });
     let mut io = connect(&net, addr(1));
@@ -284,10 +283,10 @@ fn a_server_that_may_vanish_does_so_after_any_byte() {
 }
 
 #[test]
-fn a_script_is_called_when_the_connection_opens_and_when_something_arrives() {
+fn a_script_for_arrivals_is_called_when_the_connection_opens_and_when_something_arrives() {
     let net = SimNet::new(1);
     let calls = Rc::new(RefCell::new(Vec::new()));
-    net.serve(addr(1), {
+    net.serve_arrivals(addr(1), {
         let calls = calls.clone();
         move |peer| calls.borrow_mut().push((peer.index(), peer.read_available(), peer.ended()))
     });

@@ -35,7 +35,7 @@ fn hanging_up_on_a_proxy_ends_the_stream() {
         let ended = Rc::new(RefCell::new(None));
         let seen = ended.clone();
         let mut rig = wait.rig_with(&wait.options(), |rig| {
-            rig.net.serve(PROXY, move |peer| *seen.borrow_mut() = peer.ended());
+            rig.net.serve_arrivals(PROXY, move |peer| *seen.borrow_mut() = peer.ended());
         });
         assert_eq!(*ended.borrow(), None);
         rig.assert_leaves_nothing();

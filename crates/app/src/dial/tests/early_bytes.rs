@@ -31,7 +31,7 @@ fn b178_what_comes_with_the_last_answer_of_a_proxy_is_at_the_front_of_the_buffer
                 let mut rig = Rig::new(BY_NAME, &wait.options());
                 let (first, last) = (answer[..cut].to_vec(), answer[cut..].to_vec());
                 let mut requests = 0;
-                rig.net.serve(PROXY, move |peer| {
+                rig.net.serve_arrivals(PROXY, move |peer| {
                     requests += u32::from(!peer.read_available().is_empty());
                     if requests == 1 && !greeting.is_empty() {
                         return peer.write(greeting);

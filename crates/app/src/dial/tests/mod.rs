@@ -11,6 +11,7 @@ mod refusals;
 mod steps;
 mod timeouts;
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use websocket_testkit::sim::{SimDispatcher, SimNet, SimResolver};
 
 use super::gate::Ticket;
 use super::*;
-use crate::id::AppId;
+use crate::id::{AppId, QueryId};
 use crate::options::RunOptions;
 use crate::plan::{Extras, Functions};
 

@@ -217,7 +217,7 @@ fn a_connector_that_panics_leaves_nothing_behind() {
 fn answers_to_challenges_that_panic_leave_nothing_behind() {
     let wait = Wait::ForHttpTunnel;
     let mut rig = Rig::new(BY_NAME, &wait.options()).with_functions(functions("authorize"));
-    rig.net.serve(PROXY, |peer| {
+    rig.net.serve_arrivals(PROXY, |peer| {
         if !peer.read_available().is_empty() {
             peer.write(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\n\r\n");
         }
@@ -266,7 +266,7 @@ fn streams_that_panic_when_they_are_dropped_are_given_back_all_the_same() {
     // Refused by the proxy.
     let mut rig = Rig::new(BY_NAME, &Wait::ForHttpTunnel.options());
     touching(&mut rig);
-    rig.net.serve(PROXY, |peer| peer.write(b"nonsense"));
+    rig.net.serve_arrivals(PROXY, |peer| peer.write(b"nonsense"));
     drop(failure(rig.begin_and_run_until(SECOND)));
     rig.assert_leaves_nothing();
 }

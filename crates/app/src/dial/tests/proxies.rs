@@ -29,7 +29,7 @@ fn dial(
     let mut rig = Rig::new(BY_NAME, &wait.options()).with_name(&[1]).with_functions(functions);
     let heard = Heard::default();
     let (hears, mut answers) = (heard.clone(), answers.iter());
-    rig.net.serve(PROXY, move |peer| {
+    rig.net.serve_arrivals(PROXY, move |peer| {
         let bytes = peer.read_available();
         if bytes.is_empty() {
             return;

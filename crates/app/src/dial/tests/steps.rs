@@ -118,7 +118,7 @@ impl Wait {
             Self::ForProxyName => rig.resolver.delay("proxy.test", None),
             Self::ForProxy => rig.net.black_hole(PROXY),
             Self::ForHttpTunnel => drop(rig.net.listen(PROXY)),
-            Self::ForSocksTunnel => rig.net.serve(PROXY, |peer| {
+            Self::ForSocksTunnel => rig.net.serve_arrivals(PROXY, |peer| {
                 let _greeted = socks5_greeting(peer);
             }),
             Self::ForOwnStream => {

@@ -12,9 +12,7 @@ use crate::{Error, Reactor, RunOptions, UrlError, WebSocketApp};
 fn b207_a_redirect_to_wss_is_refused_and_never_followed_in_the_clear() {
     let net = SimNet::new(1);
     net.serve("192.0.2.1:80".parse().unwrap(), |peer| {
-        if peer.read_request().is_some() {
-            peer.write(b"HTTP/1.1 302 Found\r\nLocation: wss://192.0.2.1/\r\nContent-Length: 0\r\n\r\n");
-        }
+        peer.write(b"HTTP/1.1 302 Found\r\nLocation: wss://192.0.2.1/\r\nContent-Length: 0\r\n\r\n");
     });
     let reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap();
     let mut reactor = reactor.connector(net.clone());

@@ -14,7 +14,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A reactor with one app, whose server opens the connection and answers pings.
 fn reactor(options: &RunOptions) -> (SimNet, Reactor<SimDispatcher>, AppId) {
     let net = SimNet::new(1);
-    net.serve("192.0.2.1:80".parse().unwrap(), |peer| {
+    net.serve_arrivals("192.0.2.1:80".parse().unwrap(), |peer| {
         peer.accept_upgrade();
         while let Some(frame) = peer.read_frame() {
             peer.write(&frame::pong(&frame.payload));

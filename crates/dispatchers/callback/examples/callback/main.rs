@@ -48,8 +48,13 @@ mod program {
         }
     }
 
-    /// The loop's own timer: some device sends a datagram.
+    /// The loop's own timer: some device sends a datagram, once both apps are open.
     fn on_measure(program: &Program) {
+        let is_connecting =
+            |id: &AppId| program.reactor.borrow_mut().apps().with(*id, |app| app.is_open()) == Some(false);
+        if program.apps.iter().any(is_connecting) {
+            return program.looped.set_timer("measure", Instant::now() + PAUSE, on_measure);
+        }
         program.measured.set(program.measured.get() + 1);
         let text = format!("measurement {}", program.measured.get());
         if let Err(error) = program.device.send(text.as_bytes()) {
@@ -70,19 +75,22 @@ mod program {
             println!("came by datagram: {text}");
             for id in &program.apps {
                 let mut reactor = program.reactor.borrow_mut();
-                reactor.apps().with(*id, |app| app.is_open().then(|| app.send_text(&text)));
+                reactor.apps().with(*id, |app| app.send_text(&text));
             }
         }
     }
 
     fn on_end(program: &Program) {
-        program.reactor.borrow_mut().apps().stop_within(Duration::from_secs(1));
+        program.reactor.borrow_mut().apps().stop_within(Duration::from_secs(10));
     }
 
-    fn app(name: &'static str, url: String) -> WebSocketApp {
+    fn app(name: &'static str, url: String, received: Rc<Cell<usize>>) -> WebSocketApp {
         WebSocketApp::new(url)
             .on_open(move |_, _| println!("{name}: open"))
-            .on_message(move |_, message| println!("{name}: received {message:?}"))
+            .on_message(move |_, message| {
+                println!("{name}: received {message:?}");
+                received.set(received.get() + 1);
+            })
             .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
             .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
     }
@@ -97,9 +105,10 @@ mod program {
         let looped = Rc::new(MiniLoop::new()?);
         let (dispatcher, driver) = CallbackDispatcher::new(MiniHost(looped.clone()), looped.waker()?);
         let mut reactor = Reactor::with_dispatcher(dispatcher)?;
+        let received = Rc::new(Cell::new(0));
         let apps = vec![
-            app("left", server.url()).run_on(&mut reactor, &RunOptions::new())?,
-            app("right", server.url()).run_on(&mut reactor, &RunOptions::new())?,
+            app("left", server.url(), received.clone()).run_on(&mut reactor, &RunOptions::new())?,
+            app("right", server.url(), received.clone()).run_on(&mut reactor, &RunOptions::new())?,
         ];
         let reactor = RefCell::new(reactor);
         let measured = Cell::new(0);
@@ -111,6 +120,7 @@ mod program {
             looped.round(&program, None)?;
             program.driver.turn(|ready| program.reactor.borrow_mut().turn(ready));
         }
+        assert_eq!(received.get(), 2 * MEASUREMENTS);
         println!("{MEASUREMENTS} measurements went through a loop that hosted two apps");
         Ok(())
     }
