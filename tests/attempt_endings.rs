@@ -26,7 +26,7 @@ fn opens(peer: &SimPeer) {
 
 /// Answers whatever comes with these bytes.
 fn answers(net: &SimNet, bytes: &'static str, then: fn(&SimPeer)) {
-    net.serve(address(1), move |peer| {
+    net.serve_arrivals(address(1), move |peer| {
         if !peer.read_available().is_empty() {
             peer.write(bytes.as_bytes());
             then(peer);
@@ -65,8 +65,12 @@ fn boom<T>() -> T {
 
 fn endings() -> Vec<Ending> {
     let ending = |name, prepare: fn(&SimNet)| Ending { name, prepare, ..Ending::default() };
-    let open =
-        |name, app| Ending { name, prepare: |net| net.serve(address(1), opens), app, ..Ending::default() };
+    let open = |name, app| Ending {
+        name,
+        prepare: |net| net.serve_arrivals(address(1), opens),
+        app,
+        ..Ending::default()
+    };
     let made =
         |name, app| Ending { name, prepare: |net| net.black_hole(address(1)), app, ..Ending::default() };
     vec![
@@ -85,7 +89,7 @@ fn endings() -> Vec<Ending> {
         ending("401", |net| answers(net, "HTTP/1.1 401 Who\r\nContent-Length: 0\r\n\r\n", stays)),
         ending("not HTTP", |net| answers(net, "hello", stays)),
         ending("end of stream", |net| answers(net, "HTTP/1.1 101", SimPeer::close)),
-        ending("reset", |net| net.serve(address(1), SimPeer::reset)),
+        ending("reset", |net| net.serve_arrivals(address(1), SimPeer::reset)),
         ending("endless redirect", |net| {
             answers(net, "HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n", stays);
         }),
@@ -127,7 +131,7 @@ fn whatever_ends_an_attempt_gives_its_place_to_the_next() {
     for Ending { name, prepare, url, app, options: change, after } in endings() {
         let mut world = World::new().map(|reactor| reactor.max_attempts(1));
         prepare(&world.net);
-        world.net.serve(address(2), opens);
+        world.net.serve_arrivals(address(2), opens);
         // Twice, in case that a place is only lent.
         for round in 0..2 {
             let begun = world.net.elapsed();

@@ -156,7 +156,7 @@ fn b194_no_limit_is_exceeded_also_where_addresses_race() {
         let (mut world, making) = world(total, per_server);
         // Three good servers; one that is slow, one that refuses after a while, one that never answers.
         for last in 1..=4 {
-            world.net.serve(address(last), opens);
+            world.net.serve_arrivals(address(last), opens);
         }
         world.net.delay(address(4), 600 * MS);
         world.net.delay(address(5), 100 * MS);
@@ -189,7 +189,7 @@ fn in_the_strict_mode_one_connection_to_an_address_is_in_the_making_whatever_its
     let (mut world, making) = world(512, 1);
     let order = Rc::new(RefCell::new(Vec::new()));
     let paths = order.clone();
-    world.net.serve(SERVER, move |peer| {
+    world.net.serve_arrivals(SERVER, move |peer| {
         if let Some(request) = peer.accept_upgrade() {
             paths.borrow_mut().push(request.path);
         }
@@ -210,8 +210,8 @@ fn in_the_strict_mode_one_connection_to_an_address_is_in_the_making_whatever_its
     let expected: Vec<_> = (0..40).map(|number| format!("/{number}")).collect();
     assert_eq!(*order.borrow(), expected);
     // Another port, and another address, are other servers.
-    world.net.serve(address(2), opens);
-    world.net.serve(SocketAddr::new(SERVER.ip(), 81), opens);
+    world.net.serve_arrivals(address(2), opens);
+    world.net.serve_arrivals(SocketAddr::new(SERVER.ip(), 81), opens);
     for url in [URL, "ws://192.0.2.2/", "ws://192.0.2.1:81/"] {
         start(&mut world, &log, url.to_owned(), &options());
     }
@@ -243,7 +243,7 @@ fn b194_dead_addresses_that_hold_all_places_let_the_next_ones_have_their_turn() 
     // As with a way for IPv6 that leads nowhere: each first address is dead, and all places are on the way to
     // one.
     let mut world = World::new().map(|reactor| reactor.max_attempts(4));
-    world.net.serve(SERVER, opens);
+    world.net.serve_arrivals(SERVER, opens);
     let log = Log::new();
     for number in 0..20 {
         let dead = address(100 + number);
@@ -262,7 +262,7 @@ fn b194_dead_addresses_that_hold_all_places_let_the_next_ones_have_their_turn() 
 fn a_dead_server_with_hundreds_of_apps_holds_up_no_other_server() {
     let mut world = World::new();
     world.net.black_hole(address(9));
-    world.net.serve(SERVER, opens);
+    world.net.serve_arrivals(SERVER, opens);
     let (dead, good) = (Log::new(), Log::new());
     for _ in 0..600 {
         start(&mut world, &dead, "ws://192.0.2.9/".to_owned(), &options());
@@ -281,7 +281,7 @@ fn servers_take_turns_where_the_total_is_used_up() {
     let mut world = World::new().map(|reactor| reactor.max_attempts(10));
     world.net.black_hole(address(9));
     for last in 1..=2 {
-        world.net.serve(address(last), opens);
+        world.net.serve_arrivals(address(last), opens);
     }
     let (dead, good) = (Log::new(), Log::new());
     for _ in 0..300 {
@@ -305,7 +305,7 @@ fn b121_apps_of_a_server_that_is_gone_for_a_while_all_come_back() {
     let peers = Rc::new(RefCell::new(Vec::new()));
     let serve = |net: &SimNet| {
         let peers = peers.clone();
-        net.serve(SERVER, move |peer| {
+        net.serve_arrivals(SERVER, move |peer| {
             if peer.accept_upgrade().is_some() {
                 peers.borrow_mut().push(peer.clone());
             }
@@ -321,7 +321,7 @@ fn b121_apps_of_a_server_that_is_gone_for_a_while_all_come_back() {
     let outages: [fn(&SimNet); 4] = [
         |net| net.refuse(SERVER),
         |net| net.black_hole(SERVER),
-        |net| net.serve(SERVER, SimPeer::reset),
+        |net| net.serve_arrivals(SERVER, SimPeer::reset),
         // The process hangs, and does not read its connections.
         |net| drop(net.listen(SERVER)),
     ];

@@ -71,7 +71,7 @@ impl Queue {
             }
         };
         for last in [2, 3] {
-            world.net.serve(address(last), opens);
+            world.net.serve_arrivals(address(last), opens);
             world.resolver.name(&format!("server{last}.test"), &[address(last).ip()]);
         }
         let url = |last: u8| match line {
@@ -245,7 +245,7 @@ fn hundreds_whose_turn_comes_at_the_same_time_all_have_it_then() {
         let mut world =
             World::new().map(|reactor| reactor.max_attempts(NAMES).max_attempts_per_server(NAMES));
         world.net.black_hole(address(1));
-        world.net.serve(address(2), opens);
+        world.net.serve_arrivals(address(2), opens);
         let url = |number: usize, last: u8| match line {
             Line::ToAsk => {
                 let name = format!("server{last}-{number}.test");

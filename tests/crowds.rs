@@ -122,7 +122,7 @@ fn world(takes: Duration) -> (World, Pool) {
     let mut faults = Faults::default();
     faults.latency = 5 * MS..=5 * MS;
     let world = World::on(SimNet::new(1).with_faults(faults));
-    world.net.serve(SERVER, opens);
+    world.net.serve_arrivals(SERVER, opens);
     let pool = Pool::new(&world.net, takes, &[SERVER.ip()]);
     let world = world.map(|reactor| reactor.resolver(pool.clone()));
     (world, pool)
