@@ -1,4 +1,4 @@
-//! From addresses to a stream: the race of Happy Eyeballs in virtual time, local addresses, zones, unix sockets.
+//! From addresses to a stream: the race of Happy Eyeballs in virtual time, local addresses, zones.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::Cell;
@@ -8,8 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use websocket_app::link::SocketOptions;
-use websocket_app::{Reactor, RunOptions, UrlError, WebSocketApp};
-use websocket_testkit::frame;
+use websocket_app::{Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, SimResolver};
 use websocket_tests::{Counting, Log, World, reactor, run_forever};
@@ -337,128 +336,4 @@ fn b194_a_name_whose_first_address_refuses_reaches_the_server_on_real_sockets() 
         .unwrap();
     websocket_tests::run(&mut reactor);
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
-}
-
-#[cfg(unix)]
-mod unix {
-    use std::os::unix::net::{UnixListener, UnixStream};
-    use std::path::Path;
-    use std::sync::mpsc;
-    use std::thread;
-
-    use std::io::{Read as _, Write as _};
-    use websocket_app::link::proxy::{Proxy, ProxyPolicy};
-    use websocket_testkit::handshake::{self, Request};
-    use websocket_tests::{Scratch, outcome_line};
-
-    use super::*;
-
-    /// Answers so many connections to a socket with these, and hands the requests out.
-    fn server(path: &Path, answers: Vec<fn(&Request) -> Vec<u8>>) -> mpsc::Receiver<Request> {
-        let listener = UnixListener::bind(path).unwrap();
-        let (sender, requests) = mpsc::channel();
-        thread::spawn(move || {
-            for answer in answers {
-                let (mut stream, _) = listener.accept().unwrap();
-                let request = request(&mut stream);
-                stream.write_all(&answer(&request)).unwrap();
-                sender.send(request).unwrap();
-                // Until the client hangs up.
-                let _ = stream.read_to_end(&mut Vec::new());
-            }
-        });
-        requests
-    }
-
-    fn request(stream: &mut UnixStream) -> Request {
-        let mut bytes = Vec::new();
-        while !bytes.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte).unwrap();
-            bytes.extend(byte);
-        }
-        Request::parse(&bytes).unwrap()
-    }
-
-    fn opens(request: &Request) -> Vec<u8> {
-        [handshake::response(request, &[]), frame::text("hi"), frame::close(1000, "")].concat()
-    }
-
-    fn options() -> RunOptions {
-        RunOptions::new().close_timeout(Duration::ZERO)
-    }
-
-    const OPENED: [&str; 3] = ["open", "text hi", "close 1000, by server, clean"];
-
-    #[test]
-    fn b196_a_unix_socket_by_its_url_whatever_proxy_there_is() {
-        let scratch = Scratch::new();
-        let path = scratch.path().join("a:b");
-        let requests = server(&path, vec![opens, opens]);
-        let url = format!("ws+unix://{}:/chat?q=1", path.display().to_string().replace("a:b", "a%3Ab"));
-        let proxy = ProxyPolicy::direct().proxy(Proxy::parse("socks5://127.0.0.1:1").unwrap());
-        for options in [options(), options().proxy(proxy)] {
-            let log = Log::new();
-            run_forever(&mut log.app(&url), &options).unwrap();
-            assert_eq!(log.lines(), OPENED);
-            let request = requests.recv().unwrap();
-            assert_eq!((request.path.as_str(), request.header("Host")), ("/chat?q=1", Some("localhost")));
-            assert_eq!(request.header("Origin"), Some("http://localhost"));
-        }
-    }
-
-    #[test]
-    fn b165_b196_a_redirect_within_the_origin_stays_on_the_socket() {
-        let scratch = Scratch::new();
-        let path = scratch.path().join("s");
-        let redirects =
-            |_: &Request| b"HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 0\r\n\r\n".to_vec();
-        let requests = server(&path, vec![redirects, opens]);
-        let log = Log::new();
-        run_forever(&mut log.app(format!("ws+unix:{}", path.display())), &options()).unwrap();
-        assert_eq!(log.lines(), OPENED);
-        assert_eq!([requests.recv().unwrap().path, requests.recv().unwrap().path], ["/", "/end"]);
-    }
-
-    #[test]
-    fn b196_a_socket_that_is_not_there_is_an_error_and_is_tried_again() {
-        let scratch = Scratch::new();
-        let path = scratch.path().join("s");
-        let url = format!("ws+unix:{}", path.display());
-        let log = Log::new();
-        let outcome = run_forever(&mut log.app(&url), &options()).unwrap();
-        assert_eq!(outcome_line(&outcome), "lost Connect(NotFound)");
-        assert_eq!(log.take(), ["error Connect(NotFound)", "close: Connect(NotFound)"]);
-
-        // A file that nobody listens on any more.
-        drop(UnixListener::bind(&path).unwrap());
-        run_forever(&mut log.app(&url), &options()).unwrap();
-        assert_eq!(log.take(), ["error Connect(ConnectionRefused)", "close: Connect(ConnectionRefused)"]);
-
-        std::fs::remove_file(&path).unwrap();
-        let requests = std::cell::RefCell::new(None);
-        let closed = log.clone();
-        let mut app = log.app(&url).on_close(move |_, it| {
-            closed.push(websocket_tests::close_line(it));
-            if requests.borrow().is_none() {
-                *requests.borrow_mut() = Some(server(&path, vec![opens]));
-            }
-        });
-        run_forever(&mut app, &options().reconnect(MS)).unwrap();
-        assert_eq!(log.lines()[1], "close: Connect(NotFound), retry in 1ms");
-        assert_eq!(log.lines()[2..], OPENED);
-    }
-
-    #[test]
-    fn b196_a_connector_without_unix_sockets_says_so_and_a_bad_url_is_refused_before_any_io() {
-        let mut world = World::new();
-        let log = Log::new();
-        log.app("ws+unix:/run/nobody").run_on(&mut world.reactor, &RunOptions::new()).unwrap();
-        world.settle();
-        assert_eq!(log.lines(), ["error Connect(Unsupported)", "close: Connect(Unsupported)"]);
-        for url in ["ws+unix:relative", "ws+unix:", "ws+unix:/a%00b"] {
-            let refused = log.app(url).run_on(&mut world.reactor, &RunOptions::new()).unwrap_err();
-            assert!(matches!(refused, websocket_app::Error::Url(UrlError::UnixSyntax(_))), "{refused:?}");
-        }
-    }
 }

@@ -174,7 +174,8 @@ impl RunOptions {
         self.with_connect(|connect| connect.resolve_timeout = timeout)
     }
 
-    /// Time for connecting, over all addresses of the host. Default 10 s.
+    /// Time for connecting, over all addresses of the host, or over all tries at a unix socket whose listener
+    /// has no room. Default 10 s.
     #[must_use]
     pub fn connect_timeout(self, timeout: Duration) -> Self {
         self.with_connect(|connect| connect.connect_timeout = timeout)

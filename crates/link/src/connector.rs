@@ -19,12 +19,14 @@ pub trait Connector {
     ///
     /// # Errors
     /// When the attempt fails at once: no descriptors left, no route, or an option that the system refuses.
+    /// Whatever the kind of the error is, the address has failed.
     fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io>;
 
     /// As [`connect`](Self::connect), for a unix stream socket at `path`. Unless it is provided, there are no unix sockets.
     ///
     /// # Errors
-    /// As [`connect`](Self::connect).
+    /// As [`connect`](Self::connect), except for [`WouldBlock`](io::ErrorKind::WouldBlock): the listener has
+    /// no room for another connection yet, and the caller is to try again after a while.
     #[cfg(unix)]
     fn connect_unix(&mut self, path: &Path) -> io::Result<Io> {
         Err(io::Error::new(

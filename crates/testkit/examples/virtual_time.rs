@@ -51,7 +51,7 @@ fn main() -> Result<(), BoxError> {
         reports.push(prices.get());
         report += HOUR * 6;
     }
-    // A connection brings each app 89 prices, and the next one opens a minute after its end: every 91 minutes.
+    // Each connection brings 89 prices, and the next one opens a minute after its end: every 91 minutes.
     assert_eq!(reports, [708, 1412, 2116, 2820]);
     Ok(())
 }

@@ -71,9 +71,14 @@ impl Race {
     }
 
     /// A race with one stream, connected or connecting, that was made elsewhere.
-    pub(super) fn with_stream(io: Io, options: &ConnectOptions, net: &mut Net<'_>) -> Result<Self, Error> {
+    pub(super) fn with_stream(
+        io: Io,
+        deadline: Instant,
+        options: &ConnectOptions,
+        net: &mut Net<'_>,
+    ) -> Result<Self, Error> {
         let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
-        let mut race = Self::new(Vec::new(), None, options, net.now());
+        let mut race = Self { deadline, ..Self::new(Vec::new(), None, options, net.now()) };
         race.eyeballs.started(Racer { wire, address: None, place: None }, net.now());
         Ok(race)
     }

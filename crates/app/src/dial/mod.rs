@@ -15,6 +15,8 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod tunnel;
+#[cfg(unix)]
+mod unix;
 
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -36,6 +38,8 @@ use connect::{Race, Standing, may_hold_bytes};
 use gate::Admission;
 use step::{DialDeadline, Question, Step, WaitingToConnect};
 use tunnel::{Preparation, Tunnel};
+#[cfg(unix)]
+use unix::UnixSocket;
 
 /// From a target to a stream that leads to its server.
 pub(crate) struct Dial {
@@ -61,7 +65,12 @@ impl Dial {
 
     /// Takes the user's stream, connected or connecting, as the only one in the race.
     pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
-        match Race::with_stream(io, &plan.options.connect, net) {
+        self.adopt_until(later(net.now(), plan.options.connect.connect_timeout), io, plan, net)
+    }
+
+    /// [`adopt`](Self::adopt) for a stream that must be connected by `deadline`.
+    fn adopt_until(&mut self, deadline: Instant, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
+        match Race::with_stream(io, deadline, &plan.options.connect, net) {
             Ok(race) => {
                 self.step = Step::Connecting(Box::new(race));
                 Progress::Waiting
@@ -124,6 +133,8 @@ impl Dial {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now() => match due {
                 DialDeadline::NextAddress => self.race(plan, net),
+                #[cfg(unix)]
+                DialDeadline::NextTry => self.try_again(plan, net),
                 DialDeadline::Timeout(timeout) => {
                     if timeout == Timeout::Connect
                         && let Step::Connecting(race) = &mut self.step
@@ -135,6 +146,22 @@ impl Dial {
                 }
             },
             _ => Progress::Waiting,
+        }
+    }
+
+    /// Tries again to connect to a unix socket that had no room.
+    #[cfg(unix)]
+    fn try_again(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
+        match std::mem::replace(&mut self.step, Step::Deciding) {
+            Step::BacklogFull(socket) => match self.connect_unix(socket, plan, net) {
+                // The try may have taken its time.
+                Progress::Waiting => self.expired(plan, net),
+                progress => progress,
+            },
+            step => {
+                self.step = step;
+                Progress::Waiting
+            }
         }
     }
 
@@ -206,15 +233,25 @@ impl Dial {
             }
         }
         #[cfg(unix)]
-        if let Some(path) = &self.attempt.target.unix {
-            return match net.links.connector.connect_unix(path) {
-                Ok(io) => self.adopt(io, plan, net),
-                Err(source) => Progress::Failed(Error::Connect { address: None, source }),
-            };
+        if let Some(path) = self.attempt.target.unix.clone() {
+            let socket = UnixSocket::new(path, &plan.options.connect, net.now());
+            return self.connect_unix(Box::new(socket), plan, net);
         }
         match addresses {
             Some(addresses) => self.connect(addresses, plan, net),
             None => self.next_hop(plan, net),
+        }
+    }
+
+    #[cfg(unix)]
+    fn connect_unix(&mut self, mut socket: Box<UnixSocket>, plan: &Plan, net: &mut Net<'_>) -> Progress {
+        match socket.connect(net) {
+            Ok(Some(io)) => self.adopt_until(socket.deadline, io, plan, net),
+            Ok(None) => {
+                self.step = Step::BacklogFull(socket);
+                Progress::Waiting
+            }
+            Err(error) => Progress::Failed(error),
         }
     }
 

@@ -8,6 +8,8 @@ use websocket_link::{Asker, Destination};
 use super::connect::Race;
 use super::gate::{Place, Server, Ticket};
 use super::tunnel::Tunnel;
+#[cfg(unix)]
+use super::unix::UnixSocket;
 use crate::error::Timeout;
 use crate::id::QueryId;
 use crate::schedule::earliest;
@@ -24,6 +26,9 @@ pub(super) enum Step {
     WaitingToConnect(Box<WaitingToConnect>),
     /// Streams are connecting.
     Connecting(Box<Race>),
+    /// A unix socket has no room yet.
+    #[cfg(unix)]
+    BacklogFull(Box<UnixSocket>),
     /// A proxy is asked for a tunnel.
     Tunnelling(Box<Tunnel>),
 }
@@ -62,23 +67,33 @@ pub(super) struct WaitingToConnect {
 pub(super) enum DialDeadline {
     Timeout(Timeout),
     NextAddress,
+    /// The next try at a unix socket.
+    #[cfg(unix)]
+    NextTry,
 }
 
 impl Step {
     /// The next deadline. Of two at the same time it is the step's, which says more than that of the whole
     /// attempt. There is none while the dial waits for its turn.
     pub(super) fn due(&self, whole: Instant) -> Option<(Instant, DialDeadline)> {
-        let (step, next_address) = match self {
+        let (step, next) = match self {
             Self::WaitingToAsk(_) | Self::WaitingToConnect(_) => return None,
             Self::Deciding => (None, None),
             Self::Resolving(resolving) => (Some((resolving.deadline, Timeout::Resolve)), None),
-            Self::Connecting(race) => (Some((race.deadline()?, Timeout::Connect)), race.next_start()),
+            Self::Connecting(race) => {
+                let next = race.next_start().map(|at| (at, DialDeadline::NextAddress));
+                (Some((race.deadline()?, Timeout::Connect)), next)
+            }
+            #[cfg(unix)]
+            Self::BacklogFull(socket) => {
+                (Some((socket.deadline, Timeout::Connect)), Some((socket.next_try, DialDeadline::NextTry)))
+            }
             Self::Tunnelling(tunnel) => (Some((tunnel.deadline, Timeout::Proxy)), None),
         };
         earliest([
             step.map(|(at, timeout)| (at, DialDeadline::Timeout(timeout))),
             Some((whole, DialDeadline::Timeout(Timeout::Attempt))),
-            next_address.map(|at| (at, DialDeadline::NextAddress)),
+            next,
         ])
     }
 }

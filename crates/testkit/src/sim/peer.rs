@@ -72,7 +72,7 @@ impl SimPeer {
         self.shared.borrow_mut().read_available()
     }
 
-    /// The client's request, once all of it has arrived. After an upgrade that was accepted there is no other.
+    /// The client's request, once all of it has arrived. There is none after an upgrade that was accepted.
     pub fn read_request(&self) -> Option<Request> {
         self.shared.borrow_mut().read_request(false)
     }

@@ -109,7 +109,14 @@ fn a_place_that_comes_too_late_is_given_back() {
 
 #[test]
 fn those_who_wait_behind_it_are_called_when_it_leaves() {
-    for wait in [Wait::ForServer, Wait::ForOwnStream, Wait::ForHttpTunnel, Wait::ForNameBehindProxy] {
+    for wait in [
+        Wait::ForServer,
+        Wait::ForOwnStream,
+        Wait::ForHttpTunnel,
+        Wait::ForNameBehindProxy,
+        #[cfg(unix)]
+        Wait::ForBacklog,
+    ] {
         let mut rig = wait.rig(&wait.options());
         rig.links.connections.set_max_total(1);
         let ticket = rig.queue_for(Server::At(address(100)));

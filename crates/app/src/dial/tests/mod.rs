@@ -1,5 +1,7 @@
 //! A dial without a reactor, in the simulated network and in virtual time.
 
+#[cfg(unix)]
+mod backlog;
 mod cancelling;
 mod early_bytes;
 mod lines;

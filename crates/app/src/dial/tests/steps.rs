@@ -6,6 +6,8 @@ use std::path::Path;
 use websocket_link::{Connector as _, SocketOptions};
 use websocket_testkit::sim::SimPeer;
 
+#[cfg(unix)]
+use super::backlog::Crowded;
 use super::*;
 
 pub(super) const PROXY: SocketAddr =
@@ -36,6 +38,9 @@ pub(super) enum Wait {
     ForOwnStream,
     #[cfg(unix)]
     ForUnixSocket,
+    /// For room at a unix socket that never has any.
+    #[cfg(unix)]
+    ForBacklog,
 }
 
 impl Wait {
@@ -56,6 +61,8 @@ impl Wait {
         Self::ForOwnStream,
         #[cfg(unix)]
         Self::ForUnixSocket,
+        #[cfg(unix)]
+        Self::ForBacklog,
     ];
 
     /// Whether it waits for its turn and for nothing else.
@@ -89,7 +96,7 @@ impl Wait {
         let url = match self {
             Self::ToConnect | Self::ForServer | Self::ForOwnStream => BY_ADDRESS,
             #[cfg(unix)]
-            Self::ForUnixSocket => "ws+unix:/run/server.sock",
+            Self::ForUnixSocket | Self::ForBacklog => "ws+unix:/run/server.sock",
             _ => BY_NAME,
         };
         let addresses: &[u8] = match self {
@@ -129,6 +136,8 @@ impl Wait {
             }
             #[cfg(unix)]
             Self::ForUnixSocket => rig.links.connector = Box::new(Wired(rig.net.clone())),
+            #[cfg(unix)]
+            Self::ForBacklog => drop(Crowded::wired(&mut rig, usize::MAX)),
         }
         change(&mut rig);
         waiting(rig.begin_and_run_until(until));
@@ -170,6 +179,8 @@ fn each_wait_is_in_its_step() {
             }
             Wait::ToConnect | Wait::ToConnectByName => matches!(step, Step::WaitingToConnect(_)),
             Wait::ForHttpTunnel | Wait::ForSocksTunnel => matches!(step, Step::Tunnelling(_)),
+            #[cfg(unix)]
+            Wait::ForBacklog => matches!(step, Step::BacklogFull(_)),
             Wait::ToRace => matches!(step, Step::Connecting(race) if race.is_waiting()),
             _ => matches!(step, Step::Connecting(race) if !race.is_waiting()),
         };
@@ -183,6 +194,8 @@ fn each_wait_is_in_its_step() {
             | Wait::ToConnect
             | Wait::ToConnectByName
             | Wait::ToRace => 0,
+            #[cfg(unix)]
+            Wait::ForBacklog => 0,
             _ => 1,
         };
         assert_eq!(rig.dispatcher.registrations(), streams, "{wait:?}");

@@ -23,6 +23,8 @@ fn b132_b135_each_step_times_out_at_its_own_deadline() {
         (Wait::ForOwnStream, Timeout::Connect, 5),
         #[cfg(unix)]
         (Wait::ForUnixSocket, Timeout::Connect, 5),
+        #[cfg(unix)]
+        (Wait::ForBacklog, Timeout::Connect, 5),
     ] {
         for (attempt, timeout, after) in [(HOUR, timeout, after), (2 * SECOND, Timeout::Attempt, 2)] {
             let mut rig = wait.rig(&limits(wait, attempt));

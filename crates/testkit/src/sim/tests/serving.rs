@@ -3,7 +3,8 @@
 use super::*;
 
 /// Longer than the frame that its first two bytes would begin.
-const REQUEST: &[u8] = b"GET /prices HTTP/1.1\r\nSec-WebSocket-Key: x\r\nUser-Agent: a client with a long name of its own\r\n\r\n";
+const REQUEST: &[u8] =
+    b"GET /prices HTTP/1.1\r\nSec-WebSocket-Key: x\r\nUser-Agent: a client with a long name\r\n\r\n";
 
 /// Lets everything arrive that is under way without latency, and the scripts run.
 fn settle(net: &SimNet) {
