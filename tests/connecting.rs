@@ -297,13 +297,13 @@ fn the_local_address_can_be_chosen_and_one_of_another_family_is_an_error() {
     let bound =
         |local: &str| RunOptions::new().socket_options(SocketOptions::default().bind(local.parse().unwrap()));
     let log = Log::new();
-    run_forever(&mut log.app(server.url()), &bound("127.0.0.3")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("127.0.0.3")).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["open", "close 1000, by server, clean"]);
     assert_eq!(from.recv().unwrap(), "127.0.0.3".parse::<IpAddr>().unwrap());
-    run_forever(&mut log.app(server.url()), &bound("::1")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("::1")).unwrap().into_result().unwrap_err();
     assert_eq!(log.take(), ["error Connect(AddrNotAvailable)", "close: Connect(AddrNotAvailable)"]);
     // One that is not this machine's.
-    run_forever(&mut log.app(server.url()), &bound("192.0.2.1")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("192.0.2.1")).unwrap().into_result().unwrap_err();
     assert_eq!(log.take(), ["error Connect(AddrNotAvailable)", "close: Connect(AddrNotAvailable)"]);
 }
 
@@ -315,7 +315,7 @@ fn a_bound_address_leaves_the_family_that_it_fits() {
     let options =
         RunOptions::new().socket_options(SocketOptions::default().bind("127.0.0.1".parse().unwrap()));
     let mut app = log.app(format!("ws://localhost:{}/", echo.addr().port())).on_open(|app, _| app.close());
-    run_forever(&mut app, &options).unwrap();
+    run_forever(&mut app, &options).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
 }
 
@@ -399,7 +399,7 @@ mod unix {
         let proxy = ProxyPolicy::direct().proxy(Proxy::parse("socks5://127.0.0.1:1").unwrap());
         for options in [options(), options().proxy(proxy)] {
             let log = Log::new();
-            run_forever(&mut log.app(&url), &options).unwrap();
+            run_forever(&mut log.app(&url), &options).unwrap().into_result().unwrap();
             assert_eq!(log.lines(), OPENED);
             let request = requests.recv().unwrap();
             assert_eq!((request.path.as_str(), request.header("Host")), ("/chat?q=1", Some("localhost")));
@@ -415,7 +415,10 @@ mod unix {
             |_: &Request| b"HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 0\r\n\r\n".to_vec();
         let requests = server(&path, vec![redirects, opens]);
         let log = Log::new();
-        run_forever(&mut log.app(format!("ws+unix:{}", path.display())), &options()).unwrap();
+        run_forever(&mut log.app(format!("ws+unix:{}", path.display())), &options())
+            .unwrap()
+            .into_result()
+            .unwrap();
         assert_eq!(log.lines(), OPENED);
         assert_eq!([requests.recv().unwrap().path, requests.recv().unwrap().path], ["/", "/end"]);
     }
@@ -432,7 +435,7 @@ mod unix {
 
         // A file that nobody listens on any more.
         drop(UnixListener::bind(&path).unwrap());
-        run_forever(&mut log.app(&url), &options()).unwrap();
+        run_forever(&mut log.app(&url), &options()).unwrap().into_result().unwrap_err();
         assert_eq!(log.take(), ["error Connect(ConnectionRefused)", "close: Connect(ConnectionRefused)"]);
 
         std::fs::remove_file(&path).unwrap();
@@ -444,7 +447,7 @@ mod unix {
                 *requests.borrow_mut() = Some(server(&path, vec![opens]));
             }
         });
-        run_forever(&mut app, &options().reconnect(MS)).unwrap();
+        run_forever(&mut app, &options().reconnect(MS)).unwrap().into_result().unwrap();
         assert_eq!(log.lines()[1], "close: Connect(NotFound), retry in 1ms");
         assert_eq!(log.lines()[2..], OPENED);
     }

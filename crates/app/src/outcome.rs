@@ -8,10 +8,35 @@ use crate::error::Error;
 use crate::message::OwnedMessage;
 
 /// How a run ended: the end of its last connection, or of its last attempt to make one.
+///
+/// A connection that fails is not an error of [`run_forever`](crate::WebSocketApp::run_forever) but
+/// [`Lost`](Self::Lost) here, and without `on_error` and without a logger nothing else reports it. So an outcome
+/// must be looked at. [`into_result`](Self::into_result) turns a failure into an error:
+///
+/// ```no_run
+/// use websocket_app::{RunOptions, WebSocketApp};
+///
+/// fn main() -> Result<(), websocket_app::Error> {
+///     WebSocketApp::new("ws://127.0.0.1:9001/").run_forever(&RunOptions::new())?.into_result()
+/// }
+/// ```
+///
+/// The compiler warns where an outcome is dropped, as after this `?`:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// use websocket_app::{RunOptions, WebSocketApp};
+///
+/// fn main() -> Result<(), websocket_app::Error> {
+///     WebSocketApp::new("ws://127.0.0.1:9001/").run_forever(&RunOptions::new())?;
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
+#[must_use = "a connection that failed is `Outcome::Lost`; `into_result()` turns it into an error"]
 #[non_exhaustive]
 pub enum Outcome {
-    /// One side closed, as it should.
+    /// One side closed, with whatever code, and nothing failed.
     #[non_exhaustive]
     Clean {
         /// The code of the server's close frame; `None` when it had none, or when the server closed the
@@ -32,6 +57,20 @@ impl Outcome {
     /// Returns whether an error ended the run, which is what `run_forever` returns in Python.
     pub const fn is_error(&self) -> bool {
         matches!(self, Self::Lost(_))
+    }
+
+    /// Returns the error of a run that ended with [`Lost`](Self::Lost), and `Ok` after any other end.
+    ///
+    /// `Ok` carries nothing, so that the call can be the last one of a `main`. A program that needs to know who
+    /// closed, or with which code, matches on the outcome instead.
+    ///
+    /// # Errors
+    /// The error of [`Lost`](Self::Lost).
+    pub fn into_result(self) -> Result<(), Error> {
+        match self {
+            Self::Lost(error) => Err(error),
+            Self::Clean { .. } | Self::Stopped => Ok(()),
+        }
     }
 }
 
@@ -57,4 +96,20 @@ pub struct Closed<'a> {
     /// The time until the next attempt begins; `None` when the run ends with this one.
     /// [`Context::close`](crate::Context::close) still prevents it.
     pub retry_in: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_loss_is_an_error() {
+        for code in [None, Some(CloseCode::Normal), Some(CloseCode::Policy), Some(CloseCode::Error)] {
+            let clean = Outcome::Clean { code, reason: String::new(), by: Side::Server };
+            assert!(clean.into_result().is_ok(), "{code:?}");
+        }
+        assert!(Outcome::Stopped.into_result().is_ok());
+        let lost = Outcome::Lost(Error::EndOfStream);
+        assert!(matches!(lost.into_result(), Err(Error::EndOfStream)));
+    }
 }

@@ -1,4 +1,7 @@
 //! Two apps on async-io, beside a timer of the program's own. With smol it is the same: its `block_on` and `Timer` are those of async-io.
+
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use async_io::Timer;
@@ -13,15 +16,20 @@ fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     async_io::block_on(async {
         let mut reactor = Reactor::with_dispatcher(AsyncIoDispatcher::new())?;
+        let failed = Rc::new(Cell::new(false));
         let mut apps = Vec::new();
         for name in ["left", "right"] {
+            let failed = failed.clone();
             let app = WebSocketApp::new(server.url())
                 .on_open(move |app, _| {
                     println!("{name}: open");
                     app.send_text("hello")
                 })
                 .on_message(move |_, message| println!("{name}: {}", message.as_text().unwrap_or("no text")))
-                .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+                .on_error(move |_, error| {
+                    eprintln!("{name}: failed: {error}");
+                    failed.set(true);
+                })
                 .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
                 .run_on(&mut reactor, &RunOptions::new())?;
             apps.push(app);
@@ -41,10 +49,8 @@ fn main() -> Result<(), BoxError> {
                 });
             }
             handle.stop();
-            Ok(())
         };
-        let (ran, ticked) = future::zip(reactor.run_async(), ticking).await;
-        ran?;
-        ticked
+        future::zip(reactor.run_async(), ticking).await.0?;
+        if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     })
 }

@@ -50,6 +50,9 @@ fn measure(spin: Duration) -> Result<(), BoxError> {
     }
     let mut times = times.take();
     times.sort_unstable();
+    if times.len() < 2 * ECHOES {
+        return Err("round trips are missing".into());
+    }
     println!(
         "spin {spin:?}: half of {} round trips took at most {:?}, and {ticks} ticks went by",
         times.len(),

@@ -1,5 +1,7 @@
 //! A calloop loop with a clock of its own runs two apps: one says something at every tick, the other watches.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use calloop::timer::{TimeoutAction, Timer};
@@ -15,16 +17,20 @@ struct State {
     reactor: Reactor<CalloopDispatcher<'static, State>>,
     signal: LoopSignal,
     ticks: usize,
+    failed: Rc<Cell<bool>>,
 }
 
-fn app(name: &'static str, url: String) -> WebSocketApp {
+fn app(name: &'static str, url: String, failed: Rc<Cell<bool>>) -> WebSocketApp {
     WebSocketApp::new(url)
         .on_open(move |app, _| {
             println!("{name}: open");
             app.send_text(&format!("{name} is there"))
         })
         .on_message(move |_, message| println!("{name}: received {message:?}"))
-        .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+        .on_error(move |_, error| {
+            eprintln!("{name}: failed: {error}");
+            failed.set(true);
+        })
         .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
 }
 
@@ -55,10 +61,12 @@ fn main() -> Result<(), BoxError> {
         next
     })?;
     let reactor = Reactor::with_dispatcher(dispatcher)?;
-    let mut state = State { reactor, signal: event_loop.get_signal(), ticks: 0 };
+    let failed = Rc::new(Cell::new(false));
+    let mut state = State { reactor, signal: event_loop.get_signal(), ticks: 0, failed: failed.clone() };
 
-    let talker = app("talker", server.url()).run_on(&mut state.reactor, &RunOptions::new())?;
-    app("watcher", server.url()).run_on(&mut state.reactor, &RunOptions::new())?;
+    let options = RunOptions::new();
+    let talker = app("talker", server.url(), failed.clone()).run_on(&mut state.reactor, &options)?;
+    app("watcher", server.url(), failed).run_on(&mut state.reactor, &options)?;
     event_loop
         .handle()
         .insert_source(Timer::from_duration(TICK), move |_, _, state| tick(state, talker))
@@ -66,5 +74,5 @@ fn main() -> Result<(), BoxError> {
 
     event_loop.run(None, &mut state, |_| {})?;
     println!("the loop took {} ticks and hosted two apps beside them", state.ticks);
-    Ok(())
+    if state.failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
 }

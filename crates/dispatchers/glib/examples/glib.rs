@@ -12,6 +12,8 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use glib::{ControlFlow, MainContext, MainLoop, Priority};
@@ -36,8 +38,10 @@ mod unix {
             });
         ticking.attach(Some(&context));
 
+        let failed = Rc::new(Cell::new(false));
         let mut reactor = Reactor::with_dispatcher(GlibDispatcher::new(&context))?;
         for (name, pause) in [("quick", 60), ("slow", 150)] {
+            let failed = failed.clone();
             let mut left = MESSAGES;
             WebSocketApp::new(server.url())
                 .on_open(move |app, _| app.send_text(&format!("{name}, {left} to go")))
@@ -54,15 +58,19 @@ mod unix {
                     });
                 })
                 .on_close(move |_, closed| println!("{name}: closed with {:?}", closed.code))
-                .on_error(move |_, error| eprintln!("{name}: {error}"))
+                .on_error(move |_, error| {
+                    eprintln!("{name}: {error}");
+                    failed.set(true);
+                })
                 .run_on(&mut reactor, &RunOptions::new())?;
         }
 
         context.spawn_local({
-            let main_loop = main_loop.clone();
+            let (main_loop, failed) = (main_loop.clone(), failed.clone());
             async move {
                 if let Err(error) = reactor.run_async().await {
                     eprintln!("{error}");
+                    failed.set(true);
                 }
                 main_loop.quit();
             }
@@ -70,6 +78,6 @@ mod unix {
         main_loop.run();
         ticking.destroy();
         println!("both apps have ended, and so does the main loop");
-        Ok(())
+        if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     }
 }

@@ -12,6 +12,8 @@ fn main() {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::{Duration, Instant};
 
     use websocket_app::{AppId, BoxError, Reactor, RunOptions, WebSocketApp};
@@ -22,13 +24,16 @@ mod linux {
     const BEATS: usize = 5;
     const BEAT: Duration = Duration::from_millis(50);
 
-    fn app(name: &'static str, url: String) -> WebSocketApp {
+    fn app(name: &'static str, url: String, failed: Rc<Cell<bool>>) -> WebSocketApp {
         WebSocketApp::new(url)
             .on_open(move |_, _| println!("{name}: open"))
             .on_message(move |_, message| {
                 println!("{name}: came back: {}", message.as_text().unwrap_or("no text"));
             })
-            .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+            .on_error(move |_, error| {
+                eprintln!("{name}: failed: {error}");
+                failed.set(true);
+            })
             .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
     }
 
@@ -42,9 +47,11 @@ mod linux {
         };
         let server = EchoServer::start()?;
         let mut reactor = Reactor::with_dispatcher(dispatcher)?;
+        let failed = Rc::new(Cell::new(false));
         let mut apps = Vec::new();
         for name in ["first", "second"] {
-            apps.push(app(name, server.url()).run_on(&mut reactor, &RunOptions::new())?);
+            let app = app(name, server.url(), failed.clone());
+            apps.push(app.run_on(&mut reactor, &RunOptions::new())?);
         }
 
         let mut beats = 0;
@@ -67,7 +74,7 @@ mod linux {
             reactor.dispatcher().wait(Some(deadline), &mut ready)?;
         }
         println!("the loop has run to its end");
-        Ok(())
+        if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     }
 
     fn beat(reactor: &mut Reactor<IoUringDispatcher>, apps: &[AppId], number: usize) -> Result<(), BoxError> {

@@ -12,7 +12,7 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::rc::Rc;
     use std::time::Duration;
 
@@ -37,7 +37,9 @@ mod unix {
 
         let (dispatcher, turns) = LibuvDispatcher::new(&uv)?;
         let reactor = Rc::new(RefCell::new(Reactor::with_dispatcher(dispatcher)?));
+        let failed = Rc::new(Cell::new(false));
         for (name, pause) in [("quick", 60), ("slow", 150)] {
+            let failed = failed.clone();
             let mut left = MESSAGES;
             WebSocketApp::new(server.url())
                 .on_open(move |app, _| app.send_text(&format!("{name}, {left} to go")))
@@ -54,7 +56,10 @@ mod unix {
                     });
                 })
                 .on_close(move |_, closed| println!("{name}: closed with {:?}", closed.code))
-                .on_error(move |_, error| eprintln!("{name}: {error}"))
+                .on_error(move |_, error| {
+                    eprintln!("{name}: {error}");
+                    failed.set(true);
+                })
                 .run_on(&mut reactor.borrow_mut(), &RunOptions::new())?;
         }
 
@@ -76,6 +81,6 @@ mod unix {
         ticking.close(());
         drop(turns);
         uv.run(RunMode::Default)?;
-        Ok(())
+        if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     }
 }

@@ -1,6 +1,8 @@
 //! One poller for everything: two apps, and a socket of the program's own whose datagrams go out through both.
 
+use std::cell::Cell;
 use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use websocket_testkit::server::EchoServer;
 const MEASUREMENTS: usize = 5;
 const DATAGRAMS: usize = PollingDispatcher::OWN_KEYS;
 
-fn app(name: &'static str, url: String) -> WebSocketApp {
+fn app(name: &'static str, url: String, failed: Rc<Cell<bool>>) -> WebSocketApp {
     let mut left = MEASUREMENTS;
     WebSocketApp::new(url)
         .on_message(move |app, message| {
@@ -22,7 +24,10 @@ fn app(name: &'static str, url: String) -> WebSocketApp {
                 app.close();
             }
         })
-        .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+        .on_error(move |_, error| {
+            eprintln!("{name}: failed: {error}");
+            failed.set(true);
+        })
         .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
 }
 
@@ -56,9 +61,11 @@ fn measure(to: SocketAddr) -> std::io::Result<()> {
 fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     let mut reactor = Reactor::with_dispatcher(PollingDispatcher::new()?)?;
+    let failed = Rc::new(Cell::new(false));
     let mut apps = Vec::new();
     for name in ["first", "second"] {
-        apps.push(app(name, server.url()).run_on(&mut reactor, &RunOptions::new())?);
+        let app = app(name, server.url(), failed.clone());
+        apps.push(app.run_on(&mut reactor, &RunOptions::new())?);
     }
     reactor.run_until(|all| apps.iter().all(|id| all.with(*id, |app| app.is_open()).unwrap_or(true)))?;
     println!("both are open: the device is switched on");
@@ -74,6 +81,9 @@ fn main() -> Result<(), BoxError> {
     poller.delete(&socket)?;
     forwarded?;
     device.join().map_err(|_| "the device broke")??;
+    if failed.get() {
+        return Err("a connection has failed".into());
+    }
     println!("all {MEASUREMENTS} measurements went through one poller");
     Ok(())
 }

@@ -12,6 +12,8 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::cell::Cell;
+    use std::rc::Rc;
     use std::time::Duration;
 
     use websocket_app::{BoxError, Reactor, RunOptions, Sender, WebSocketApp};
@@ -25,9 +27,10 @@ mod unix {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let mut reactor = Reactor::with_dispatcher(TokioDispatcher::new()?)?;
+            let failed = Rc::new(Cell::new(false));
             let (opened, mut open) = tokio::sync::mpsc::unbounded_channel();
             for name in ["left", "right"] {
-                let opened = opened.clone();
+                let (opened, failed) = (opened.clone(), failed.clone());
                 WebSocketApp::new(server.url())
                     .on_open(move |app, _| {
                         println!("{name}: open");
@@ -36,7 +39,10 @@ mod unix {
                     .on_message(move |_, message| {
                         println!("{name}: {}", message.as_text().unwrap_or("no text"))
                     })
-                    .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+                    .on_error(move |_, error| {
+                        eprintln!("{name}: failed: {error}");
+                        failed.set(true);
+                    })
                     .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
                     .run_on(&mut reactor, &RunOptions::new())?;
             }
@@ -56,7 +62,8 @@ mod unix {
             };
             let (ran, ticked) = tokio::join!(reactor.run_async(), ticking);
             ran?;
-            ticked
+            ticked?;
+            if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
         })
     }
 

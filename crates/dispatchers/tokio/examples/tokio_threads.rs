@@ -38,6 +38,9 @@ mod unix {
                 task.await??;
             }
             let received = apps.await??.map_err(BoxError::from)?;
+            if received < 2 * MESSAGES {
+                return Err(format!("{received} of {} messages came back", 2 * MESSAGES).into());
+            }
             println!("{received} messages came back");
             Ok(())
         })

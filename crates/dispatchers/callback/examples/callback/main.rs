@@ -40,6 +40,7 @@ mod program {
         device: UdpSocket,
         datagrams: UdpSocket,
         measured: Cell<usize>,
+        failed: Rc<Cell<bool>>,
     }
 
     impl Drives for Program {
@@ -79,11 +80,14 @@ mod program {
         program.reactor.borrow_mut().apps().stop_within(Duration::from_secs(1));
     }
 
-    fn app(name: &'static str, url: String) -> WebSocketApp {
+    fn app(name: &'static str, url: String, failed: Rc<Cell<bool>>) -> WebSocketApp {
         WebSocketApp::new(url)
             .on_open(move |_, _| println!("{name}: open"))
             .on_message(move |_, message| println!("{name}: received {message:?}"))
-            .on_error(move |_, error| eprintln!("{name}: failed: {error}"))
+            .on_error(move |_, error| {
+                eprintln!("{name}: failed: {error}");
+                failed.set(true);
+            })
             .on_close(move |_, closed| println!("{name}: closed, cleanly: {}", closed.clean))
     }
 
@@ -97,13 +101,15 @@ mod program {
         let looped = Rc::new(MiniLoop::new()?);
         let (dispatcher, driver) = CallbackDispatcher::new(MiniHost(looped.clone()), looped.waker()?);
         let mut reactor = Reactor::with_dispatcher(dispatcher)?;
+        let (options, failed) = (RunOptions::new(), Rc::new(Cell::new(false)));
         let apps = vec![
-            app("left", server.url()).run_on(&mut reactor, &RunOptions::new())?,
-            app("right", server.url()).run_on(&mut reactor, &RunOptions::new())?,
+            app("left", server.url(), failed.clone()).run_on(&mut reactor, &options)?,
+            app("right", server.url(), failed.clone()).run_on(&mut reactor, &options)?,
         ];
         let reactor = RefCell::new(reactor);
         let measured = Cell::new(0);
-        let program = Program { looped: looped.clone(), driver, reactor, apps, device, datagrams, measured };
+        let program =
+            Program { looped: looped.clone(), driver, reactor, apps, device, datagrams, measured, failed };
         looped.watch(("datagrams", 0), program.datagrams.as_fd(), PollFlags::POLLIN, on_datagram)?;
         looped.set_timer("measure", Instant::now() + PAUSE, on_measure);
 
@@ -112,6 +118,6 @@ mod program {
             program.driver.turn(|ready| program.reactor.borrow_mut().turn(ready));
         }
         println!("{MEASUREMENTS} measurements went through a loop that hosted two apps");
-        Ok(())
+        if program.failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     }
 }
