@@ -65,7 +65,7 @@ pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
 pub use crate::id::{AppId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
 pub use crate::options::{RunOptions, Unsent};
-pub use crate::outcome::{Closed, Outcome};
+pub use crate::outcome::{Closed, NoRetry, Outcome};
 pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;

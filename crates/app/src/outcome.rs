@@ -1,5 +1,6 @@
 //! How a connection ended.
 
+use std::fmt;
 use std::time::Duration;
 
 use websocket_connection::{CloseCode, Side};
@@ -96,6 +97,50 @@ pub struct Closed<'a> {
     /// The time until the next attempt begins; `None` when the run ends with this one.
     /// [`Context::close`](crate::Context::close) still prevents it.
     pub retry_in: Option<Duration>,
+    /// Why the run ends with this attempt; `None` when another follows.
+    pub no_retry: Option<NoRetry>,
+}
+
+/// Why no other attempt follows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum NoRetry {
+    /// There is no policy: [`RunOptions::reconnect`](crate::RunOptions::reconnect) is not set, or its delay is zero.
+    NoPolicy,
+    /// The verdict of the policy on this outcome is [`GiveUp`](crate::Verdict::GiveUp).
+    GaveUp,
+    /// [`Reconnect::max_retries`](crate::Reconnect::max_retries) is reached.
+    MaxRetries {
+        /// How many retries in a row are allowed.
+        limit: u32,
+    },
+    /// [`Reconnect::max_elapsed`](crate::Reconnect::max_elapsed) would have passed before the next attempt begins.
+    MaxElapsed {
+        /// How much time is allowed from the first failure in a row.
+        limit: Duration,
+    },
+    /// The program has closed the app.
+    Closed,
+    /// The program has stopped the reactor.
+    Stopped,
+    /// A callback, or the policy itself, has panicked. The policy is not asked then.
+    Panicked,
+}
+
+impl fmt::Display for NoRetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPolicy => f.write_str("there is no policy for reconnecting"),
+            Self::GaveUp => f.write_str("the policy for reconnecting gives up after such an end"),
+            Self::MaxRetries { limit } => write!(f, "max_retries ({limit}) is reached"),
+            Self::MaxElapsed { limit } => {
+                write!(f, "max_elapsed ({limit:?}) would have passed before the next attempt")
+            }
+            Self::Closed => f.write_str("the program has closed the app"),
+            Self::Stopped => f.write_str("the program has stopped the reactor"),
+            Self::Panicked => f.write_str("a callback has panicked"),
+        }
+    }
 }
 
 #[cfg(test)]
