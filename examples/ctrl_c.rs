@@ -1,5 +1,7 @@
 //! Ctrl-C closes all connections of a reactor in an orderly way, and pressed again at once; with `-- --forever` only Ctrl-C ends it.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ fn stop_on_ctrl_c(handle: ReactorHandle) -> Result<(), ctrlc::Error> {
     })
 }
 
-fn app(url: String, forever: bool) -> WebSocketApp {
+fn app(url: String, forever: bool, failures: Rc<Cell<usize>>) -> WebSocketApp {
     let mut received = 0;
     WebSocketApp::new(url)
         .on_open(|app, _| {
@@ -40,7 +42,10 @@ fn app(url: String, forever: bool) -> WebSocketApp {
                 app.set_timeout(PAUSE, |app| app.send_text("tick"));
             }
         })
-        .on_error(|app, error| eprintln!("{} failed: {error}", app.id()))
+        .on_error(move |app, error| {
+            eprintln!("{} failed: {error}", app.id());
+            failures.update(|failures| failures + 1);
+        })
         .on_close(|app, closed| {
             let code = closed.code.map_or(1005, u16::from);
             println!("{}: closed with {code}, cleanly: {}", app.id(), closed.clean);
@@ -52,10 +57,12 @@ fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     let mut reactor = Reactor::new()?;
     stop_on_ctrl_c(reactor.handle())?;
+    let failures = Rc::<Cell<usize>>::default();
     for _ in 0..APPS {
-        app(server.url(), forever).run_on(&mut reactor, &RunOptions::new())?;
+        app(server.url(), forever, failures.clone()).run_on(&mut reactor, &RunOptions::new())?;
     }
     reactor.run()?;
     println!("all connections are closed");
-    Ok(())
+    // `run` does not know what became of each app.
+    if failures.get() == 0 { Ok(()) } else { Err("a connection has failed".into()) }
 }

@@ -7,7 +7,7 @@ fn main() -> Result<(), BoxError> {
     let server = EchoServer::start()?;
     println!("connecting to {}", server.url());
 
-    let outcome = WebSocketApp::new(server.url())
+    WebSocketApp::new(server.url())
         .on_open(|app, _| app.send_text("Hello, WebSocket!"))
         .on_message(|app, message| {
             println!("received {message:?}");
@@ -15,7 +15,7 @@ fn main() -> Result<(), BoxError> {
         })
         .on_error(|_, error| eprintln!("failed: {error}"))
         .on_close(|_, closed| println!("closed, cleanly: {}", closed.clean))
-        .run_forever(&RunOptions::new())?;
-
-    if outcome.is_error() { Err("the connection was lost".into()) } else { Ok(()) }
+        .run_forever(&RunOptions::new())?
+        .into_result()?;
+    Ok(())
 }

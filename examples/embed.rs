@@ -12,8 +12,10 @@ fn main() {
 
 #[cfg(unix)]
 mod unix {
+    use std::cell::Cell;
     use std::net::UdpSocket;
     use std::os::fd::AsFd as _;
+    use std::rc::Rc;
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -32,7 +34,8 @@ mod unix {
         let address = datagrams.local_addr()?;
 
         let mut reactor = Reactor::new()?;
-        let mut left = MEASUREMENTS;
+        let left = Rc::new(Cell::new(MEASUREMENTS));
+        let counter = left.clone();
         let app = WebSocketApp::new(server.url())
             .on_open(move |_, _| {
                 println!("the connection is open: the device is switched on");
@@ -40,8 +43,8 @@ mod unix {
             })
             .on_message(move |app, message| {
                 println!("came back by WebSocket: {}", message.as_text().unwrap_or("no text"));
-                left -= 1;
-                if left == 0 {
+                counter.update(|left| left - 1);
+                if counter.get() == 0 {
                     app.close();
                 }
             })
@@ -60,6 +63,9 @@ mod unix {
             forward(&datagrams, &mut reactor, app)?;
             // Never sleeps: the poll above has done that.
             reactor.poll(Some(Duration::ZERO))?;
+        }
+        if left.get() > 0 {
+            return Err(format!("{} measurements are missing", left.get()).into());
         }
         println!("all {MEASUREMENTS} measurements went through one poll(2) loop");
         Ok(())

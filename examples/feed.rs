@@ -48,6 +48,6 @@ fn main() -> Result<(), BoxError> {
             println!("closed by the {by:?}; the last word was {reason:?}");
             Ok(())
         }
-        _ => Err("the feed was lost".into()),
+        outcome => Ok(outcome.into_result()?),
     }
 }

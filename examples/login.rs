@@ -28,10 +28,7 @@ fn main() -> Result<(), BoxError> {
 
     for path in ["old", "chat", "away"] {
         println!("{path}");
-        let outcome = app(path).run_forever(&RunOptions::new())?;
-        if outcome.is_error() {
-            return Err(format!("{outcome:?}").into());
-        }
+        app(path).run_forever(&RunOptions::new())?.into_result()?;
         println!("  cookies for the server: {}", jar.names(&url)?.join(", "));
     }
     Ok(())

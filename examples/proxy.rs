@@ -1,7 +1,5 @@
 //! Through an embedded HTTP proxy with CONNECT: the proxy wants a password, gets it, and what it refuses is told with its name.
 
-use std::io;
-
 use websocket_app::link::proxy::{NoProxy, Proxy, ProxyPolicy, ProxyScheme};
 use websocket_app::{BoxError, Error, Outcome, RunOptions, WebSocketApp};
 use websocket_examples::connect_proxy::{ConnectProxy, PASSWORD, USER};
@@ -29,23 +27,17 @@ fn main() -> Result<(), BoxError> {
     }
 
     println!("with user and password, as a URL has them");
-    check(run(&server.url(), Proxy::parse(&format!("http://Aladdin:open%20sesame@{host}:{port}"))?)?)?;
+    let proxy_url = format!("http://Aladdin:open%20sesame@{host}:{port}");
+    run(&server.url(), Proxy::parse(&proxy_url)?)?.into_result()?;
 
     println!("and by parts");
     let parts = Proxy::new(ProxyScheme::Http, &host, Some(port))?.credentials(USER, PASSWORD)?;
-    check(run(&server.url(), parts.clone())?)?;
+    run(&server.url(), parts.clone())?.into_result()?;
     println!("  tunnels that the proxy has made: {}", proxy.tunnels());
 
     println!("past the proxy, for the server is an exception");
     let policy = ProxyPolicy::from(parts).no_proxy(NoProxy::parse("localhost, 127.0.0.0/8")?);
-    check(run(&server.url(), policy)?)?;
+    run(&server.url(), policy)?.into_result()?;
     println!("  tunnels that the proxy has made: {}", proxy.tunnels());
     Ok(())
-}
-
-fn check(outcome: Outcome) -> io::Result<()> {
-    match outcome {
-        Outcome::Lost(error) => Err(io::Error::other(error)),
-        _ => Ok(()),
-    }
 }

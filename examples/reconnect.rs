@@ -88,5 +88,5 @@ fn main() -> Result<(), BoxError> {
 
     let attempts = app.attempts();
     println!("{} attempts, {} connections, and every tick came once", attempts.started, attempts.opened);
-    if outcome.is_error() { Err(format!("{outcome:?}").into()) } else { Ok(()) }
+    Ok(outcome.into_result()?)
 }

@@ -77,5 +77,5 @@ fn main() -> Result<(), BoxError> {
         .run_forever(&RunOptions::new())?;
 
     println!("{} bytes sent, {} bytes received", meter.sent.get(), meter.received.get());
-    if outcome.is_error() { Err(format!("{outcome:?}").into()) } else { Ok(()) }
+    Ok(outcome.into_result()?)
 }

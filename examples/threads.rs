@@ -59,5 +59,6 @@ fn main() -> Result<(), BoxError> {
         println!("thread {thread}: {count} messages came back, in order");
     }
     println!("{outcome:?} after {:.1?}", start.elapsed());
+    outcome.into_result()?;
     if received.get() == [MESSAGES; THREADS] { Ok(()) } else { Err("messages are missing".into()) }
 }

@@ -30,10 +30,7 @@ fn main() -> Result<(), BoxError> {
     let options = RunOptions::new().tls(company);
     // The second connection resumes the session of the first: options and their clones share them.
     for _ in 0..2 {
-        let outcome = app(&server.url()).run_forever(&options)?;
-        if outcome.is_error() {
-            return Err(format!("{outcome:?}").into());
-        }
+        app(&server.url()).run_forever(&options)?.into_result()?;
     }
     Ok(())
 }

@@ -37,9 +37,7 @@ mod unix {
             .run_forever(&RunOptions::new());
 
         fs::remove_file(&path)?;
-        if outcome?.is_error() {
-            return Err("the connection was lost".into());
-        }
+        outcome?.into_result()?;
         server.join().map_err(|_| "the server panicked")??;
         Ok(())
     }

@@ -61,7 +61,7 @@ fn b020_every_callback_gets_its_app_first() {
         .on_pong(move |app, _, _| pong(app))
         .on_error(move |app, _| error(app))
         .on_close(move |app, _| close(app));
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let ids = ids.borrow();
     let names: Vec<_> = ids.iter().map(|(name, _)| *name).collect();
     let expected =
@@ -145,7 +145,7 @@ fn b021_an_error_of_a_timer_or_of_work_from_a_sender_goes_to_on_error_too() {
         app.sender().run(|_| Err("run"));
         app.set_timeout(Duration::from_millis(1), |app| app.close());
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let expected = ["error Callback(run)", "error Callback(timer)", "close 1000, by client, clean"];
     let mut lines = log.lines();
     lines.sort();
@@ -227,7 +227,7 @@ fn deliveries(server: &ScriptedServer, fragments: bool) -> Vec<String> {
             cont.push(format!("fragment {kind:?} {} {first} {last}", String::from_utf8_lossy(payload)));
         });
     }
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     log.lines()
 }
 
@@ -288,7 +288,7 @@ fn b029_text_in_fragments_is_checked_across_them() {
     let mut app = log.app(server.url()).on_cont_message(move |_, fragment| {
         fragments.push(format!("{:?}", fragment.payload));
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap_err();
     let expected = [
         "open".to_owned(),
         format!("{:?}", b"caf\xc3"),
@@ -317,7 +317,7 @@ fn b030_text_comes_as_str_and_binary_as_bytes() {
             Message::UncheckedText(_) => panic!("it was to be checked"),
         });
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let expected = [
         (Kind::Text, "žluťoučký".as_bytes().to_vec()),
         (Kind::Binary, vec![0xff, 0]),
@@ -348,7 +348,7 @@ fn b031_on_ping_comes_after_the_pong_was_sent_and_on_pong_for_every_pong() {
         ping.push(format!("ping {}", String::from_utf8_lossy(payload)));
         app.send_text("from on_ping")
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let expected = ["open", "ping first", "pong nobody asked", "pong ", "close 1000, by server, clean"];
     assert_eq!(log.lines(), expected);
     server.join();
@@ -367,7 +367,7 @@ fn b032_pings_between_fragments_are_answered_and_disturb_nothing() {
         peer.send_frame(true, 0, frame::CONTINUATION, b"end");
     });
     let log = Log::new();
-    run_forever(&mut log.app(server.url()).on_ping(|_, _| {}), &options()).unwrap();
+    run_forever(&mut log.app(server.url()).on_ping(|_, _| {}), &options()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["open", "text one more more end", "close 1000, by server, clean"]);
     server.join();
 }
@@ -393,7 +393,7 @@ fn b053_sending_without_an_open_connection_is_refused() {
     let sender = app.sender();
     let before = sender.send_text("early").unwrap_err();
     assert_eq!(before.message.as_bytes(), b"early");
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let closed = "the connection is already closed";
     assert_eq!(log.lines(), ["open", closed, closed, closed, closed, closed]);
     assert_eq!(sender.send_text("after").unwrap_err().message.as_bytes(), b"after");

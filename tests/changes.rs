@@ -59,7 +59,7 @@ fn change_01_threads_queue_and_wake_and_the_loop_alone_writes() {
             sender.close();
         });
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
     server.join();
 }
@@ -382,7 +382,7 @@ fn change_12_errors_are_types_and_keep_secrets_to_themselves() {
             );
             seen.borrow_mut().extend([error.to_string(), format!("{error:?}")]);
         });
-    app.run_forever_on(dispatcher(), &options()).unwrap();
+    app.run_forever_on(dispatcher(), &options()).unwrap().into_result().unwrap_err();
     let texts = texts.take();
     assert!(texts[0].contains("403"), "{texts:?}");
     assert!(texts.iter().all(|text| !text.contains("s3cret")), "{texts:?}");

@@ -96,7 +96,7 @@ fn b110_codes_and_reasons_that_must_not_be_sent_are_refused_and_nothing_changes(
         Ok::<_, SendError>(())
     });
     let mut app = app;
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["close, by client"]);
     server.join();
 }
@@ -213,7 +213,7 @@ fn b117_closing_twice_or_what_is_not_connected_is_harmless() {
         app.close_with((CloseCode::Away, "ignored"))
     });
     let sender = app.sender();
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["close 1000, by client, clean"]);
 
     // It has ended; what is asked of it now has nobody to do it.
@@ -221,14 +221,14 @@ fn b117_closing_twice_or_what_is_not_connected_is_harmless() {
     sender.close();
     sender.remove();
     sender.run(|_| ());
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["close 1000, by client, clean"]);
 
     let mut app = log.app(echo.url());
     let sender = app.sender();
     sender.close();
     sender.close();
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["close, by client"]);
 }
 
@@ -242,7 +242,7 @@ fn b118_a_server_that_resets_after_the_close_frames_has_closed_all_the_same() {
     })
     .unwrap();
     let log = Log::new();
-    run_forever(&mut log.app(server.url()), &options()).unwrap();
+    run_forever(&mut log.app(server.url()), &options()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["open", "close 1000 bye, by server, clean"]);
     server.join();
 }

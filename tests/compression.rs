@@ -118,7 +118,7 @@ fn nothing_is_offered_unless_it_is_asked_for() {
         peer.send_close(1000, "");
     })
     .unwrap();
-    run_forever(&mut WebSocketApp::new(server.url()), &RunOptions::new()).unwrap();
+    run_forever(&mut WebSocketApp::new(server.url()), &RunOptions::new()).unwrap().into_result().unwrap();
     assert_eq!(told.recv().unwrap(), None);
     let offers = Deflate::with_offers([
         DeflateOffer::new().server_no_context_takeover(),

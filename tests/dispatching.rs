@@ -305,7 +305,9 @@ fn b218_a_loss_on_a_given_loop_is_reported_like_any_other() {
             })
         };
         let (built_in, given) = (Log::new(), Log::new());
-        run_forever(&mut app(&built_in), &RunOptions::new()).unwrap();
+        let outcome = run_forever(&mut app(&built_in), &RunOptions::new()).unwrap();
+        // The first is a close.
+        assert_eq!(outcome.is_error(), number > 0);
         host(app(&given), &RunOptions::new());
         assert_eq!(given.lines(), built_in.lines(), "loss {number}");
         assert!(given.lines().last().unwrap().starts_with("close"), "loss {number}: {given:?}");

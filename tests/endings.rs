@@ -181,7 +181,7 @@ fn b045_a_close_from_another_thread_always_ends_the_same_way() {
             let sender = app.sender();
             thread::spawn(move || sender.close());
         });
-        run_forever(&mut app, &options()).unwrap();
+        run_forever(&mut app, &options()).unwrap().into_result().unwrap();
         assert_eq!(log.lines(), ["close 1000, by client, clean"]);
     }
 }
@@ -505,8 +505,8 @@ fn b047_b048_the_close_frame_of_one_run_is_not_seen_in_the_next() {
     .unwrap();
     let log = Log::new();
     let mut app = log.app(server.url());
-    run_forever(&mut app, &options()).unwrap();
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap_err();
     let expected =
         ["open", "close 4000 first, by server, clean", "open", "error EndOfStream", "close: EndOfStream"];
     assert_eq!(log.lines(), expected);

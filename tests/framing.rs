@@ -330,7 +330,7 @@ fn b072_frames_in_the_segment_of_the_response_are_not_lost() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["open", "text first", "ping p", "close 1000 last, by server, clean"]);
 }
 
@@ -377,6 +377,8 @@ fn b074_a_message_larger_than_any_buffer_comes_whole() {
             seen.message(message);
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(log.count(|line| line == "binary 5000000 bytes"), 2);
     assert_eq!(log.count(|line| line.starts_with("error")), 0);
@@ -438,7 +440,7 @@ fn b077_b032_fragments_are_put_together_with_pings_answered_between_them() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap().into_result().unwrap();
     let whole: String = (0..FRAGMENTS).map(|number| format!("{number}€")).collect();
     let texts: Vec<_> = log.lines().into_iter().filter(|line| line.starts_with("text ")).collect();
     assert_eq!(texts, [format!("text {whole}")]);
@@ -470,6 +472,8 @@ fn b025_b027_on_data_tells_the_opcode_of_the_message_before_on_message() {
     log.app(server.url())
         .on_data(move |_, payload, opcode, fin| data.push(format!("data {} {opcode:?} {fin}", payload.len())))
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(
         log.lines()[1..9],
@@ -498,6 +502,8 @@ fn b026_b028_b078_on_cont_message_gets_every_fragment_and_on_message_the_whole_m
             cont.push(format!("{kind} {:x?} first={} last={}", it.payload, it.first, it.last));
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(
         log.lines()[1..15],
@@ -530,7 +536,9 @@ fn b029_fragments_of_text_are_checked_across_their_borders() {
     log.app(format!("{}0", server.url()))
         .on_cont_message(move |_, it| cont.push(format!("{:x?}", it.payload)))
         .run_forever_on(dispatcher(), &RunOptions::new())
-        .unwrap();
+        .unwrap()
+        .into_result()
+        .unwrap_err();
     assert_eq!(
         log.lines(),
         ["open", "[6f, 6b, e2]", "error Protocol(InvalidUtf8)", "close: Protocol(InvalidUtf8)"]
@@ -638,6 +646,8 @@ fn b030_b093_text_is_a_string_binary_is_bytes_and_a_close_frame_is_no_message() 
             }
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     let (texts, binaries) = seen.take();
     assert_eq!(texts, ["whole", "a€z"]);

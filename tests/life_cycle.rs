@@ -165,7 +165,7 @@ fn b010_a_run_of_a_handler_and_one_that_removed_its_app_leave_the_app_fit_for_an
     let opened = Rc::new(Cell::new(0));
     let mut app = WebSocketApp::with_handler(server.url(), Counter(opened.clone()));
     for run in 1..=2 {
-        run_forever(&mut app, &RunOptions::new()).unwrap();
+        run_forever(&mut app, &RunOptions::new()).unwrap().into_result().unwrap();
         assert_eq!(opened.get(), run);
     }
 
@@ -196,7 +196,7 @@ fn b012_an_app_knows_its_state_in_every_callback() {
             message.borrow_mut().push((app.is_running(), app.state(), app.is_open()));
         })
         .on_close(move |app, _| close.borrow_mut().push((app.is_running(), app.state(), app.is_open())));
-    run_forever(&mut app, &RunOptions::new()).unwrap();
+    run_forever(&mut app, &RunOptions::new()).unwrap().into_result().unwrap();
     assert_eq!(
         *seen.borrow(),
         [(true, State::Open, true), (true, State::Closing, false), (false, State::Closed, false)]
@@ -353,7 +353,7 @@ fn b016_a_header_function_is_called_before_every_attempt_and_once() {
             vec![("X-Attempt", count.get().to_string())]
         });
     for run in 1..=3 {
-        run_forever(&mut app, &RunOptions::new()).unwrap();
+        run_forever(&mut app, &RunOptions::new()).unwrap().into_result().unwrap();
         assert_eq!(calls.get(), run);
     }
     server.join();

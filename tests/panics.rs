@@ -523,7 +523,7 @@ fn a_panic_while_a_stream_is_dropped_takes_no_callback_away() {
 
     let log = Log::new();
     let mut app = log.app(URL).socket_with(stream);
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap_err();
     let lines = log.lines();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[1].starts_with("close"), "{lines:?}");
@@ -555,8 +555,20 @@ fn a_panic_while_work_that_was_not_done_is_dropped_does_not_leave_run_forever() 
     sender.close();
     let grenade = Grenade;
     sender.run(move |_| drop(grenade));
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["close, by client"]);
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["close 1000, by client, clean"]);
+}
+
+#[test]
+fn a_closure_may_be_one_that_never_returns() {
+    let log = Log::new();
+    let mut world = World::new();
+    let app = log.app(URL).on_message(|_, message| panic!("not expected: {message:?}"));
+    let peer = world.open(app, &options());
+    peer.write(&frame::text("hello"));
+    world.settle();
+    let panicked = "CallbackPanicked(\"not expected: Text(\\\"hello\\\")\")";
+    assert_eq!(log.lines(), ["open", &format!("error {panicked}"), &format!("close: {panicked}")]);
 }

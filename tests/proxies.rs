@@ -454,7 +454,7 @@ fn b182_an_https_proxy_is_spoken_to_in_tls_and_wss_goes_inside() {
                 heard.message(message);
                 app.send_bytes(message.as_bytes())
             });
-            run_forever(&mut app, &options).unwrap();
+            run_forever(&mut app, &options).unwrap().into_result().unwrap();
             let message = format!("binary {size} bytes");
             assert_eq!(log.lines(), ["open", &message, "close 1000, by server, clean"], "{scheme}");
             server.join();

@@ -40,7 +40,7 @@ fn client_is_echoed(url: &str, options: &RunOptions) {
         answered.message(message);
         app.close();
     });
-    run_forever(&mut app, options).unwrap();
+    run_forever(&mut app, options).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
 }
 
@@ -48,7 +48,7 @@ fn client_is_echoed(url: &str, options: &RunOptions) {
 #[track_caller]
 fn client_is_refused(url: &str, options: &RunOptions) -> String {
     let log = Log::new();
-    run_forever(&mut log.app(url), options).unwrap();
+    run_forever(&mut log.app(url), options).unwrap().into_result().unwrap();
     let [error, _close] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
     error.clone()
 }
@@ -481,7 +481,7 @@ fn b164_a_407_is_answered_by_whoever_knows_how() {
             Some("Basic YWxpY2U6d29uZGVyMWFuZA==".to_owned())
         })
         .on_open(|app, _| app.close());
-    run_forever(&mut app, &through(&format!("http://{}", squid.addr()))).unwrap();
+    run_forever(&mut app, &through(&format!("http://{}", squid.addr()))).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["true 1", "close 1000, by client, clean"]);
 }
 

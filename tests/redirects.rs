@@ -301,7 +301,7 @@ fn b169_from_wss_to_ws_is_refused_and_nobody_there_is_connected_to() {
                 assert!(matches!(error, Error::Redirect(RedirectError::Downgrade { .. })), "{error:?}");
                 *told.borrow_mut() = format!("{error} {error:?}");
             });
-        run_forever(&mut app, &options().tls(tls)).unwrap();
+        run_forever(&mut app, &options().tls(tls)).unwrap().into_result().unwrap_err();
         assert!(seen.borrow().contains("127.0.0.1:1") && !seen.borrow().contains("s3cret"), "{seen:?}");
         assert_eq!(log.lines().len(), 1);
     }

@@ -53,7 +53,7 @@ fn a_name_is_resolved_by_the_system_by_default() {
     let log = Log::new();
     let url = format!("ws://localhost:{}/", echo.addr().port());
     let mut app = log.app(url).on_open(|app, _| app.close());
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
 }
 
@@ -264,7 +264,7 @@ fn a_socket_option_that_fails_ends_the_attempt() {
     let echo = EchoServer::start().unwrap();
     let log = Log::new();
     let failing = options().sockopt(|_| Err(io::ErrorKind::PermissionDenied.into()));
-    run_forever(&mut log.app(echo.url()), &failing).unwrap();
+    run_forever(&mut log.app(echo.url()), &failing).unwrap().into_result().unwrap_err();
     assert_eq!(log.lines(), ["error Connect(PermissionDenied)", "close: Connect(PermissionDenied)"]);
 }
 

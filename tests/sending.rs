@@ -181,7 +181,7 @@ fn b057_mask_keys_come_from_mask_key_and_again_in_the_next_run() {
         });
     // Four keys a run: the close frame is masked, too.
     for first in [1, 5] {
-        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
+        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap().into_result().unwrap();
         let keys: Vec<_> =
             receiver.recv().unwrap().iter().map(|frame| u32::from_be_bytes(frame.mask.unwrap())).collect();
         assert_eq!(keys, [first, first + 1, first + 2]);
@@ -374,6 +374,8 @@ fn b063_a_server_that_does_not_read_holds_up_neither_the_loop_nor_the_callback()
             app.send_bytes(&large(20_000_000))
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(log.lines(), ["drain", "close 1000, by server, clean"]);
 }

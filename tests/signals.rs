@@ -32,6 +32,8 @@ fn b015_b213_signals_are_left_as_the_user_has_set_them() {
             app.close();
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
 }

@@ -160,9 +160,7 @@ const USERS: [User; 6] = [
         apps.with(id, |app| app.close_with(close)).transpose().unwrap();
     }),
     ("panics", |apps, id| {
-        apps.with(id, |app| {
-            app.set_timeout(Duration::ZERO, |_| -> () { resume_unwind(Box::new("no hook")) })
-        });
+        apps.with(id, |app| app.set_timeout(Duration::ZERO, |_| resume_unwind(Box::new("no hook"))));
     }),
     ("stops", |apps, _| apps.stop()),
     ("stops within a second", |apps, _| apps.stop_within(SECOND)),

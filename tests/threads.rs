@@ -264,7 +264,7 @@ fn b053_before_the_start_a_sender_refuses_messages_and_keeps_the_rest() {
         flag.store(true, Ordering::Relaxed);
         app.close();
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     assert!(ran.load(Ordering::Relaxed));
     assert_eq!(log.lines(), [""; 0]);
 
@@ -312,7 +312,7 @@ fn a_sender_works_through_several_runs_of_its_app() {
         senders[0].close();
     });
     for run in 1..=3 {
-        run_forever(&mut app, &options()).unwrap();
+        run_forever(&mut app, &options()).unwrap().into_result().unwrap();
         let mut expected = vec!["text still here"; run];
         expected.push("close 1000, by client, clean");
         assert_eq!(log.take(), expected);
@@ -465,7 +465,7 @@ fn work_that_nobody_does_may_use_its_sender_when_it_is_dropped() {
         let parting = Parting(parting.0.clone(), parting.1.clone());
         parting.0.clone().run(move |_| drop(parting));
     });
-    run_forever(&mut app, &options()).unwrap();
+    run_forever(&mut app, &options()).unwrap().into_result().unwrap();
     let parting = Parting(sender.clone(), told.clone());
     sender.run(move |_| drop(parting));
     drop(app);

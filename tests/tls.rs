@@ -35,7 +35,7 @@ fn is_echoed(app: impl FnOnce(&Log) -> WebSocketApp, options: &RunOptions) {
         answered.message(message);
         app.close();
     });
-    run_forever(&mut app, options).unwrap();
+    run_forever(&mut app, options).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["text hello", "close 1000, by client, clean"]);
 }
 
@@ -127,7 +127,7 @@ fn floods_in_both_directions_at_once_do_not_get_stuck() {
     let log = Log::new();
     let mut app =
         log.app(url(&server)).on_open(|app, _| (0..MESSAGES).try_for_each(|_| app.send_bytes(&[2; MESSAGE])));
-    run_forever(&mut app, &trust.options()).unwrap();
+    run_forever(&mut app, &trust.options()).unwrap().into_result().unwrap();
     assert_eq!(log.count(|line| line == format!("binary {MESSAGE} bytes")), MESSAGES);
     assert!(log.has("close 1000, by server, clean"));
     server.join();
@@ -150,7 +150,7 @@ fn b209_five_frames_in_one_record_are_delivered_before_another_packet_comes() {
         heard.message(message);
         if message.as_bytes() == b"5" { app.send_text("all five") } else { Ok(()) }
     });
-    run_forever(&mut app, &trust.options()).unwrap();
+    run_forever(&mut app, &trust.options()).unwrap().into_result().unwrap();
     let expected = ["open", "text 1", "text 2", "text 3", "text 4", "text 5", "close 1000, by server, clean"];
     assert_eq!(log.lines(), expected);
     server.join();
@@ -167,7 +167,7 @@ fn b220_on_open_tells_how_secure_the_connection_is() {
             *info.borrow_mut() = Some(open.tls.cloned());
             app.close();
         });
-        run_forever(&mut app, options).unwrap();
+        run_forever(&mut app, options).unwrap().into_result().unwrap();
         seen.take().unwrap()
     };
     let versions = [ProtocolVersion::TLSv1_2, ProtocolVersion::TLSv1_3];

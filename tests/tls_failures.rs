@@ -286,7 +286,7 @@ fn a_refused_upgrade_is_told_with_its_status() {
     });
     let log = Log::new();
     let url = format!("wss://{}/", server.addr());
-    run_forever(&mut log.app(url), &trust.options()).unwrap();
+    run_forever(&mut log.app(url), &trust.options()).unwrap().into_result().unwrap_err();
     assert_eq!(log.lines(), failed("Upgrade(Status 403)"));
     server.join();
 }
@@ -329,6 +329,6 @@ fn b206_what_went_wrong_is_said_in_words() {
         assert!(std::error::Error::source(error).is_some());
         told.push(error.to_string());
     });
-    run_forever(&mut app, &trust.options()).unwrap();
+    run_forever(&mut app, &trust.options()).unwrap().into_result().unwrap_err();
     assert!(log.lines()[0].contains("its issuer is unknown"), "{:?}", log.lines());
 }

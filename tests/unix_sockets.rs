@@ -68,7 +68,7 @@ fn b196_a_unix_socket_by_its_url_whatever_proxy_there_is() {
     let proxy = ProxyPolicy::direct().proxy(Proxy::parse("socks5://127.0.0.1:1").unwrap());
     for options in [options(), options().proxy(proxy)] {
         let log = Log::new();
-        run_forever(&mut log.app(&url), &options).unwrap();
+        run_forever(&mut log.app(&url), &options).unwrap().into_result().unwrap();
         assert_eq!(log.lines(), OPENED);
         let request = requests.recv().unwrap();
         assert_eq!((request.path.as_str(), request.header("Host")), ("/chat?q=1", Some("localhost")));
@@ -84,7 +84,10 @@ fn b165_b196_a_redirect_within_the_origin_stays_on_the_socket() {
         |_: &Request| b"HTTP/1.1 302 Found\r\nLocation: /end\r\nContent-Length: 0\r\n\r\n".to_vec();
     let requests = server(&path, vec![redirects, opens]);
     let log = Log::new();
-    run_forever(&mut log.app(format!("ws+unix:{}", path.display())), &options()).unwrap();
+    run_forever(&mut log.app(format!("ws+unix:{}", path.display())), &options())
+        .unwrap()
+        .into_result()
+        .unwrap();
     assert_eq!(log.lines(), OPENED);
     assert_eq!([requests.recv().unwrap().path, requests.recv().unwrap().path], ["/", "/end"]);
 }
@@ -101,7 +104,7 @@ fn b196_a_socket_that_is_not_there_is_an_error_and_is_tried_again() {
 
     // A file that nobody listens on any more.
     drop(UnixListener::bind(&path).unwrap());
-    run_forever(&mut log.app(&url), &options()).unwrap();
+    run_forever(&mut log.app(&url), &options()).unwrap().into_result().unwrap_err();
     assert_eq!(log.take(), ["error Connect(ConnectionRefused)", "close: Connect(ConnectionRefused)"]);
 
     std::fs::remove_file(&path).unwrap();
@@ -113,7 +116,7 @@ fn b196_a_socket_that_is_not_there_is_an_error_and_is_tried_again() {
             *requests.borrow_mut() = Some(server(&path, vec![opens]));
         }
     });
-    run_forever(&mut app, &options().reconnect(MS)).unwrap();
+    run_forever(&mut app, &options().reconnect(MS)).unwrap().into_result().unwrap();
     assert_eq!(log.lines()[1], "close: Connect(NotFound), retry in 1ms");
     assert_eq!(log.lines()[2..], OPENED);
 }

@@ -158,6 +158,8 @@ fn opened(extra: &'static [&'static str], make: impl FnOnce(WebSocketApp) -> Web
     let app = make(Log::new().app(server.url()));
     app.on_open(move |_, open| *keep.borrow_mut() = Some(open.response.clone()))
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     seen.take().expect("the connection has opened")
 }
@@ -254,6 +256,8 @@ fn b141_userinfo_becomes_basic_authorization_and_a_given_header_wins() {
     WebSocketApp::new(url)
         .header([("authorization", "Bearer t")])
         .run_forever_on(dispatcher(), &RunOptions::new())
+        .unwrap()
+        .into_result()
         .unwrap();
     assert_eq!(values(&requests.recv().unwrap(), "Authorization"), ["Bearer t"]);
 }
@@ -415,7 +419,7 @@ fn b016_b151_a_function_is_asked_for_headers_before_every_attempt() {
             [("X-N", attempts.to_string())]
         });
     for attempt in ["1", "2", "3"] {
-        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
+        app.run_forever_on(dispatcher(), &RunOptions::new()).unwrap().into_result().unwrap();
         let request = requests.recv().unwrap();
         assert_eq!((values(&request, "X-N"), values(&request, "X-Kept")), (vec![attempt], vec!["always"]));
     }
@@ -559,7 +563,7 @@ fn b158_upgrade_and_connection_are_compared_without_case_and_in_lists() {
     })
     .unwrap();
     let log = Log::new();
-    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap();
+    log.app(server.url()).run_forever_on(dispatcher(), &RunOptions::new()).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["open", "close 1000, by server, clean"]);
 }
 

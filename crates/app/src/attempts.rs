@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::outcome::Outcome;
+use crate::outcome::{NoRetry, Outcome};
 use crate::reconnect::Reconnect;
 
 /// The attempts of one run so far. Without [`RunOptions::reconnect`](crate::RunOptions::reconnect) there is
@@ -38,7 +38,7 @@ pub(crate) struct Streak {
 }
 
 impl Streak {
-    /// An attempt has ended: the delay until the next one, or `None` to give up.
+    /// Returns the delay until the next attempt after one that has ended, or why none follows.
     pub(crate) fn ended(
         &mut self,
         policy: &Reconnect,
@@ -46,7 +46,7 @@ impl Streak {
         attempts: &mut Attempts,
         now: Instant,
         random: u32,
-    ) -> Option<Duration> {
+    ) -> Result<Duration, NoRetry> {
         let opened = self.opened.take();
         if opened.is_some_and(|opened| policy.is_stable(now.saturating_duration_since(opened))) {
             attempts.failures = 0;

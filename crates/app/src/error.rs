@@ -1,5 +1,8 @@
 //! Everything that can go wrong with an app.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -84,7 +87,7 @@ pub enum Error {
     Callback(BoxError),
     /// A callback panicked. The app was closed; its neighbours were not harmed.
     CallbackPanicked(String),
-    /// The event loop itself failed.
+    /// The event loop could not be opened, or failed.
     Dispatcher(io::Error),
 }
 
@@ -200,6 +203,32 @@ impl From<websocket_connection::Error> for Error {
             ConnectionError::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,
         }
+    }
+}
+
+/// For functions that return [`io::Result`]. The error of an event loop becomes what the system said; any other
+/// keeps its text, is found by [`io::Error::get_ref`], and gets the kind of the error inside or the nearest one.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match error {
+            Error::Dispatcher(error) => return error,
+            Error::Url(_)
+            | Error::Header(_)
+            | Error::Request(_)
+            | Error::Options(_)
+            | Error::Reconnect(_)
+            | Error::ProxyEnvironment(_) => io::ErrorKind::InvalidInput,
+            #[cfg(feature = "tls")]
+            Error::TlsOptions(_) => io::ErrorKind::InvalidInput,
+            Error::Resolve { ref source, .. }
+            | Error::Connect { ref source, .. }
+            | Error::ProxyStream { ref source, .. }
+            | Error::Io(ref source) => source.kind(),
+            Error::Timeout(_) => io::ErrorKind::TimedOut,
+            Error::EndOfStream => io::ErrorKind::UnexpectedEof,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }
 

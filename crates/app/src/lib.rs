@@ -8,17 +8,20 @@
 //! ```no_run
 //! use websocket_app::{RunOptions, WebSocketApp};
 //!
-//! let outcome = WebSocketApp::new("ws://127.0.0.1:9001/chat")
-//!     .on_open(|app, _open| app.send_text("hello"))
-//!     .on_message(|app, message| {
-//!         println!("{message:?}");
-//!         app.close()
-//!     })
-//!     .on_error(|_, error| eprintln!("{error}"))
-//!     .run_forever(&RunOptions::default())?;
-//! println!("{outcome:?}");
-//! # Ok::<(), websocket_app::Error>(())
+//! fn main() -> Result<(), websocket_app::Error> {
+//!     WebSocketApp::new("ws://127.0.0.1:9001/chat")
+//!         .on_open(|app, _open| app.send_text("hello"))
+//!         .on_message(|app, message| {
+//!             println!("{message:?}");
+//!             app.close();
+//!         })
+//!         .run_forever(&RunOptions::new())?
+//!         .into_result()
+//! }
 //! ```
+//!
+//! `run_forever` refuses what cannot work before any I/O. How the connection ended is its [`Outcome`], and
+//! [`into_result`](Outcome::into_result) makes an error of one that failed.
 //!
 //! - Callbacks get a [`Context`]: send, close, timers, other apps of the same reactor.
 //! - Other threads hold a [`Sender`].
@@ -62,7 +65,7 @@ pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
 pub use crate::id::{AppId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
 pub use crate::options::{RunOptions, Unsent};
-pub use crate::outcome::{Closed, Outcome};
+pub use crate::outcome::{Closed, NoRetry, Outcome};
 pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;

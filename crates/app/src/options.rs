@@ -148,7 +148,10 @@ impl RunOptions {
     }
 
     /// Connects again after a connection was lost or not made, until the app is closed or the policy gives
-    /// up. A [`Duration`] is a fixed delay, as `reconnect=` in Python; zero means never. Default: never.
+    /// up. A [`Duration`] is [`Reconnect::fixed`]; zero means never. Default: never.
+    ///
+    /// The policy gives up after a definite answer of the server, such as a close with 1000 or a status 403, unless
+    /// it is set to connect again [`always`](Reconnect::always), as `reconnect=` in Python does.
     #[must_use]
     pub fn reconnect(self, policy: impl Into<Reconnect>) -> Self {
         let policy = policy.into();

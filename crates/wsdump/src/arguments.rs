@@ -24,7 +24,8 @@ for a unix socket.
       --ping-interval SEC  send a ping every SEC seconds (default 0: none)
       --eof-wait SEC       wait SEC seconds between the end of the input and the close (default 0)
       --compress           offer to compress messages (permessage-deflate)
-      --reconnect SEC      connect again SEC seconds after a loss (default 0: never)
+      --reconnect SEC      connect again SEC seconds after a loss, and not after a definite answer, such as a close with 1000
+                           or a status 403 (default 0: never)
 
   -p, --proxy URL          go through this proxy: [scheme://][user[:password]@]host[:port]; the scheme is http (default),
                            https, socks4, socks4a, socks5 or socks5h; without this option the environment decides

@@ -51,12 +51,10 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let outcome = WebSocketApp::with_handler(url, Session::new(arguments, trouble.clone()))
         .header(headers)
         .subprotocols(subprotocols)
-        .run_forever(&options);
+        .run_forever(&options)
+        .and_then(Outcome::into_result);
     if let Some(trouble) = trouble.take() {
         return Err(trouble);
     }
-    match outcome {
-        Ok(Outcome::Lost(error)) | Err(error) => Err(error.to_string()),
-        Ok(_) => Ok(()),
-    }
+    outcome.map_err(|error| error.to_string())
 }

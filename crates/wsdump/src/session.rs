@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use websocket_app::{
-    CallbackResult, Closed, Context, Error, Fragment, Handler, Kind, Message, Open, UpgradeError,
+    CallbackResult, Closed, Context, Error, Fragment, Handler, Kind, Message, NoRetry, Open, UpgradeError,
 };
 
 use crate::arguments::Arguments;
@@ -103,6 +103,9 @@ impl Handler for Session {
         if let Some(delay) = closed.retry_in {
             let why = closed.error.map_or_else(|| format!("closed with {code}"), Error::to_string);
             eprintln!("wsdump: {why}; connecting again in {delay:?}");
+        } else if let (Some(reason @ NoRetry::GaveUp), None) = (closed.no_retry, closed.error) {
+            // An error is printed by `main`.
+            eprintln!("wsdump: closed with {code}; {reason}");
         }
         Ok(())
     }

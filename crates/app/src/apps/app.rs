@@ -17,7 +17,7 @@ use crate::dial::{Attempt, Dial};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Live, Written};
-use crate::outcome::Outcome;
+use crate::outcome::{NoRetry, Outcome};
 use crate::panics::{contain_panic, panic_message};
 use crate::plan::Plan;
 use crate::schedule::{Armed, later};
@@ -209,14 +209,14 @@ impl App {
         self.control.ended = true;
     }
 
-    /// Asks the policy for reconnecting whether another attempt follows this outcome: the time until then.
-    /// The policy may be the user's code, and its panic must not take `on_close` away.
+    /// Asks the policy for reconnecting whether another attempt follows this outcome, and returns the time until then,
+    /// or why none follows. The policy may be the user's code, and its panic must not take `on_close` away.
     pub(crate) fn ask_for_retry(
         &mut self,
         id: AppId,
         outcome: &Outcome,
         apps: &mut Apps,
-    ) -> Option<Duration> {
+    ) -> Result<Duration, NoRetry> {
         let asked = catch_unwind(AssertUnwindSafe(|| self.plan_retry(outcome, apps)));
         asked.unwrap_or_else(|panic| {
             let error = Error::CallbackPanicked(panic_message(&*panic));
@@ -224,22 +224,25 @@ impl App {
             // The outcome stands: it was there before.
             self.failure = None;
             apps.keep_panic(panic);
-            None
+            Err(NoRetry::Panicked)
         })
     }
 
-    fn plan_retry(&mut self, outcome: &Outcome, apps: &mut Apps) -> Option<Duration> {
+    fn plan_retry(&mut self, outcome: &Outcome, apps: &mut Apps) -> Result<Duration, NoRetry> {
         let Self { control, plan, .. } = self;
-        let policy = plan.options.connect.reconnect.as_ref()?;
-        let streak = control.streak.as_mut()?;
-        if control.close_requested || apps.is_stopping() {
-            return None;
+        if control.close_requested {
+            return Err(NoRetry::Closed);
         }
+        if apps.is_stopping() {
+            return Err(NoRetry::Stopped);
+        }
+        let policy = plan.options.connect.reconnect.as_ref().ok_or(NoRetry::NoPolicy)?;
+        let streak = control.streak.as_mut().ok_or(NoRetry::NoPolicy)?;
         let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
         let delay = streak.ended(policy, outcome, &mut control.attempts, now, random)?;
         // The policy may have taken its time.
         streak.retry_at = Some(later(apps.env.now(), delay));
-        Some(delay)
+        Ok(delay)
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.

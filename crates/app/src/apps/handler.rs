@@ -8,15 +8,31 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 use websocket_link::tls::TlsInfo;
 
 use super::Context;
+use super::never::Never;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
 use crate::outcome::Closed;
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
 /// continues.
+///
+/// A closure with `?` in it needs this as its return type: any error becomes a [`BoxError`], and the compiler does
+/// not guess that from the closure's body (E0282).
+///
+/// ```
+/// use websocket_app::{CallbackResult, WebSocketApp};
+///
+/// let app = WebSocketApp::new("ws://127.0.0.1:9001/").on_open(|app, _open| -> CallbackResult {
+///     app.send_text("first")?;
+///     app.send_text("second")?;
+///     Ok(())
+/// });
+/// # let _ = app;
+/// ```
 pub type CallbackResult = Result<(), BoxError>;
 
-/// What a closure may return: nothing, or a `Result` whose error goes to `on_error`.
+/// What a closure may return: nothing, or a `Result` whose error goes to `on_error`. A closure may also never
+/// return, as one that ends with `panic!` or [`exit`](std::process::exit).
 #[diagnostic::on_unimplemented(
     message = "a callback returns nothing or a `Result<(), E>`, not `{Self}`",
     note = "end the closure's body with a semicolon if it is to return nothing"
@@ -36,6 +52,12 @@ impl IntoCallbackResult for () {
 impl<E: Into<BoxError>> IntoCallbackResult for Result<(), E> {
     fn into_callback_result(self) -> CallbackResult {
         self.map_err(Into::into)
+    }
+}
+
+impl IntoCallbackResult for Never {
+    fn into_callback_result(self) -> CallbackResult {
+        self
     }
 }
 

@@ -3,6 +3,7 @@
 mod app;
 mod context;
 mod handler;
+mod never;
 mod timers;
 
 use std::any::Any;

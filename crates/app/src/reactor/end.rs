@@ -7,7 +7,7 @@ use super::drive::{Driver, Work};
 use crate::apps::{App, Context, Finished, Stage};
 use crate::error::Error;
 use crate::id::AppId;
-use crate::outcome::{Closed, Outcome};
+use crate::outcome::{Closed, NoRetry, Outcome};
 use crate::panics::contain_panic;
 use crate::threads::Job;
 
@@ -16,7 +16,7 @@ use crate::threads::Job;
 pub(super) enum AfterEnd {
     /// The policy for reconnecting decides.
     Ask,
-    /// Nothing: the app is broken.
+    /// Nothing: a callback has panicked, and the app is broken.
     Nothing,
     /// Nothing: the reactor stops.
     Stop,
@@ -93,16 +93,17 @@ impl Driver<'_> {
                 Outcome::Clean { code: frame.code, reason: frame.reason.clone(), by }
             }
         };
-        let retry_in = match next {
+        let retry = match next {
             AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
-            AfterEnd::Stop | AfterEnd::Nothing => None,
+            AfterEnd::Stop => Err(NoRetry::Stopped),
+            AfterEnd::Nothing => Err(NoRetry::Panicked),
         };
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
-        app.control.ended = retry_in.is_none();
+        app.control.ended = retry.is_err();
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
-        let unsent = outbox.map(|outbox| outbox.interrupt(retry_in.is_none(), policy)).unwrap_or_default();
+        let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
         app.control.blocked = false;
         contain_panic(id, || app.control.timers.clear(self.apps));
 
@@ -114,7 +115,8 @@ impl Driver<'_> {
             clean: clean && error.is_none(),
             error,
             unsent: &unsent,
-            retry_in,
+            retry_in: retry.ok(),
+            no_retry: retry.err(),
         };
         if self.apps.interrupted {
             return;

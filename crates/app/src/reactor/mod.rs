@@ -24,6 +24,7 @@ use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 
 use crate::apps::{Apps, PanicPolicy};
 use crate::dial::Links;
+use crate::error::Error;
 use crate::id::AppId;
 use crate::pace::TurnPart;
 use crate::surroundings::Surroundings;
@@ -53,7 +54,7 @@ const BUFFER: usize = 128 << 10;
 ///         .run_on(&mut reactor, &RunOptions::default())?;
 /// }
 /// reactor.run()?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), websocket_app::Error>(())
 /// ```
 pub struct Reactor<D: Dispatcher = MioDispatcher> {
     dispatcher: D,
@@ -78,9 +79,9 @@ impl Reactor {
     /// A reactor on mio's poll.
     ///
     /// # Errors
-    /// When the system has no descriptors, or no entropy, to give.
-    pub fn new() -> io::Result<Self> {
-        Self::with_dispatcher(MioDispatcher::new()?)
+    /// [`Error::Dispatcher`] when the system has no descriptors, or no entropy, to give.
+    pub fn new() -> Result<Self, Error> {
+        Self::with_dispatcher(MioDispatcher::new().map_err(Error::Dispatcher)?)
     }
 }
 
@@ -88,10 +89,10 @@ impl<D: Dispatcher> Reactor<D> {
     /// A reactor on `dispatcher`.
     ///
     /// # Errors
-    /// When the system has no entropy to give.
-    pub fn with_dispatcher(dispatcher: D) -> io::Result<Self> {
+    /// [`Error::Dispatcher`] when the system has no entropy to give.
+    pub fn with_dispatcher(dispatcher: D) -> Result<Self, Error> {
         let mut seed = [0; 32];
-        SysRng.try_fill_bytes(&mut seed).map_err(io::Error::other)?;
+        SysRng.try_fill_bytes(&mut seed).map_err(|error| Error::Dispatcher(io::Error::other(error)))?;
         let env = Surroundings::new(dispatcher.clock(), SeededEntropy::new(seed));
         let inbox = Inbox::new(dispatcher.waker());
         let answers = inbox.clone();
@@ -160,7 +161,7 @@ impl<D: Dispatcher> Reactor<D> {
     ///
     /// let reactor = Reactor::new()?.max_attempts_per_server(1); // as RFC 6455 has it
     /// # let _ = reactor;
-    /// # Ok::<(), std::io::Error>(())
+    /// # Ok::<(), websocket_app::Error>(())
     /// ```
     #[must_use]
     pub fn max_attempts_per_server(self, attempts: usize) -> Self {

@@ -15,7 +15,7 @@ use websocket_link::proxy::ProxyFailure;
 use websocket_link::tls::TlsError;
 
 use crate::error::Error;
-use crate::outcome::Outcome;
+use crate::outcome::{NoRetry, Outcome};
 
 pub use error::ReconnectError;
 
@@ -49,10 +49,9 @@ impl Verdict {
     /// | any other answer to the upgrade request | give up |
     /// | a stream that ended before TLS or a proxy was ready, a status 5xx or a refusal of a SOCKS proxy | retry |
     /// | anything else about TLS and proxies, redirects that cannot be followed | give up |
-    /// | URL, headers or options that cannot be used, a callback that panicked | give up |
-    /// | stopped | give up |
+    /// | URL, headers or options that cannot be used | give up |
     ///
-    /// After the user's own close the policy is not asked: the run ends.
+    /// After the user's own close, a stop of the reactor or a panic the policy is not asked: the run ends.
     pub fn of(outcome: &Outcome) -> Self {
         match outcome {
             Outcome::Clean { code: Some(code), by: Side::Server, .. } => match u16::from(*code) {
@@ -115,10 +114,49 @@ fn retry_after(status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
     Some(wait.min(MAX_RETRY_AFTER))
 }
 
-type Classify = Arc<dyn Fn(&Outcome) -> Verdict + Send + Sync>;
+/// Which outcomes are followed by another attempt.
+#[derive(Clone)]
+enum Classifier {
+    /// As [`Verdict::of`] says.
+    Default,
+    /// All.
+    Always,
+    User(Arc<dyn Fn(&Outcome) -> Verdict + Send + Sync>),
+}
+
+impl Classifier {
+    fn verdict(&self, outcome: &Outcome) -> Verdict {
+        match self {
+            Self::Default => Verdict::of(outcome),
+            Self::Always => match Verdict::of(outcome) {
+                Verdict::GiveUp => Verdict::Retry,
+                verdict => verdict,
+            },
+            Self::User(classify) => classify(outcome),
+        }
+    }
+}
+
+impl fmt::Debug for Classifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Default => "Verdict::of",
+            Self::Always => "always",
+            Self::User(_) => "the user's",
+        })
+    }
+}
 
 /// The policy of [`RunOptions::reconnect`](crate::RunOptions::reconnect): after which outcomes, how soon and
 /// how often the app connects again.
+///
+/// By default it connects again after what another attempt can mend, such as a loss, a timeout or a busy server,
+/// without a limit in number or time. A close with 1000, a 403 and other [definite answers](Verdict::of) end the run:
+/// [`always`](Self::always) continues after those, too. [`Closed::no_retry`](crate::Closed::no_retry) says why no
+/// other attempt follows.
+///
+/// The policy is not asked, and the run ends, after the user's own close, after a stop of the reactor and after a
+/// panic.
 ///
 /// ```
 /// use std::time::Duration;
@@ -133,13 +171,13 @@ type Classify = Arc<dyn Fn(&Outcome) -> Verdict + Send + Sync>;
 /// let options = RunOptions::new().reconnect(policy);
 /// # let _ = options;
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Reconnect {
     delay: Delay,
     max_retries: Option<u32>,
     max_elapsed: Option<Duration>,
     stable_after: Duration,
-    classify: Option<Classify>,
+    classifier: Classifier,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -163,8 +201,9 @@ impl From<Duration> for Reconnect {
 }
 
 impl Reconnect {
-    /// Waits `delay` before each retry, as `reconnect=` in Python does. Zero means that there is no retry, as
-    /// in Python.
+    /// Waits `delay` before each retry. Zero means that there is no retry.
+    ///
+    /// Both are as `reconnect=` in Python, but there every end is followed by a retry: see [`always`](Self::always).
     pub const fn fixed(delay: Duration) -> Self {
         Self::with(Delay::Fixed(delay))
     }
@@ -178,7 +217,7 @@ impl Reconnect {
 
     const fn with(delay: Delay) -> Self {
         let stable_after = Duration::from_secs(30);
-        Self { delay, max_retries: None, max_elapsed: None, stable_after, classify: None }
+        Self { delay, max_retries: None, max_elapsed: None, stable_after, classifier: Classifier::Default }
     }
 
     /// Gives up after this many retries in a row. Default: no limit.
@@ -204,10 +243,32 @@ impl Reconnect {
         self
     }
 
-    /// Decides by the outcome, instead of [`Verdict::of`], which the function may call. Limits still hold.
+    /// Connects again after every outcome, also after a close with 1000, a 403 or a certificate that is not trusted,
+    /// as `reconnect=` in Python does.
+    ///
+    /// The run still ends with the user's own close, with a stop of the reactor, with a panic, and at the limits
+    /// [`max_retries`](Self::max_retries) and [`max_elapsed`](Self::max_elapsed). `Retry-After` counts as by default.
+    /// It takes the place of [`classify`](Self::classify), and that of it: the later call holds.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::{Reconnect, RunOptions};
+    ///
+    /// // `reconnect=5` in Python.
+    /// let options = RunOptions::new().reconnect(Reconnect::fixed(Duration::from_secs(5)).always());
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn always(mut self) -> Self {
+        self.classifier = Classifier::Always;
+        self
+    }
+
+    /// Decides by the outcome, instead of [`Verdict::of`], which the function may call. Limits still hold. The
+    /// function is not called after the user's own close, after a stop of the reactor and after a panic.
     #[must_use]
     pub fn classify(mut self, classify: impl Fn(&Outcome) -> Verdict + Send + Sync + 'static) -> Self {
-        self.classify = Some(Arc::new(classify));
+        self.classifier = Classifier::User(Arc::new(classify));
         self
     }
 
@@ -229,19 +290,17 @@ impl Reconnect {
         open.as_nanos() >= self.stable_after.as_nanos()
     }
 
-    /// The delay before the retry that follows the failure of this number in a row (the first is 1), which
-    /// began `elapsed` ago; `None` to give up. `random` is uniform.
+    /// Returns the delay before the retry that follows the failure of this number in a row (the first is 1), which
+    /// began `elapsed` ago, or why there is none. `random` is uniform.
     pub(crate) fn delay(
         &self,
         outcome: &Outcome,
         failures: u32,
         elapsed: Duration,
         random: u32,
-    ) -> Option<Duration> {
-        let verdict =
-            self.classify.as_ref().map_or_else(|| Verdict::of(outcome), |classify| classify(outcome));
-        let least = match verdict {
-            Verdict::GiveUp => return None,
+    ) -> Result<Duration, NoRetry> {
+        let least = match self.classifier.verdict(outcome) {
+            Verdict::GiveUp => return Err(NoRetry::GaveUp),
             Verdict::Retry => Duration::ZERO,
             Verdict::RetryAfter(least) => least,
         };
@@ -252,9 +311,13 @@ impl Reconnect {
                 least.saturating_add(part(doubled.map_or(cap, |bound| bound.min(cap)), random))
             }
         };
-        let exhausted = self.max_retries.is_some_and(|most| failures > most)
-            || self.max_elapsed.is_some_and(|most| elapsed.saturating_add(delay) > most);
-        (!exhausted).then_some(delay)
+        if let Some(limit) = self.max_retries.filter(|limit| failures > *limit) {
+            return Err(NoRetry::MaxRetries { limit });
+        }
+        if let Some(limit) = self.max_elapsed.filter(|limit| elapsed.saturating_add(delay) > *limit) {
+            return Err(NoRetry::MaxElapsed { limit });
+        }
+        Ok(delay)
     }
 }
 
@@ -263,18 +326,6 @@ const fn part(bound: Duration, random: u32) -> Duration {
     const NANOS: u128 = 1_000_000_000;
     let nanos = bound.as_nanos() * random as u128 / u32::MAX as u128;
     Duration::new((nanos / NANOS) as u64, (nanos % NANOS) as u32)
-}
-
-impl fmt::Debug for Reconnect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconnect")
-            .field("delay", &self.delay)
-            .field("max_retries", &self.max_retries)
-            .field("max_elapsed", &self.max_elapsed)
-            .field("stable_after", &self.stable_after)
-            .field("classify", &self.classify.is_some())
-            .finish()
-    }
 }
 
 #[cfg(test)]
@@ -290,10 +341,7 @@ mod tests {
                 assert_eq!(delay.is_zero(), random == 0, "{failures} {random}");
             }
         }
-        assert_eq!(
-            policy.delay(&Outcome::Stopped, 2, Duration::ZERO, u32::MAX),
-            Some(Duration::from_secs(2))
-        );
+        assert_eq!(policy.delay(&Outcome::Stopped, 2, Duration::ZERO, u32::MAX), Ok(Duration::from_secs(2)));
     }
 
     #[test]

@@ -68,9 +68,9 @@ impl WebSocketApp {
     }
 
     fn run_alone<D: Wait>(&mut self, app: Box<App>, dispatcher: io::Result<D>) -> Result<Outcome, Error> {
-        let (outcome, app) = match dispatcher.and_then(Reactor::with_dispatcher) {
+        let (outcome, app) = match dispatcher.map_err(Error::Dispatcher).and_then(Reactor::with_dispatcher) {
             Ok(reactor) => reactor.run_alone(app),
-            Err(error) => (Err(Error::Dispatcher(error)), Some(app)),
+            Err(error) => (Err(error), Some(app)),
         };
         if let Some(app) = app {
             self.restore(*app);

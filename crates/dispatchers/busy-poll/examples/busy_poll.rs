@@ -51,6 +51,9 @@ fn measure(spin: Duration) -> Result<(), BoxError> {
     let mut times = times.take();
     assert_eq!(times.len(), 2 * ECHOES);
     times.sort_unstable();
+    if times.len() < 2 * ECHOES {
+        return Err("round trips are missing".into());
+    }
     println!(
         "spin {spin:?}: half of {} round trips took at most {:?}, and {ticks} ticks went by",
         times.len(),

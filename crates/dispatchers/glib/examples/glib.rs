@@ -38,9 +38,11 @@ mod unix {
             });
         ticking.attach(Some(&context));
 
+        let failed = Rc::new(Cell::new(false));
         let mut reactor = Reactor::with_dispatcher(GlibDispatcher::new(&context))?;
         let received = Rc::new(Cell::new(0));
         for (name, pause) in [("quick", 60), ("slow", 150)] {
+            let failed = failed.clone();
             let mut left = MESSAGES;
             let received = received.clone();
             WebSocketApp::new(server.url())
@@ -59,15 +61,19 @@ mod unix {
                     });
                 })
                 .on_close(move |_, closed| println!("{name}: closed with {:?}", closed.code))
-                .on_error(move |_, error| eprintln!("{name}: {error}"))
+                .on_error(move |_, error| {
+                    eprintln!("{name}: {error}");
+                    failed.set(true);
+                })
                 .run_on(&mut reactor, &RunOptions::new())?;
         }
 
         context.spawn_local({
-            let main_loop = main_loop.clone();
+            let (main_loop, failed) = (main_loop.clone(), failed.clone());
             async move {
                 if let Err(error) = reactor.run_async().await {
                     eprintln!("{error}");
+                    failed.set(true);
                 }
                 main_loop.quit();
             }
@@ -76,6 +82,6 @@ mod unix {
         ticking.destroy();
         assert_eq!(received.get(), 2 * MESSAGES);
         println!("both apps have ended, and so does the main loop");
-        Ok(())
+        if failed.get() { Err("a connection has failed".into()) } else { Ok(()) }
     }
 }
