@@ -296,13 +296,13 @@ fn the_local_address_can_be_chosen_and_one_of_another_family_is_an_error() {
     let bound =
         |local: &str| RunOptions::new().socket_options(SocketOptions::default().bind(local.parse().unwrap()));
     let log = Log::new();
-    run_forever(&mut log.app(server.url()), &bound("127.0.0.3")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("127.0.0.3")).unwrap().into_result().unwrap();
     assert_eq!(log.take(), ["open", "close 1000, by server, clean"]);
     assert_eq!(from.recv().unwrap(), "127.0.0.3".parse::<IpAddr>().unwrap());
-    run_forever(&mut log.app(server.url()), &bound("::1")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("::1")).unwrap().into_result().unwrap_err();
     assert_eq!(log.take(), ["error Connect(AddrNotAvailable)", "close: Connect(AddrNotAvailable)"]);
     // One that is not this machine's.
-    run_forever(&mut log.app(server.url()), &bound("192.0.2.1")).unwrap();
+    run_forever(&mut log.app(server.url()), &bound("192.0.2.1")).unwrap().into_result().unwrap_err();
     assert_eq!(log.take(), ["error Connect(AddrNotAvailable)", "close: Connect(AddrNotAvailable)"]);
 }
 
@@ -314,7 +314,7 @@ fn a_bound_address_leaves_the_family_that_it_fits() {
     let options =
         RunOptions::new().socket_options(SocketOptions::default().bind("127.0.0.1".parse().unwrap()));
     let mut app = log.app(format!("ws://localhost:{}/", echo.addr().port())).on_open(|app, _| app.close());
-    run_forever(&mut app, &options).unwrap();
+    run_forever(&mut app, &options).unwrap().into_result().unwrap();
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
 }
 
