@@ -128,7 +128,7 @@ fn the_programs_own_ends_are_reasons_whatever_the_policy() {
             NoRetry::Closed,
         ),
         (|world| world.reactor.apps().stop(), NoRetry::Stopped),
-        (|world| world.reactor.apps().stop_within(0 * SECOND), NoRetry::Stopped),
+        (|world| world.reactor.apps().stop_within(Duration::ZERO), NoRetry::Stopped),
         (
             |world| {
                 let id = world.reactor.apps().ids()[0];

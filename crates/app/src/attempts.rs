@@ -1,7 +1,9 @@
 //! How often a run has tried to connect.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::failed_addresses::FailedAddresses;
 use crate::outcome::{NoRetry, Outcome};
 use crate::reconnect::Reconnect;
 
@@ -30,14 +32,25 @@ impl Attempts {
 #[derive(Default, Debug)]
 pub(crate) struct Streak {
     /// When the connection opened.
-    pub(crate) opened: Option<Instant>,
+    opened: Option<Instant>,
     /// When the first failure of the streak happened.
     failing_since: Option<Instant>,
     /// When the next attempt begins.
     pub(crate) retry_at: Option<Instant>,
+    /// The address that the attempt is connected to, until the connection opens.
+    pub(crate) on_trial: Option<SocketAddr>,
+    /// What the attempts since the last open connection were connected to.
+    pub(crate) failed_addresses: FailedAddresses,
 }
 
 impl Streak {
+    /// The connection has opened.
+    pub(crate) fn opened(&mut self, now: Instant) {
+        self.opened = Some(now);
+        self.on_trial = None;
+        self.failed_addresses.clear();
+    }
+
     /// Returns the delay until the next attempt after one that has ended, or why none follows.
     pub(crate) fn ended(
         &mut self,
@@ -47,6 +60,9 @@ impl Streak {
         now: Instant,
         random: u32,
     ) -> Result<Duration, NoRetry> {
+        if let Some(address) = self.on_trial.take() {
+            self.failed_addresses.add(address);
+        }
         let opened = self.opened.take();
         if opened.is_some_and(|opened| policy.is_stable(now.saturating_duration_since(opened))) {
             attempts.failures = 0;

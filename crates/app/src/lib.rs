@@ -37,6 +37,7 @@ mod challenge;
 mod cookies;
 mod dial;
 mod error;
+mod failed_addresses;
 mod headers;
 mod id;
 mod live;

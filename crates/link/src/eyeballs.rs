@@ -42,27 +42,45 @@ pub const MAX_ATTEMPT_DELAY: Duration = Duration::from_secs(2);
 /// ```
 pub struct Eyeballs<A> {
     waiting: vec::IntoIter<SocketAddr>,
+    /// So many addresses at the end of the waiting ones are for when there is no other.
+    last: u32,
+    /// An attempt has failed since the latest start, or none was started.
+    may_start: bool,
     running: Vec<A>,
-    /// When the next attempt may start; `None`: at once.
-    due: Option<Instant>,
+    /// When the latest attempt was started.
+    latest: Option<Instant>,
     delay: Duration,
 }
 
 impl<A> Eyeballs<A> {
-    /// A race over `addresses`, which stand in the resolver's order. `delay` is the head start of each attempt; one beyond
-    /// [`MIN_ATTEMPT_DELAY`] or [`MAX_ATTEMPT_DELAY`] becomes that limit.
+    /// A race over `addresses`, which stand in the resolver's order. `delay` is the head start of each
+    /// attempt; one beyond [`MIN_ATTEMPT_DELAY`] or [`MAX_ATTEMPT_DELAY`] becomes that limit.
     pub fn new(addresses: Vec<SocketAddr>, delay: Duration) -> Self {
         Self {
             waiting: interleave(addresses).into_iter(),
+            last: 0,
+            may_start: true,
             running: Vec::new(),
-            due: None,
+            latest: None,
             delay: delay.clamp(MIN_ATTEMPT_DELAY, MAX_ATTEMPT_DELAY),
         }
     }
 
+    /// Adds addresses to try last, in this order: those that did not work before, for example. The first of
+    /// them is due when all attempts at other addresses have failed, or when the latest of these attempts has
+    /// had a head start of [`MAX_ATTEMPT_DELAY`].
+    #[must_use]
+    pub fn followed_by(mut self, addresses: Vec<SocketAddr>) -> Self {
+        self.last = self.last.saturating_add(u32::try_from(addresses.len()).unwrap_or(u32::MAX));
+        if !addresses.is_empty() {
+            self.waiting = self.waiting.chain(addresses).collect::<Vec<_>>().into_iter();
+        }
+        self
+    }
+
     /// The address to connect to now, if there is one. Calling early or often is harmless.
     pub fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        if self.due.is_some_and(|due| now < due) {
+        if self.due().is_some_and(|due| now < due) {
             return None;
         }
         self.waiting.next()
@@ -71,7 +89,8 @@ impl<A> Eyeballs<A> {
     /// The attempt at the address that [`next`](Self::next) returned is under way.
     pub fn started(&mut self, attempt: A, now: Instant) {
         self.running.push(attempt);
-        self.due = Some(now + self.delay);
+        self.latest = Some(now);
+        self.may_start = false;
     }
 
     /// The attempts under way, oldest first.
@@ -84,16 +103,16 @@ impl<A> Eyeballs<A> {
         &mut self.running
     }
 
-    /// The attempt at `index` of [`running`](Self::running) has failed and is given back; the next may start at once. `None` when
-    /// there is no such attempt.
+    /// The attempt at `index` of [`running`](Self::running) has failed and is given back; the next may start
+    /// at once. `None` when there is no such attempt.
     pub fn failed(&mut self, index: usize) -> Option<A> {
         let attempt = self.remove(index)?;
-        self.due = None;
+        self.may_start = true;
         Some(attempt)
     }
 
-    /// The attempt at `index` of [`running`](Self::running) has succeeded and is given back; no other starts any more. `None` when
-    /// there is no such attempt.
+    /// The attempt at `index` of [`running`](Self::running) has succeeded and is given back; no other starts
+    /// any more. `None` when there is no such attempt.
     pub fn won(&mut self, index: usize) -> Option<A> {
         let attempt = self.remove(index)?;
         self.waiting = Vec::new().into_iter();
@@ -108,12 +127,22 @@ impl<A> Eyeballs<A> {
 
     /// When to call [`next`](Self::next) again; `None` while time alone changes nothing.
     pub fn deadline(&self) -> Option<Instant> {
-        self.due.filter(|_| self.waiting.len() > 0)
+        self.due().filter(|_| self.waiting.len() > 0)
     }
 
     /// Whether no attempt is under way and no address is left.
     pub fn is_exhausted(&self) -> bool {
         self.running.is_empty() && self.waiting.len() == 0
+    }
+
+    /// When the next attempt may start; `None`: at once.
+    fn due(&self) -> Option<Instant> {
+        let is_first_of_last = self.waiting.len() == self.last as usize;
+        let (is_free, head_start) = match is_first_of_last {
+            true => (self.running.is_empty(), MAX_ATTEMPT_DELAY),
+            false => (self.may_start, self.delay),
+        };
+        self.latest.filter(|_| !is_free).map(|latest| latest + head_start)
     }
 
     fn remove(&mut self, index: usize) -> Option<A> {
@@ -125,8 +154,9 @@ impl<A> fmt::Debug for Eyeballs<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Eyeballs")
             .field("waiting", &self.waiting.as_slice())
+            .field("last", &self.last)
             .field("running", &self.running.len())
-            .field("due", &self.due)
+            .field("due", &self.due())
             .finish()
     }
 }
@@ -279,5 +309,64 @@ mod tests {
     #[test]
     fn b194_it_is_small() {
         assert!(size_of::<Eyeballs<SocketAddr>>() <= 96);
+    }
+
+    #[test]
+    fn addresses_for_last_keep_their_order_behind_all_others() {
+        let all = addresses(&["::1", "::2", "1.1.1.1"]);
+        let last = addresses(&["9.9.9.9", "::9", "8.8.8.8"]);
+        let order = |race: Eyeballs<()>| {
+            let (mut race, now) = (race, Instant::now());
+            let next = std::iter::from_fn(|| race.next(now)).map(|address| address.ip().to_string());
+            next.collect::<Vec<_>>()
+        };
+        let race = Eyeballs::new(all, DELAY).followed_by(last.clone());
+        assert_eq!(order(race), ["::1", "1.1.1.1", "::2", "9.9.9.9", "::9", "8.8.8.8"]);
+        assert_eq!(order(Eyeballs::new(Vec::new(), DELAY).followed_by(last)), ["9.9.9.9", "::9", "8.8.8.8"]);
+    }
+
+    #[test]
+    fn attempts_at_other_addresses_have_the_longest_head_start_over_the_last() {
+        let (race, now) = race(&["::1", "1.1.1.1"]);
+        let mut race = race.followed_by(addresses(&["8.8.8.8", "9.9.9.9"]));
+        start(&mut race, now);
+        let then = now + DELAY;
+        assert_eq!(start(&mut race, then), ["1.1.1.1"]);
+        // One of two has failed, and the other may still succeed.
+        race.failed(0).unwrap();
+        let due = then + MAX_ATTEMPT_DELAY;
+        assert_eq!(race.deadline(), Some(due));
+        assert_eq!(start(&mut race, due - Duration::from_nanos(1)), [""; 0]);
+        assert_eq!(start(&mut race, due), ["8.8.8.8"]);
+        // Among each other they have the usual one.
+        assert_eq!(race.deadline(), Some(due + DELAY));
+        assert_eq!(start(&mut race, due + DELAY), ["9.9.9.9"]);
+        assert_eq!(race.deadline(), None);
+        assert!(!race.is_exhausted());
+    }
+
+    #[test]
+    fn the_last_are_due_at_once_when_all_others_have_failed() {
+        let (race, now) = race(&["::1"]);
+        let mut race = race.followed_by(addresses(&["8.8.8.8", "9.9.9.9"]));
+        start(&mut race, now);
+        race.failed(0).unwrap();
+        assert!(!race.is_exhausted());
+        assert_eq!(start(&mut race, now), ["8.8.8.8"]);
+        race.failed(0).unwrap();
+        assert_eq!(start(&mut race, now), ["9.9.9.9"]);
+        race.failed(0).unwrap();
+        assert!(race.is_exhausted());
+    }
+
+    #[test]
+    fn none_of_the_last_starts_after_a_success() {
+        let (race, now) = race(&["::1"]);
+        let mut race = race.followed_by(addresses(&["8.8.8.8"]));
+        start(&mut race, now);
+        race.won(0).unwrap();
+        assert_eq!(race.deadline(), None);
+        assert_eq!(start(&mut race, now + 2 * MAX_ATTEMPT_DELAY), [""; 0]);
+        assert!(race.is_exhausted());
     }
 }

@@ -1,5 +1,6 @@
 //! One app on its reactor: where its attempt stands.
 
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ use crate::attempts::{Attempts, Streak};
 use crate::cookies::CookieJar;
 use crate::dial::{Attempt, Dial};
 use crate::error::Error;
+use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
 use crate::outcome::{NoRetry, Outcome};
@@ -73,6 +75,21 @@ impl Control {
         if !self.dirty {
             self.dirty = true;
             apps.dirty.push(id);
+        }
+    }
+
+    /// Counts an attempt that begins. Returns the addresses that it should try last.
+    pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
+        self.attempts.started = self.attempts.started.saturating_add(1);
+        let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
+        streak.retry_at = None;
+        streak.failed_addresses.clone()
+    }
+
+    /// Notes what the attempt is connected to, where another one may follow.
+    pub(crate) fn set_on_trial(&mut self, address: Option<SocketAddr>) {
+        if let Some(streak) = &mut self.streak {
+            streak.on_trial = address;
         }
     }
 

@@ -14,6 +14,7 @@ use super::gate::{Place, Server};
 use crate::address::{Target, TargetHost, UrlError};
 use crate::challenge::Challenge;
 use crate::error::Error;
+use crate::failed_addresses::FailedAddresses;
 use crate::plan::Plan;
 use crate::redirect::Redirects;
 use crate::schedule::later;
@@ -31,6 +32,10 @@ pub(crate) struct Attempt {
     pub(super) via: Option<Box<Via>>,
     /// The stream is the user's, and leads to the server of the target.
     pub(super) own_stream: bool,
+    /// What this attempt should try last.
+    pub(super) failed_addresses: FailedAddresses,
+    /// The address of the proxy or server that has taken the connection and has yet to do its part.
+    pub(crate) connected_to: Option<SocketAddr>,
     /// A redirect has led to another host than that of the URL.
     pub(crate) other_host: bool,
     redirects: Redirects,
@@ -76,9 +81,18 @@ fn destination(target: &Target) -> Result<Destination, Error> {
     Ok(Destination::new(host, target.port))
 }
 
+/// The address of a host that was given by its address.
+fn address_of(destination: &Destination) -> Option<SocketAddr> {
+    destination.host.address().map(|address| SocketAddr::new(address, destination.port))
+}
+
 impl Attempt {
     /// An attempt at the plan's next target. Its request is made when its turn has come.
-    pub(crate) fn begin(plan: &mut Plan, clock: &Clock) -> Result<Box<Self>, Error> {
+    pub(crate) fn begin(
+        plan: &mut Plan,
+        failed_addresses: FailedAddresses,
+        clock: &Clock,
+    ) -> Result<Box<Self>, Error> {
         let target = plan.next_target()?;
         Ok(Box::new(Self {
             request: Request::new(target.path.clone()),
@@ -88,6 +102,8 @@ impl Attempt {
             place: None,
             via: None,
             own_stream: plan.has_stream(),
+            failed_addresses,
+            connected_to: None,
             other_host: false,
             redirects: Redirects::default(),
             authorized: false,
@@ -98,6 +114,7 @@ impl Attempt {
     /// Chooses between the user's stream, a unix socket, a proxy and the direct way.
     pub(super) fn choose_route(&mut self, plan: &Plan) -> Result<Route, Error> {
         self.via = None;
+        self.connected_to = None;
         self.proxy_authorized = false;
         if let Some(path) = &self.target.unix {
             return Ok(Route::To(Server::Unix(path.clone())));
@@ -133,8 +150,14 @@ impl Attempt {
                 let address = self.target.socket_address().transpose();
                 address.map_err(|source| Error::Connect { address: None, source })
             }
-            Some(_) => Ok(hop.host.address().map(|address| SocketAddr::new(address, hop.port))),
+            Some(_) => Ok(address_of(hop)),
         }
+    }
+
+    /// The proxy has made a tunnel. It leads to the server, at an address that is known here if the proxy was
+    /// asked for one.
+    pub(super) fn tunnelled(&mut self) {
+        self.connected_to = self.via.as_ref().and_then(|via| address_of(&via.destination));
     }
 
     /// Moves the deadline by the time in which the attempt waited for its turn.
@@ -228,6 +251,7 @@ impl Attempt {
             return false;
         };
         via.proxy = proxy;
+        self.connected_to = None;
         true
     }
 }

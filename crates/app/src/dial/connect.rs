@@ -47,21 +47,22 @@ struct Waiting {
 #[must_use]
 pub(super) enum Standing {
     Open,
-    Won(Wire, Option<Place<Server>>),
+    /// On this stream, to this address, in this place.
+    Won(Wire, Option<SocketAddr>, Option<Place<Server>>),
     Lost(Error),
 }
 
 impl Race {
-    /// A race between these addresses. `place` is for the first of them; with it, each of the others needs
-    /// its own.
+    /// A race between these addresses, the second of the lists behind the first. `place` is for the first
+    /// address; with it, each of the others needs its own.
     pub(super) fn new(
-        addresses: Vec<SocketAddr>,
+        (addresses, last): (Vec<SocketAddr>, Vec<SocketAddr>),
         place: Option<Place<Server>>,
         options: &ConnectOptions,
         now: Instant,
     ) -> Self {
         Self {
-            eyeballs: Eyeballs::new(addresses, options.attempt_delay),
+            eyeballs: Eyeballs::new(addresses, options.attempt_delay).followed_by(last),
             needs_places: place.is_some(),
             place,
             waiting: None,
@@ -78,7 +79,7 @@ impl Race {
         net: &mut Net<'_>,
     ) -> Result<Self, Error> {
         let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
-        let mut race = Self { deadline, ..Self::new(Vec::new(), None, options, net.now()) };
+        let mut race = Self { deadline, ..Self::new(Default::default(), None, options, net.now()) };
         race.eyeballs.started(Racer { wire, address: None, place: None }, net.now());
         Ok(race)
     }
@@ -170,7 +171,7 @@ impl Race {
             Ok(true) => match self.eyeballs.won(index) {
                 Some(winner) => {
                     self.hang_up(net);
-                    Standing::Won(winner.wire, winner.place)
+                    Standing::Won(winner.wire, winner.address, winner.place)
                 }
                 None => Standing::Open,
             },

@@ -180,6 +180,11 @@ impl Dial {
         }
     }
 
+    /// The address of the proxy that has taken a connection and is asked for a tunnel.
+    pub(crate) const fn connected_to(&self) -> Option<SocketAddr> {
+        self.attempt.connected_to
+    }
+
     /// Gives every stream back to the dispatcher.
     pub(crate) fn hang_up(self, net: &mut Net<'_>) {
         match self.step {
@@ -276,6 +281,7 @@ impl Dial {
         // A proxy's address is not limited: the place is for the name that the proxy is asked for.
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
+        let addresses = self.attempt.failed_addresses.split(addresses);
         self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now())));
         self.race(plan, net)
     }
@@ -292,7 +298,10 @@ impl Dial {
         let (wire, place) = match standing {
             Standing::Open => return Progress::Waiting,
             Standing::Lost(error) => return Progress::Failed(error),
-            Standing::Won(wire, place) => (wire, place),
+            Standing::Won(wire, address, place) => {
+                self.attempt.connected_to = address;
+                (wire, place)
+            }
         };
         self.step = Step::Deciding;
         self.attempt.place = place.or(self.attempt.place.take());
@@ -335,6 +344,7 @@ impl Dial {
                 let rest = rest.unwrap_or_default();
                 let len = rest.len();
                 net.buffer.copy_within(rest, 0);
+                self.attempt.tunnelled();
                 Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
             }
             Err(failure) => {

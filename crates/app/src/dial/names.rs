@@ -44,6 +44,7 @@ impl Dial {
             }
         };
         let Resolving { question, .. } = *resolving;
+        let addresses = addresses.map(|addresses| self.attempt.failed_addresses.sort(addresses));
         let source = match addresses {
             Ok(addresses) if question.for_proxy => {
                 if let Some(via) = &mut self.attempt.via {

@@ -229,13 +229,10 @@ impl Driver<'_> {
 
     /// Begins an attempt.
     fn start(&mut self, app: &mut App, id: AppId) {
-        app.control.attempts.started = app.control.attempts.started.saturating_add(1);
         app.control.log_state(id, State::Connecting);
-        if let Some(streak) = &mut app.control.streak {
-            streak.retry_at = None;
-        }
         app.outcome = None;
-        match Attempt::begin(&mut app.plan, self.apps.env.clock()) {
+        let failed_addresses = app.control.begin_attempt();
+        match Attempt::begin(&mut app.plan, failed_addresses, self.apps.env.clock()) {
             Ok(attempt) => {
                 app.stage = Stage::Dialling(Dial::new(attempt));
                 self.dial(app, id, Dial::set_out);
@@ -291,6 +288,7 @@ impl Driver<'_> {
         app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
         // The first write, at the end of this turn, sets what to watch from then on.
         app.stage = Stage::Live(Live::new(wire, secure, connection, attempt.deadline));
+        app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
         // Asked when all is in its place: it is the user's and may panic.

@@ -83,6 +83,9 @@ impl Driver<'_> {
             }
         }
         app.control.log_state(id, State::Closed);
+        if let Stage::Dialling(dial) = &app.stage {
+            app.control.set_on_trial(dial.connected_to());
+        }
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {

@@ -312,7 +312,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     control.log_state(context.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {
-        streak.opened = Some(context.apps.env.current().now);
+        streak.opened(context.apps.env.current().now);
     }
     let on_open = control.on_open.take();
     if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {

@@ -24,6 +24,7 @@ use websocket_testkit::sim::{SimDispatcher, SimNet, SimResolver};
 
 use super::gate::Ticket;
 use super::*;
+use crate::failed_addresses::FailedAddresses;
 use crate::id::{AppId, QueryId};
 use crate::options::RunOptions;
 use crate::plan::{Extras, Functions};
@@ -67,6 +68,8 @@ struct Rig {
     buffer: Vec<u8>,
     plan: Box<Plan>,
     dial: Option<Box<Dial>>,
+    /// What each attempt should try last.
+    failed_addresses: FailedAddresses,
     /// Places of other apps.
     servers_taken: Vec<Place<Server>>,
     names_taken: Vec<Place<String>>,
@@ -95,6 +98,7 @@ impl Rig {
             answers,
             buffer: vec![0; 4096],
             dial: None,
+            failed_addresses: FailedAddresses::default(),
             servers_taken: Vec::new(),
             names_taken: Vec::new(),
             called: Vec::new(),
@@ -170,7 +174,7 @@ impl Rig {
 
     /// Begins an attempt.
     fn begin(&mut self) -> Progress {
-        match Attempt::begin(&mut self.plan, &self.clock) {
+        match Attempt::begin(&mut self.plan, self.failed_addresses.clone(), &self.clock) {
             Ok(attempt) => self.continue_with(attempt, None),
             Err(error) => Progress::Failed(error),
         }

@@ -160,3 +160,28 @@ fn an_address_that_is_mapped_into_ipv6_waits_for_the_same_place() {
         rig.assert_leaves_nothing();
     }
 }
+
+#[test]
+fn the_place_is_at_the_first_address_that_has_not_failed_before() {
+    let rig = || {
+        let mut rig = Rig::new(BY_NAME, &options(None)).with_name(&[1, 2]);
+        rig.failed_addresses.add(address(1));
+        rig.links.connections.set_max_per_server(1);
+        rig.net.black_hole(address(2));
+        rig
+    };
+    let mut at_once = rig();
+    at_once.take_place(Server::At(address(1)));
+    waiting(at_once.begin_and_run_until(Duration::ZERO));
+    assert_eq!(at_once.net.attempts(), [(Duration::ZERO, address(2))]);
+    at_once.assert_leaves_nothing();
+
+    let mut in_line = rig();
+    in_line.take_place(Server::At(address(2)));
+    waiting(in_line.begin_and_run_until(HOUR));
+    assert_eq!(in_line.net.attempts(), []);
+    in_line.give_places_back();
+    waiting(in_line.run_until(HOUR));
+    assert_eq!(in_line.net.attempts(), [(HOUR, address(2))]);
+    in_line.assert_leaves_nothing();
+}
