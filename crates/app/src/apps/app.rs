@@ -93,6 +93,11 @@ impl Control {
         }
     }
 
+    /// Whether senders have asked for something that is not done yet.
+    pub(crate) fn has_orders(&self) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.has_orders())
+    }
+
     /// When the next attempt begins, while the app waits for it.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.streak.as_ref()?.retry_at

@@ -7,12 +7,12 @@ mod never;
 mod timers;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Next, Ready};
+use websocket_dispatcher::{Key, Next, Ready};
 
 use crate::id::AppId;
 use crate::live::Scratch;
@@ -236,6 +236,27 @@ impl Apps {
         }
     }
 
+    /// Queues the streams that the dispatcher has reported. One that is queued already keeps its place: a level-triggered loop
+    /// repeats itself until the stream has been read.
+    pub(crate) fn queue_streams(&mut self, ready: &[Ready]) {
+        let place = |(place, read): (usize, &ToRead)| match read {
+            ToRead::Stream(ready) => Some((ready.key, place)),
+            ToRead::App(_) => None,
+        };
+        // Empty unless the last turn has left something.
+        let places: HashMap<Key, usize> = self.reads.iter().enumerate().filter_map(place).collect();
+        for ready in ready {
+            match places.get(&ready.key).map(|place| &mut self.reads[*place]) {
+                Some(ToRead::Stream(queued)) => {
+                    queued.readable |= ready.readable;
+                    queued.writable |= ready.writable;
+                    queued.read_closed |= ready.read_closed;
+                }
+                _ => self.reads.push_back(ToRead::Stream(*ready)),
+            }
+        }
+    }
+
     /// Whether an answer of the resolver for this app waits to be handled.
     pub(crate) fn has_answer_for(&mut self, id: AppId) -> bool {
         self.fetch_jobs();
@@ -308,7 +329,9 @@ impl Apps {
     /// Ensures that the schedule has an entry for the app's deadline. An entry that comes too early is
     /// enough: the app is looked at then, and armed again.
     pub(crate) fn arm(&mut self, app: &mut App, id: AppId) {
-        let (due, armed) = (app.due(), app.control.armed);
+        // What is overdue and cannot be done yet is due now: in the past it would be before everything else each time.
+        let now = self.env.untimed().now;
+        let (due, armed) = (app.due().map(|due| due.max(now)), app.control.armed);
         let serves = match (due, armed) {
             (Some(due), Some(armed)) => armed.at <= due,
             (due, armed) => due.is_none() && armed.is_none(),

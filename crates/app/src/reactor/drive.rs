@@ -206,24 +206,23 @@ impl Driver<'_> {
             // Our close frame may have been queued in this very turn, and not be written yet.
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
             let _courtesy = app.control.wrote(written);
-        } else if !live.can_be_judged() {
-            return;
         }
-        match deadline {
+        let can_be_judged = live.connection.state() == State::Closing || live.can_be_judged();
+        let env = self.apps.env.current();
+        let outcome = match deadline {
+            _ if !can_be_judged => live.connection.handle_timeout_of_output(env),
+            LiveDeadline::Connection => live.connection.handle_timeout(env),
             // The head of a refusal may be there, and says more.
-            LiveDeadline::Timeout(timeout) => match live.connection.take_refusal(self.apps.env.current()) {
-                Some(refusal) => self.failed(app, id, refusal.into()),
-                None => self.end(app, id, Some(Error::Timeout(timeout))),
+            LiveDeadline::Timeout(timeout) => match live.connection.take_refusal(env) {
+                Some(refusal) => Err(refusal),
+                None => return self.end(app, id, Some(Error::Timeout(timeout))),
             },
-            LiveDeadline::Connection => {
-                let outcome = live.connection.handle_timeout(self.apps.env.current());
-                if live.connection.queued_bytes() > 0 {
-                    app.control.mark_dirty(self.apps, id);
-                }
-                if let Err(error) = outcome {
-                    self.failed(app, id, error.into());
-                }
-            }
+        };
+        if live.connection.queued_bytes() > 0 {
+            app.control.mark_dirty(self.apps, id);
+        }
+        if let Err(error) = outcome {
+            self.failed(app, id, error.into());
         }
     }
 
@@ -320,7 +319,14 @@ impl Driver<'_> {
                 Order::Remove => {
                     self.apps.remove(id);
                 }
-                Order::Run(work) => app.call(id, self.apps, |_, context| work(context)),
+                Order::Run(work) => {
+                    app.call(id, self.apps, |_, context| work(context));
+                    if app.control.has_orders() && self.apps.turn_is_over() {
+                        // The rest comes behind what others have asked for.
+                        self.apps.jobs.push_back(Job::Commands(id));
+                        break;
+                    }
+                }
             }
         }
         app.send_backlog(id, self.apps);

@@ -139,7 +139,7 @@ impl Driver<'_> {
             app.give_up(id);
         }
         // Orders that came too late for this attempt are for the next.
-        if app.control.outbox.as_ref().is_some_and(|outbox| outbox.has_orders()) && !app.control.ended {
+        if app.control.has_orders() && !app.control.ended {
             self.apps.inbox.push(Job::Commands(id));
         }
     }

@@ -30,7 +30,7 @@ impl<D: Dispatcher> Reactor<D> {
         apps.in_turn = true;
         apps.pace.begin_turn(now);
         apps.fetch_jobs();
-        apps.reads.extend(ready.iter().copied().map(ToRead::Stream));
+        apps.queue_streams(ready);
         let backlog =
             Backlog { jobs: apps.jobs.len(), newest: apps.schedule.newest(), reads: apps.reads.len() };
         let mut listed = mem::take(&mut self.listed);
@@ -142,10 +142,16 @@ fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
     for _ in 0..ADMITTED {
         let Some((id, place)) = driver.links.names.call() else { break };
         driver.attend(id, Work::MayAsk(place));
+        if driver.apps.turn_is_over() {
+            break;
+        }
     }
     for _ in 0..ADMITTED {
         let Some((id, place)) = driver.links.connections.call() else { break };
         driver.attend(id, Work::MayConnect(place));
+        if driver.apps.turn_is_over() {
+            break;
+        }
     }
 }
 

@@ -78,6 +78,24 @@ impl Connection {
         }
     }
 
+    /// As [`handle_timeout`](Self::handle_timeout), while input waits that was not passed to [`receive`](Self::receive) yet: does only what
+    /// that input cannot prevent. A keep-alive ping is sent, and a stream that takes no bytes ends the connection.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`] when the time to write has ended the connection.
+    pub fn handle_timeout_of_output(&mut self, env: &mut Env) -> Result<(), Error> {
+        if self.tx.state() != State::Open {
+            return Ok(());
+        }
+        if self.write_deadline().is_some_and(|deadline| deadline <= env.now) {
+            return self.finish(Some(Error::Timeout(Timeout::Write)), env);
+        }
+        if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
+            self.tx.queue_ping(payload, true, env);
+        }
+        Ok(())
+    }
+
     fn write_deadline(&self) -> Option<Instant> {
         self.tx.stalled?.checked_add(self.config.write_timeout)
     }
