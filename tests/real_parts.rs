@@ -48,7 +48,7 @@ fn client_is_echoed(url: &str, options: &RunOptions) {
 #[track_caller]
 fn client_is_refused(url: &str, options: &RunOptions) -> String {
     let log = Log::new();
-    run_forever(&mut log.app(url), options).unwrap().into_result().unwrap();
+    run_forever(&mut log.app(url), options).unwrap().into_result().unwrap_err();
     let [error, _close] = &log.lines()[..] else { panic!("{:?}", log.lines()) };
     error.clone()
 }
