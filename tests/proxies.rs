@@ -481,7 +481,7 @@ fn b182_an_https_proxy_that_is_not_trusted_or_speaks_no_tls_is_an_error_that_nam
         let outcome = run_forever(&mut log.app("ws://server.test/"), &through(&url).tls(tls)).unwrap();
         assert!(outcome.is_error());
         let [error, close] = &log.lines()[..] else { panic!("{log:?}") };
-        assert!(error.starts_with(&format!("error ProxyStream {{ proxy: {url:?}")), "{error}");
+        assert!(error.starts_with(&format!("error ProxyStream({url}, InvalidData)")), "{error}");
         assert!(close.starts_with("close: ProxyStream"), "{close}");
     }
 }

@@ -211,8 +211,7 @@ fn b135_a_proxy_that_is_refused_dead_or_stalled_is_told_apart() {
         assert_eq!(run(stalled), ("error Timeout(Proxy)".to_owned(), 6 * SECOND));
         let reset = |world: &World| world.net.serve_arrivals(proxy(), SimPeer::reset);
         let (error, at) = run(reset);
-        let expected =
-            format!("error ProxyStream {{ proxy: \"{scheme}://{PROXY}\", source: Kind(ConnectionReset) }}");
+        let expected = format!("error ProxyStream({scheme}://{PROXY}, ConnectionReset)");
         assert_eq!((error, at), (expected, Duration::ZERO));
     }
 }

@@ -389,6 +389,7 @@ fn kind(error: &Error) -> String {
         Error::Resolve { .. } => "Resolve".to_owned(),
         Error::Protocol(_) => "Protocol".to_owned(),
         Error::Url(_) => "Url".to_owned(),
+        Error::EndOfStream => "EndOfStream".to_owned(),
         Error::Upgrade(error) => format!("Upgrade({error:?})"),
         other => format!("{other:?}"),
     }

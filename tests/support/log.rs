@@ -119,7 +119,21 @@ fn name(error: &Error) -> String {
         }
         Error::Upgrade(UpgradeError::NotHttp) => "Upgrade(NotHttp)".to_owned(),
         Error::Upgrade(UpgradeError::EndOfStream) => "Upgrade(EndOfStream)".to_owned(),
+        Error::Upgrade(error) => format!("Upgrade({error:?})"),
+        Error::Url(error) => format!("Url({error:?})"),
+        Error::Header(error) => format!("Header({error:?})"),
+        Error::Request(error) => format!("Request({error:?})"),
+        Error::Proxy(error) => format!("Proxy({error:?})"),
+        Error::ProxyStream { proxy, source, .. } => format!("ProxyStream({proxy}, {:?})", source.kind()),
+        Error::ProxyEnvironment(error) => format!("ProxyEnvironment({error:?})"),
+        Error::Redirect(error) => format!("Redirect({error:?})"),
+        Error::Protocol(error) => format!("Protocol({error:?})"),
+        Error::Tls(error) => format!("Tls({error:?})"),
+        Error::TlsOptions(error) => format!("TlsOptions({error:?})"),
+        Error::Timeout(timeout) => format!("Timeout({timeout:?})"),
+        Error::EndOfStream => "EndOfStream".to_owned(),
         Error::Callback(error) => format!("Callback({error})"),
-        other => format!("{other:?}"),
+        Error::CallbackPanicked(message) => format!("CallbackPanicked({message:?})"),
+        other => other.to_string(),
     }
 }

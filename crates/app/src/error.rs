@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod tests;
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,10 @@ use crate::redirect::RedirectError;
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, sorted by whose fault it is.
-#[derive(Debug)]
+///
+/// `Display` contains the text of the error inside, and [`source`](std::error::Error::source) returns what lies behind
+/// that one: a program that prints an error with its sources prints nothing twice. `Debug`, which a `main` that returns
+/// this error prints, is the text with those of all sources, in one line. None of them shows a credential.
 #[non_exhaustive]
 pub enum Error {
     /// The URL cannot be used. Found before any I/O; the URL of a function or a redirect is checked before it
@@ -165,8 +169,30 @@ impl fmt::Display for Error {
     }
 }
 
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = self.to_string();
+        for source in std::iter::successors(self.source(), |&source| source.source()) {
+            let source = source.to_string();
+            // Errors of the user's code may have their sources in their texts.
+            if !text.contains(&source) {
+                text += ": ";
+                text += &source;
+            }
+        }
+        f.write_str(&text)
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.inner()?.source()
+    }
+}
+
+impl Error {
+    /// Returns the error inside, whose text is part of this one's.
+    fn inner(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Url(error) => Some(error),
             Self::Header(error) => Some(error),

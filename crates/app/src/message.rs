@@ -52,8 +52,5 @@ impl fmt::Display for Refused {
     }
 }
 
-impl std::error::Error for Refused {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.reason)
-    }
-}
+// The text is that of the reason; a source would repeat it.
+impl std::error::Error for Refused {}

@@ -251,3 +251,27 @@ impl fmt::Display for SendError {
 }
 
 impl std::error::Error for SendError {}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::*;
+
+    #[test]
+    fn the_text_has_that_of_the_error_inside_and_no_source_repeats_it() {
+        let table = [
+            (Error::from(ProtocolError::MaskedFrame), "masked frame from a server"),
+            (
+                Error::from(UpgradeError::AcceptHeader),
+                "Sec-WebSocket-Accept is missing or does not fit the key",
+            ),
+            (Error::Timeout(Timeout::Pong), "the server gave no sign of life within ping_timeout of a ping"),
+            (Error::EndOfStream, "the server closed the stream without a closing handshake"),
+        ];
+        for (error, text) in table {
+            assert_eq!(error.to_string().matches(text).count(), 1, "{error}");
+            assert!(error.source().is_none(), "{error}");
+        }
+    }
+}

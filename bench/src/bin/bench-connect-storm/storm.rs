@@ -2,8 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -157,18 +155,20 @@ fn app(url: &str, counts: &Rc<Counts>, sockets: &Arc<Sockets>) -> WebSocketApp {
 
 /// The kind of an error: its name, and what the system said. Details such as ports are left out.
 fn kind(error: &Error) -> String {
-    let debug = format!("{error:?}");
-    let name = debug.split([' ', '{']).next().unwrap_or_default();
-    let system = std::iter::successors(error.source(), |&error| error.source())
-        .find_map(|error| error.downcast_ref::<io::Error>());
-    match system {
-        Some(system) => format!("{}: {}", name.split('(').next().unwrap_or_default(), system.kind()),
-        None => name.to_owned(),
+    match error {
+        Error::Resolve { source, .. } => format!("Resolve: {}", source.kind()),
+        Error::Connect { source, .. } => format!("Connect: {}", source.kind()),
+        Error::Io(source) => format!("Io: {}", source.kind()),
+        Error::Timeout(timeout) => format!("Timeout({timeout:?})"),
+        Error::EndOfStream => "EndOfStream".to_owned(),
+        other => other.to_string(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use websocket_app::Timeout;
 

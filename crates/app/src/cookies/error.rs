@@ -51,14 +51,8 @@ impl fmt::Display for CookieError {
     }
 }
 
-impl std::error::Error for CookieError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Url(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+// The text has that of the error inside; a source would repeat it.
+impl std::error::Error for CookieError {}
 
 impl From<UrlError> for CookieError {
     fn from(error: UrlError) -> Self {

@@ -58,14 +58,8 @@ impl fmt::Display for RedirectError {
     }
 }
 
-impl std::error::Error for RedirectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Location { source, .. } => Some(source),
-            Self::TooMany { .. } | Self::NoLocation { .. } | Self::Downgrade { .. } => None,
-        }
-    }
-}
+// The text has that of the error inside; a source would repeat it.
+impl std::error::Error for RedirectError {}
 
 /// `location` for an error: without what may be secret in it.
 pub(super) fn redacted(location: &str) -> String {
