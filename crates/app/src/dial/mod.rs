@@ -132,7 +132,11 @@ impl Dial {
     fn judge(&mut self, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
         match self.step.due(self.attempt.deadline) {
             Some((at, due)) if at <= net.now() => match due {
-                DialDeadline::NextAddress => self.race(plan, net),
+                DialDeadline::NextAddress => match self.race(plan, net) {
+                    // After a long callback a timeout may have passed, too.
+                    Progress::Waiting => self.judge(plan, net),
+                    progress => progress,
+                },
                 #[cfg(unix)]
                 DialDeadline::NextTry => self.try_again(plan, net),
                 DialDeadline::Timeout(timeout) => {
