@@ -47,6 +47,6 @@ mod tests;
 pub use self::dispatcher::{SimDispatcher, Stuck};
 pub use self::faults::{Faults, Trigger};
 pub use self::net::{SimNet, Tapped};
-pub use self::peer::{End, SimListener, SimPeer};
+pub use self::peer::{ClientEnd, End, SimListener, SimPeer};
 pub use self::resolver::SimResolver;
 pub use self::stream::SimStream;

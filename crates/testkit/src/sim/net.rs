@@ -267,8 +267,8 @@ impl SimNet {
         self.at(self.elapsed() + delay, job);
     }
 
-    /// Lets `time` pass, with everything that happens in it. For tests that drive streams without a
-    /// dispatcher.
+    /// Lets `time` pass, with everything that happens in it: for tests that drive streams without a
+    /// dispatcher, and for callbacks that are to take that long.
     pub fn advance(&self, time: Duration) {
         let end = self.elapsed() + time;
         self.run_due();

@@ -21,6 +21,18 @@ pub enum End {
     Reset,
 }
 
+/// What there is at the client's end of a connection, whether the client has looked or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct ClientEnd {
+    /// Bytes that have arrived there and were not read.
+    pub unread: usize,
+    /// Bytes that it could write now.
+    pub room: usize,
+    /// The connection was reset: writing fails.
+    pub reset: bool,
+}
+
 pub(super) type Backlog = Rc<RefCell<VecDeque<SimPeer>>>;
 
 /// Where connections to one address arrive: the handle that [`SimNet::listen`] gives.
@@ -99,6 +111,13 @@ impl SimPeer {
     /// How the client ended its side, once that has arrived.
     pub fn ended(&self) -> Option<End> {
         self.shared.borrow().to_peer.end
+    }
+
+    /// What there is at the client's end.
+    pub fn client_end(&self) -> ClientEnd {
+        let connection = self.shared.borrow();
+        let room = connection.room(self.net.faults().send_buffer);
+        ClientEnd { unread: connection.to_client.arrived.len(), room, reset: connection.is_reset() }
     }
 
     /// Sends bytes as they are.

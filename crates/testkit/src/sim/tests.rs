@@ -55,6 +55,7 @@ fn an_edge_is_reported_once_and_a_level_as_long_as_it_lasts() {
     peer.write(b"ab");
     assert!(wait(&mut dispatcher, Some(SECOND)).unwrap()[0].readable);
     assert_eq!(io.read(&mut [0]).unwrap(), 1);
+    assert_eq!(peer.client_end().unread, 1);
     assert_eq!(wait(&mut dispatcher, Some(SECOND)).unwrap(), []);
     dispatcher.reregister(KEY, &mut io, Interest::Read).unwrap();
     assert_eq!(wait(&mut dispatcher, None).unwrap(), [Ready::new(KEY, true, false)]);
@@ -135,7 +136,9 @@ fn a_full_send_buffer_blocks_until_the_peer_reads() {
     faults.send_buffer = 10;
     let net = SimNet::new(1).with_faults(faults);
     let (mut dispatcher, mut io, peer) = open(&net);
+    assert_eq!(peer.client_end().room, 10);
     assert_eq!(io.write(&[7; 25]).unwrap(), 10);
+    assert_eq!(peer.client_end().room, 0);
     assert_eq!(io.write(b"x").unwrap_err().kind(), io::ErrorKind::WouldBlock);
     assert_eq!(wait(&mut dispatcher, Some(SECOND)).unwrap(), []);
     assert_eq!(peer.read_available(), [7; 10]);
@@ -162,6 +165,7 @@ fn ends_travel_behind_the_bytes_and_resets_answer_a_closed_socket() {
     let (mut dispatcher, mut io, peer) = open(&net);
     peer.write(b"last");
     peer.reset();
+    assert!(peer.client_end().reset);
     assert_eq!(wait(&mut dispatcher, None).unwrap(), [Ready::new(KEY, true, true).with_read_closed(true)]);
     assert_eq!(io.read(&mut [0; 9]).unwrap(), 4);
     assert_eq!(io.read(&mut [0; 9]).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
