@@ -47,6 +47,13 @@ impl Surroundings {
         &mut self.env
     }
 
+    /// The environment as of an earlier time, for what is judged by what was known then.
+    pub(crate) const fn as_of(&mut self, time: Instant) -> &mut Env {
+        self.env.now = time;
+        self.is_stale = true;
+        &mut self.env
+    }
+
     /// The environment for what needs no time.
     #[inline]
     pub(crate) const fn untimed(&mut self) -> &mut Env {

@@ -251,36 +251,47 @@ impl Live {
         self.overdue_since = None;
     }
 
-    /// Looks through everything that has arrived for the end of the closing handshake, and delivers none of it.
-    pub(crate) fn look_for_close(&mut self, buffer: &mut [u8], env: &mut Env) {
+    /// Looks through everything that has arrived for the end of the closing handshake, or of the stream, and delivers none of it.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes.
+    pub(crate) fn look_for_close(&mut self, buffer: &mut [u8], env: &mut Env) -> Result<(), Error> {
         let limit = self.total_read + MAX_IN_STREAM;
         let mut held = 0;
-        while self.connection.close_frame().is_none() && self.total_read < limit {
-            let Ok(chunk) = self.read(buffer, held, env) else { break };
+        while self.connection.close_frame().is_none()
+            && self.connection.error().is_none()
+            && self.total_read < limit
+        {
+            let chunk = match self.read(buffer, held, env) {
+                Ok(chunk) => chunk,
+                Err(Stop::Dry | Stop::Budget) if !self.is_broken() => break,
+                Err(_) => return Ok(self.connection.end_of_stream(env)?),
+            };
             held = 0;
             let connection = &mut self.connection;
             let mut skip = |bytes: &[u8]| {
                 let mut input = Input::new(bytes);
-                // A failure is kept by the connection.
-                while let Ok(Some(_)) = connection.receive(&mut input, env) {}
-                connection.absorb(&mut input, env).is_ok()
+                while connection.receive(&mut input, env)?.is_some() {}
+                connection.absorb(&mut input, env)
             };
-            let went_on = match (chunk.place, &mut self.secure) {
-                (Place::Message, _) => connection.filled(chunk.fresh, env).is_ok(),
+            match (chunk.place, &mut self.secure) {
+                (Place::Message, _) => connection.filled(chunk.fresh, env)?,
                 (Place::Encrypted(len), Some(secure)) => {
-                    let received = secure.receive(&mut buffer[..len], |plaintext| match skip(plaintext) {
-                        true => ControlFlow::Continue(()),
-                        false => ControlFlow::Break(()),
-                    });
-                    received.is_ok() && !secure.has_ended()
+                    let mut skipped = Ok(());
+                    secure.receive(&mut buffer[..len], |plaintext| {
+                        skipped = skip(plaintext);
+                        if skipped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+                    })?;
+                    skipped?;
+                    if secure.has_ended() {
+                        return Ok(self.connection.end_of_stream(env)?);
+                    }
                 }
-                (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len]),
-                (Place::Undelivered, _) => skip(std::mem::take(&mut self.undelivered).rest()),
-            };
-            if !went_on {
-                break;
+                (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len])?,
+                (Place::Undelivered, _) => skip(std::mem::take(&mut self.undelivered).rest())?,
             }
         }
+        Ok(())
     }
 
     /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into

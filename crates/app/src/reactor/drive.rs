@@ -7,14 +7,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::apps::{App, Apps, OpenDetails, Stage};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Live, LiveDeadline, Secure};
+use crate::live::{Live, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
-use crate::schedule::{Due, Entry};
+use crate::schedule::Entry;
 use crate::threads::{Job, Order};
 
 /// What there is to do about one app.
@@ -74,6 +74,8 @@ impl Driver<'_> {
         }
         self.apps.running = None;
         self.settle(app, id);
+        // So have the callbacks for the panic, and what the app has dropped.
+        self.apps.env.user_code_ran();
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -142,92 +144,8 @@ impl Driver<'_> {
         }
     }
 
-    fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
-        let timer = match entry.due {
-            Due::Timer(timer) => timer,
-            // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
-            Due::Deadline => {
-                app.control.armed = None;
-                return self.deadline(app, id);
-            }
-        };
-        let Some(mut call) = app.control.timers.fire(timer) else { return };
-        let (handler, mut context) = app.split(id, self.apps);
-        let result = call(&mut context);
-        check(handler, &mut context, result);
-        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
-    }
-
-    /// A deadline of the app may be due.
-    fn deadline(&mut self, app: &mut App, id: AppId) {
-        if app.due().is_none_or(|due| due > self.apps.env.now()) {
-            return;
-        }
-        match &app.stage {
-            // The answer has come, and is only yet to be handled.
-            Stage::Dialling(dial) if dial.is_resolving() && self.apps.has_answer_for(id) => {}
-            Stage::Dialling(_) => {
-                self.dial(app, id, Dial::expired);
-                // A stream that has just arrived may still be too late to be opened.
-                self.judge(app, id);
-            }
-            Stage::Live(_) => {
-                // Time in which the reactor did not look at the stream is not held against the server.
-                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
-                    self.write(app, id);
-                }
-                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
-                    self.read(app, id, None);
-                }
-                self.judge(app, id);
-            }
-            Stage::Over => self.start(app, id),
-        }
-    }
-
-    /// Judges a live connection by its deadline, now that what has arrived was read.
-    fn judge(&mut self, app: &mut App, id: AppId) {
-        // It may have ended, or been removed, by what was read.
-        let Stage::Live(live) = &mut app.stage else { return };
-        if self.apps.interrupted {
-            return;
-        }
-        let now = self.apps.env.now();
-        let deadline = match live.due() {
-            Some((at, deadline)) if at <= now => deadline,
-            _ => return live.is_in_time(),
-        };
-        if live.connection.state() == State::Closing {
-            if live.queued {
-                // However slow the callbacks are, they do not hold up the end.
-                live.look_for_close(self.buffer, self.apps.env.untimed());
-            }
-            // Our close frame may have been queued in this very turn, and not be written yet.
-            let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-            let _courtesy = app.control.wrote(written);
-        }
-        let can_be_judged = live.connection.state() == State::Closing || live.can_be_judged();
-        let env = self.apps.env.current();
-        let outcome = match deadline {
-            _ if !can_be_judged => live.connection.handle_timeout_of_output(env),
-            LiveDeadline::Connection => live.connection.handle_timeout(env),
-            // The head of a refusal may be there, and says more.
-            LiveDeadline::Timeout(timeout) => match live.connection.take_refusal(env) {
-                Some(refusal) => Err(refusal),
-                None => return self.end(app, id, Some(Error::Timeout(timeout))),
-            },
-        };
-        if live.connection.queued_bytes() > 0 {
-            app.control.mark_dirty(self.apps, id);
-        }
-        if let Err(error) = outcome {
-            self.failed(app, id, error.into());
-        }
-    }
-
     /// Begins an attempt.
-    fn start(&mut self, app: &mut App, id: AppId) {
+    pub(super) fn start(&mut self, app: &mut App, id: AppId) {
         app.control.log_state(id, State::Connecting);
         app.outcome = None;
         let failed_addresses = app.control.begin_attempt();
@@ -333,7 +251,7 @@ impl Driver<'_> {
     }
 
     /// Writes what was sent, and watches for room for the rest.
-    fn write(&mut self, app: &mut App, id: AppId) {
+    pub(super) fn write(&mut self, app: &mut App, id: AppId) {
         app.control.dirty = false;
         // It may have ended since the output grew.
         let Stage::Live(live) = &mut app.stage else { return };
