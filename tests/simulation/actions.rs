@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use websocket_app::{Apps, CallbackResult, Close, CloseCode, Context, SendError, Sender, State};
 
-use crate::life::{Asked, Phase, Timer};
+use crate::life::{Phase, Timer};
 use crate::sending::{fragments, ping, send, send_from_afar};
 use crate::server::PAUSES;
 use crate::settings::Settings;
@@ -12,10 +12,22 @@ use crate::user;
 use crate::world::{Callback, World, world};
 
 /// Most apps of a world.
-const MOST_APPS: usize = 6;
+pub const MOST_APPS: usize = 6;
 
 /// Does a few things, or nothing; the result of the callback.
 pub fn act(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) -> CallbackResult {
+    let is_first = world.dice.one_in(2);
+    if is_first {
+        world.dawdle(Some(me), callback);
+    }
+    let result = act_at_once(world, app, me, callback);
+    if !is_first {
+        world.dawdle(Some(me), callback);
+    }
+    result
+}
+
+fn act_at_once(world: &World, app: &mut Context<'_>, me: usize, callback: Callback) -> CallbackResult {
     let left = world.life(me, |life| life.actions);
     for _ in 0..world.dice.below(3).min(left as usize) {
         world.life(me, |life| life.actions -= 1);
@@ -51,10 +63,8 @@ pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
         8 => {
             sender(world, app, me).reactor().into_iter().for_each(|reactor| {
                 world.log(|| format!("{me}: uses a handle"));
-                match dice.one_in(8) {
-                    true => reactor.run(|_| crate::world::world().panic_elsewhere()),
-                    false => reactor.run(|apps| add(&crate::world::world(), apps)),
-                }
+                let panics = dice.one_in(8);
+                world.run_by(&reactor, move |apps| work(apps, panics));
             });
         }
         9..12 => with_another(world, app, me),
@@ -87,6 +97,17 @@ pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
             }
         }
     }
+}
+
+/// Work of a handle's.
+fn work(apps: &mut Apps, panics: bool) {
+    let world = world();
+    world.calls(usize::MAX, Callback::Run);
+    world.dawdle(None, Callback::Run);
+    if panics {
+        world.panic_elsewhere();
+    }
+    add(&world, apps);
 }
 
 /// The app's sender, which is kept for use from elsewhere.
@@ -122,12 +143,13 @@ fn close(world: &World, app: &mut Context<'_>, me: usize) {
     world.closes(me, was, true);
     let (close, code, timeout) = some_close(world);
     world.life(me, |life| {
-        life.closed = Some(Asked { turn: world.turn.get(), directly: true });
+        life.closed = Some(world.ask(true));
         life.codes.push(code);
         let timeout = timeout.unwrap_or(life.settings.close);
         life.longest_close = life.longest_close.max(timeout);
+        life.closes_within(world.now(), timeout);
         if was == State::Open && life.phase == Phase::Open {
-            life.end_by = Some(world.now() + timeout);
+            life.closing.timeout = Some(timeout);
         }
     });
     world.log(|| format!("{me}: closes with {code:?} within {timeout:?} when {was:?}"));
@@ -141,10 +163,10 @@ pub fn close_from_afar(world: &World, sender: &Sender, me: usize) {
     let (close, code, timeout) = some_close(world);
     world.closes(me, State::Open, false);
     world.life(me, |life| {
-        let turn = world.turn.get();
-        life.closed = life.closed.or(Some(Asked { turn, directly: false }));
+        life.closed = life.closed.or(Some(world.ask(false)));
         life.codes.push(code);
         life.longest_close = life.longest_close.max(timeout.unwrap_or_default());
+        life.closes_within(world.now(), timeout.unwrap_or(life.settings.close));
     });
     world.log(|| format!("{me}: sender closes with {code:?} within {timeout:?}"));
     let closed = sender.close_with(close);
@@ -177,27 +199,15 @@ fn stop(world: &World, app: &mut Context<'_>, me: usize) {
     world.log(|| format!("{me}: stops the reactor, in way {how}, {timeout:?}"));
     match how {
         0 => {
-            world.stops(true);
+            world.stops();
             app.apps().stop();
         }
         1 => {
-            world.drains(timeout, true);
+            world.drains(timeout);
             app.apps().stop_within(timeout);
         }
-        2 => {
-            let sender = sender(world, app, me);
-            if sender.reactor().is_some() {
-                world.stops(false);
-            }
-            sender.stop();
-        }
-        _ => {
-            let sender = sender(world, app, me);
-            if sender.reactor().is_some() {
-                world.drains(timeout, false);
-            }
-            sender.stop_within(timeout);
-        }
+        2 => world.stops_from_afar(&sender(world, app, me)),
+        _ => world.drains_from_afar(&sender(world, app, me), timeout),
     }
 }
 
@@ -253,7 +263,8 @@ fn set_timer(world: &World, app: &mut Context<'_>, me: usize) {
         world.timer(me, token);
         act(&world, app, me, Callback::Timer)
     });
-    world.life(me, |life| life.timers.push(Timer { token, id: Some(id), due, epoch }));
+    let set = world.turn.get();
+    world.life(me, |life| life.timers.push(Timer { token, id: Some(id), due, set, left_in: None, epoch }));
 }
 
 /// An interval that cancels itself after three times.
@@ -271,7 +282,9 @@ fn interval(world: &World, app: &mut Context<'_>, me: usize) {
         let now = world.now();
         let right = world.is_time(due) && times < 3 && world.life(me, |life| life.closes) == epoch;
         world.expect(right, || format!("{me}: interval at {now:?} instead of {due:?}, {times} times before"));
+        world.dawdle(Some(me), Callback::Timer);
         // What was missed is not made up for.
+        let now = world.now();
         let next = if due + every < now { now + every } else { due + every };
         (times, due) = (times + 1, next);
         own = own.or(name.take());
@@ -288,9 +301,12 @@ fn interval(world: &World, app: &mut Context<'_>, me: usize) {
 pub fn run_later(world: &World, sender: &Sender, me: usize) {
     let alive = world.alive.clone();
     world.log(|| format!("{me}: has a closure run"));
+    world.life(me, |life| life.works.push_back(world.ask(false)));
+    world.pace.closures.set(world.pace.closures.get() + 1);
     sender.run(move |app| {
         let _held = &alive;
         let world = crate::world::world();
+        world.life(me, |life| life.works.pop_front());
         world.arrive(app, me, Callback::Work);
         act(&world, app, me, Callback::Work)
     });
@@ -308,15 +324,14 @@ pub fn act_from_afar(me: usize) {
             world.life(me, |life| life.removal = life.removal.or(Some(turn)));
             sender.remove();
         }
-        3 if sender.reactor().is_some() && !world.sleeps.get() => {
+        3 => {
             let timeout = Duration::from_millis(world.dice.pick(&PAUSES));
             world.log(|| format!("{me}: another thread stops the reactor within {timeout:?}"));
-            world.drains(timeout, false);
-            sender.stop_within(timeout);
+            world.drains_from_afar(&sender, timeout);
         }
         4 => {
             if let Some(reactor) = sender.reactor() {
-                reactor.run(|apps| add(&crate::world::world(), apps));
+                world.run_by(&reactor, |apps| work(apps, false));
             }
         }
         5..8 => run_later(&world, &sender, me),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, State, Timeout, UpgradeError};
+use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, State, UpgradeError};
 use websocket_testkit::sim::Tapped;
 
-use crate::life::{Life, Phase};
+use crate::life::Phase;
 use crate::wire::{Heard, Said};
 use crate::world::{Callback, ON_PURPOSE, World};
 
@@ -13,10 +13,14 @@ impl World {
     /// An attempt begins; its number.
     pub fn begin(&self, me: usize) -> u32 {
         self.something_done();
+        self.calls(me, Callback::Url);
         let (now, turn) = (self.now(), self.turn.get());
-        let draining = self.drains_since_before(turn);
+        let (draining, may_stop) = (self.drains_since_before(turn), self.may_stop());
+        let connections = self.net.attempts().len();
         let (wrong, begun) = self.life(me, |life| {
-            let closed = life.closed.is_some_and(|asked| asked.directly || asked.turn.max(life.added) < turn);
+            let closed = life
+                .closed
+                .is_some_and(|asked| asked.directly || self.surely_by_now(asked.turn.max(life.added)));
             let wrong = match life.phase {
                 _ if closed => Some("after the user's close"),
                 _ if draining => Some("although the reactor stops"),
@@ -26,7 +30,7 @@ impl World {
                 _ => Some("out of turn"),
             };
             let wrong = wrong.map(|wrong| format!("{wrong}: {:?}, {:?}", life.phase, life.retry_at));
-            life.begin(now);
+            life.begin(now, connections, may_stop);
             (wrong, life.begun)
         });
         self.log(|| format!("{me}: attempt {begun} begins"));
@@ -39,9 +43,20 @@ impl World {
         begun
     }
 
+    /// The attempt of `me` sets out, for the first time or after a refusal.
+    pub fn dials(&self, me: usize) {
+        let (now, connections) = (self.now(), self.net.attempts().len());
+        self.life(me, |life| {
+            life.dialled_from = connections;
+            life.asked_at = now;
+            life.resolves_at = life.answers_after.map(|after| now.saturating_add(after));
+        });
+    }
+
     /// A callback of `me`, before anything else about it is looked at.
     pub fn arrive(&self, app: &Context<'_>, me: usize, callback: Callback) {
         self.something_done();
+        self.calls(me, callback);
         let (state, turn) = (app.state(), self.turn.get());
         self.log(|| format!("{me}: {} ({state:?})", callback.name()));
         let retry_at = app.retry_at().map(|at| self.time_of(at));
@@ -60,7 +75,7 @@ impl World {
             };
             let open_or_closing = matches!(state, State::Open | State::Closing);
             match (life.phase, callback) {
-                _ if life.removal.is_some_and(|asked| asked + 1 < turn) => {
+                _ if life.removal.is_some_and(|asked| self.surely(asked.max(life.added))) => {
                     Some("after its removal by a sender")
                 }
                 _ if life.stopped_by.is_some_and(|by| by < turn) => Some("after the reactor was stopped"),
@@ -177,6 +192,7 @@ impl World {
     /// `on_error`
     pub fn failed(&self, app: &Context<'_>, me: usize, error: &Error) {
         self.something_done();
+        self.calls(me, Callback::Error);
         self.log(|| format!("{me}: on_error ({:?}): {error:?}", app.state()));
         let step = self.step(me);
         let (now, owed) = (self.now(), self.life(me, |life| life.owes_error.take()));
@@ -206,58 +222,38 @@ impl World {
             self.breach(format!("{me}: on_error {wrong}, {error:?} while {step}"));
         }
         if !matches!(error, Error::Callback(_) | Error::CallbackPanicked(_)) {
-            let right = self.is_plausible(me, step, now, error);
-            self.expect(right, || format!("{me}: not so: {error:?} while {step}"));
+            let wrong = self.implausible(me, step, now, error);
+            self.expect(wrong.is_none(), || {
+                format!("{me}: not so: {error:?} while {step}: {}", wrong.unwrap_or_default())
+            });
             self.cover(&format!("failed while {step}: {}", kind(error)));
         }
     }
 
-    fn is_plausible(&self, me: usize, step: &str, now: Duration, error: &Error) -> bool {
+    /// Why this cannot have failed.
+    fn implausible(&self, me: usize, step: &str, now: Duration, error: &Error) -> Option<String> {
         let wires = self.wires.borrow();
+        let lives = self.lives.borrow();
+        let life = &lives[me];
+        let wire = life.wire.and_then(|index| wires.get(&index));
         let conversations = self.conversations.borrow();
-        self.life(me, |life| {
-            let Life { settings, began_at, .. } = &*life;
-            let wire = life.wire.and_then(|index| wires.get(&index));
-            let garbage = life.wire.and_then(|index| conversations.get(&index)).is_some_and(|it| it.garbage);
-            let trying = life.phase == Phase::Trying;
-            match error {
-                Error::Url(_) => trying,
-                Error::Resolve { .. } => life.resolves_at.is_some(),
-                Error::Connect { .. } => {
-                    trying && wire.is_none() && life.resolves_at.is_none_or(|at| at <= now)
-                }
-                Error::Upgrade(_) => trying,
-                Error::Timeout(Timeout::Attempt) => trying && self.is_time(*began_at + settings.attempt),
-                Error::Timeout(Timeout::Resolve) => {
-                    life.resolves_at.is_some() && self.is_time(*began_at + settings.resolve)
-                }
-                Error::Timeout(Timeout::Connect) => {
-                    trying && wire.is_none() && now >= *began_at + settings.connect
-                }
-                Error::Timeout(Timeout::Upgrade) => trying && now >= *began_at + settings.upgrade,
-                Error::Timeout(Timeout::Pong) => {
-                    let silent_since =
-                        wire.map(|wire| if settings.pong_only { *began_at } else { wire.last_read });
-                    let timeout = settings.ping.and_then(|(_, timeout)| timeout);
-                    step == "open"
-                        && timeout.zip(silent_since).is_some_and(|(timeout, since)| now >= since + timeout)
-                }
-                Error::Timeout(Timeout::Write) => {
-                    step == "open" && wire.is_some_and(|wire| now >= wire.last_written + settings.write)
-                }
-                Error::Timeout(Timeout::Close) => {
-                    life.phase == Phase::Open && (life.closed.is_some() || self.may_stop())
-                }
-                Error::Protocol(_) => {
-                    let allowed =
-                        garbage || settings.max_message < 1000 || wire.is_some_and(|wire| wire.broken);
-                    life.phase == Phase::Open && allowed
-                }
-                Error::Io(_) => trying || step == "open",
-                Error::EndOfStream => step == "open",
-                _ => false,
+        let garbage = life.wire.and_then(|index| conversations.get(&index)).is_some_and(|it| it.garbage);
+        let trying = life.phase == Phase::Trying;
+        let is_so = match error {
+            Error::Timeout(timeout) => return self.is_wrong(me, life, wire, step, *timeout),
+            Error::Url(_) | Error::Upgrade(_) => trying,
+            Error::Resolve { .. } => life.resolves_at.is_some(),
+            Error::Connect { .. } => trying && wire.is_none() && life.resolves_at.is_none_or(|at| at <= now),
+            Error::Protocol(_) => {
+                let allowed =
+                    garbage || life.settings.max_message < 1000 || wire.is_some_and(|wire| wire.broken);
+                life.phase == Phase::Open && allowed
             }
-        })
+            Error::Io(_) => trying || step == "open",
+            Error::EndOfStream => step == "open",
+            _ => false,
+        };
+        (!is_so).then(String::new)
     }
 
     pub fn timer(&self, me: usize, token: u64) {
@@ -290,22 +286,18 @@ impl World {
             }
             Tapped::Read(bytes) => {
                 self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
-                let (singly, limit) = wire.me.map_or((false, 0), |me| {
-                    self.life(me, |life| (life.settings.fragments, life.settings.max_message))
-                });
-                // What is read after the failure is for nobody.
+                let Some(me) = wire.me else { return };
                 let attempt = wire.attempt;
-                let listens = |me| {
-                    self.life(me, |life| {
-                        life.failure.is_none() && life.begun == attempt && life.wire == Some(index)
-                    })
-                };
-                if wire.me.is_none_or(listens) {
-                    let heard = wire.read(bytes, now, singly, limit);
-                    if let Some(me) = wire.me {
-                        self.life(me, |life| life.heard.extend(heard));
+                self.life(me, |life| {
+                    // What is read after the failure is for nobody.
+                    if life.failure.is_none() && life.begun == attempt && life.wire == Some(index) {
+                        let heard = wire.read(bytes, now, &life.settings);
+                        if life.heard.is_empty() {
+                            life.delivered_in = self.turn.get();
+                        }
+                        life.heard.extend(heard);
                     }
-                }
+                });
             }
         }
     }
@@ -355,6 +347,8 @@ impl World {
                     })
                 }
                 Said::Close(code) => {
+                    let now = self.now();
+                    life.closing.left.get_or_insert(now);
                     let known = life.codes.contains(&code)
                         || server_code == Some(code)
                         || match code {

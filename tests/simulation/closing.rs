@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_app::{Closed, Context, Error, Side, State, Unsent, UpgradeError, Verdict};
+use websocket_app::{Closed, Context, Error, Side, State, Timeout, Unsent, UpgradeError, Verdict};
 
 use crate::life::{Life, Phase};
 use crate::settings::{Classify, Ending};
@@ -31,8 +31,8 @@ impl World {
             if forgotten {
                 wrong.push("a timer was forgotten".to_owned());
             }
-            if life.end_by.is_some_and(|by| self.is_late(by)) {
-                wrong.push(format!("the close should have ended at {:?}", life.end_by));
+            if life.end_by().is_some_and(|by| self.is_late(by)) {
+                wrong.push(format!("the close should have ended at {:?}", life.end_by()));
             }
             if app.state() != State::Closed || app.is_running() != closed.retry_in.is_some() {
                 wrong.push(format!("{:?}, running: {}", app.state(), app.is_running()));
@@ -71,7 +71,11 @@ impl World {
         }
         let frame = wire.and_then(|wire| wire.close_read.clone());
         // What comes behind a breach of the protocol is not looked at.
-        if !life.broken_protocol && !panicked {
+        let stopping = life.stopped_by.is_some() || self.may_stop();
+        // Nor is what was read and has waited for its turn when the app had no more time.
+        let is_stuck = matches!(closed.error, Some(Error::Timeout(Timeout::Write)));
+        let cut_short = self.pace.may_pause() && (stopping || life.closed.is_some() || is_stuck);
+        if !life.broken_protocol && !panicked && !cut_short {
             let told = closed.code.map(u16::from);
             if frame.clone().unwrap_or_default() != (told, closed.reason.to_owned()) {
                 return Some(format!(
@@ -84,9 +88,8 @@ impl World {
             }
         }
         let written = wire.is_some_and(|wire| wire.close_written.is_some());
-        let stopping = life.stopped_by.is_some() || self.may_stop();
         let clean = frame.is_some() && written && error.is_none();
-        if closed.clean != clean && (closed.clean || !stopping) {
+        if closed.clean != clean && (closed.clean || !(stopping || cut_short)) {
             return Some(format!("clean: {}, {frame:?}, {error:?}", closed.clean));
         }
         let wanted = life.closed.is_some() || stopping;
@@ -101,12 +104,14 @@ impl World {
 
     /// Whether another attempt follows, as the policy demands.
     fn retry(&self, life: &mut Life, app: &Context<'_>, closed: &Closed<'_>) -> Option<String> {
-        let (now, turn) = (self.now(), self.turn.get());
+        let turn = self.turn.get();
+        // The classifier may have taken its time.
+        let now = life.classified_at.take().unwrap_or_else(|| self.now());
         let told = closed.retry_in;
         if app.retry_at() != told.map(|delay| app.now() + delay) {
             return Some(format!("retry in {told:?}, but at {:?}", app.retry_at()));
         }
-        let unwanted = life.is_surely_closed(turn)
+        let unwanted = life.is_surely_closed(self)
             || life.panicked.is_some()
             || self.drains_since_before(turn)
             || life.phase == Phase::Idle;

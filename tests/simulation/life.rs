@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use websocket_app::{AppId, Sender, TimerId, Verdict};
 
+use crate::pace::Visits;
 use crate::settings::{Ending, Settings};
 use crate::wire::Heard;
+use crate::world::World;
 
 /// Where the app is, in the words of the life cycle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +30,8 @@ pub enum Phase {
 pub struct Asked {
     /// The turn in which it was asked for.
     pub turn: u64,
+    /// When that was.
+    pub at: Duration,
     /// In a callback, so that it holds at once.
     pub directly: bool,
 }
@@ -45,8 +49,36 @@ pub struct Timer {
     pub token: u64,
     pub id: Option<TimerId>,
     pub due: Duration,
+    /// The turn in which it was set.
+    pub set: u64,
+    /// The turn at whose end it was first due and had not fired.
+    pub left_in: Option<u64>,
     /// It is one of this many attempts, and ends with it.
     pub epoch: u32,
+}
+
+/// What ends a connection whose close was asked for.
+#[derive(Clone, Copy, Default)]
+pub struct Closing {
+    /// How often that was.
+    asked: u32,
+    /// The end does not come before.
+    pub not_before: Option<Duration>,
+    /// The timeout of the last of them.
+    last: Duration,
+    /// A close may have been asked for before the connection was.
+    pub is_hazy: bool,
+    /// The timeout of the first close, if that is known.
+    pub timeout: Option<Duration>,
+    /// When the close frame was written, or the stream was seen to take no more, at the latest.
+    pub left: Option<Duration>,
+}
+
+impl Closing {
+    /// The timeout of the only close.
+    pub fn only_timeout(&self) -> Option<Duration> {
+        (self.asked == 1).then_some(self.last)
+    }
 }
 
 pub struct Life {
@@ -63,15 +95,28 @@ pub struct Life {
     /// The user's own actions that are left.
     pub actions: u32,
 
+    /// What each event takes, if that is always the same.
+    pub steady: Option<Duration>,
+    pub visits: Visits,
+    /// The turn in which it was last told of an event.
+    pub delivered_in: u64,
+    /// The turn at whose end it was first late.
+    pub overdue_in: Option<u64>,
+
     // The attempt.
     pub began_at: Duration,
+    /// Connections before this one are not of this attempt, or were given up.
+    pub dialled_from: usize,
+    /// When the name service was asked, and what it takes.
+    pub asked_at: Duration,
+    pub answers_after: Option<Duration>,
     /// When the name service answers; `None` for an attempt that asks nothing.
     pub resolves_at: Option<Duration>,
     pub opened_at: Option<Duration>,
     /// When the connection was first seen to close.
     pub closing_since: Option<Duration>,
-    /// By when a close of the user's must have ended the connection.
-    pub end_by: Option<Duration>,
+    /// What ends the connection once a close was asked for.
+    pub closing: Closing,
     /// The failure that `on_error` was told.
     pub failure: Option<String>,
     pub broken_protocol: bool,
@@ -84,8 +129,8 @@ pub struct Life {
     /// The first half of a message that is sent in two fragments.
     pub fragment: Option<Vec<u8>>,
     pub owes_drain: bool,
-    /// After the last turn all was written, although `on_drain` was due or messages waited for room.
-    pub is_stuck: bool,
+    /// The turn after which first all was written, although `on_drain` was due or messages waited for room.
+    pub stuck_since: Option<u64>,
     /// Since when bytes have been waiting to be written.
     pub queued_since: Option<Duration>,
     /// When bytes were last seen to wait, which pings may have been behind.
@@ -102,6 +147,8 @@ pub struct Life {
     pub panicked: Option<bool>,
     pub closed: Option<Asked>,
     pub removal: Option<u64>,
+    /// Closures that wait for the loop.
+    pub works: VecDeque<Asked>,
     /// By the end of this turn the reactor has stopped.
     pub stopped_by: Option<u64>,
     /// Codes that the user wanted to close with.
@@ -110,18 +157,29 @@ pub struct Life {
 
     // Reconnecting.
     pub asked: Option<(Ending, Verdict)>,
+    /// When the classifier was asked.
+    pub classified_at: Option<Duration>,
     pub failures: u32,
     pub failing_since: Option<Duration>,
     pub retry_at: Option<Duration>,
 }
 
 impl Life {
-    pub fn new(settings: Settings, turn: u64, actions: u32) -> Self {
+    pub fn new(settings: Settings, turn: u64, actions: u32, steady: Option<Duration>) -> Self {
         Self {
             longest_close: settings.close,
             settings,
             added: turn,
             actions,
+            steady,
+            visits: Visits::default(),
+            delivered_in: 0,
+            overdue_in: None,
+            dialled_from: 0,
+            asked_at: Duration::ZERO,
+            answers_after: None,
+            works: VecDeque::new(),
+            classified_at: None,
             id: None,
             own_stream: false,
             sender: None,
@@ -133,7 +191,7 @@ impl Life {
             resolves_at: None,
             opened_at: None,
             closing_since: None,
-            end_by: None,
+            closing: Closing::default(),
             failure: None,
             broken_protocol: false,
             wire: None,
@@ -142,7 +200,7 @@ impl Life {
             direct: VecDeque::new(),
             fragment: None,
             owes_drain: false,
-            is_stuck: false,
+            stuck_since: None,
             queued_since: None,
             queued_at: Duration::ZERO,
             promised: VecDeque::new(),
@@ -162,14 +220,16 @@ impl Life {
     }
 
     /// Another attempt begins.
-    pub fn begin(&mut self, now: Duration) {
+    pub fn begin(&mut self, now: Duration, connections: usize, may_stop: bool) {
         self.phase = Phase::Trying;
         self.begun += 1;
         self.began_at = now;
+        self.dialled_from = connections;
+        self.answers_after = None;
         self.resolves_at = None;
         self.opened_at = None;
         self.closing_since = None;
-        self.end_by = None;
+        self.closing = Closing { is_hazy: self.closed.is_some() || may_stop, ..Closing::default() };
         self.failure = None;
         self.broken_protocol = false;
         self.wire = None;
@@ -178,9 +238,10 @@ impl Life {
         self.direct.clear();
         self.fragment = None;
         self.owes_drain = false;
-        self.is_stuck = false;
+        self.stuck_since = None;
         self.queued_since = None;
         self.asked = None;
+        self.classified_at = None;
         self.retry_at = None;
     }
 
@@ -189,7 +250,19 @@ impl Life {
     }
 
     /// The user has closed, and the loop has had its turn to do it.
-    pub fn is_surely_closed(&self, turn: u64) -> bool {
-        self.closed.is_some_and(|asked| asked.directly || asked.turn.max(self.added) + 1 < turn)
+    pub fn is_surely_closed(&self, world: &World) -> bool {
+        self.closed.is_some_and(|asked| asked.directly || world.surely(asked.turn.max(self.added)))
+    }
+
+    /// A close that may end the connection `timeout` from `now`.
+    pub fn closes_within(&mut self, now: Duration, timeout: Duration) {
+        let Closing { asked, not_before, last, .. } = &mut self.closing;
+        (*asked, *last) = (*asked + 1, timeout);
+        *not_before = Some(not_before.map_or(now + timeout, |other| other.min(now + timeout)));
+    }
+
+    /// By when a close must have ended the connection.
+    pub fn end_by(&self) -> Option<Duration> {
+        self.closing.left.map(|left| left + self.closing.timeout.unwrap_or(self.longest_close))
     }
 }

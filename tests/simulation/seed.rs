@@ -1,6 +1,7 @@
 //! One seed: a world is made, lives, is wound down, and nothing may be left of it.
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use websocket_app::{PanicPolicy, Reactor, SeededEntropy};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, Trigger};
 use websocket_tests::{Counting, SERVER};
 
-use crate::actions::{act_from_afar, action, add};
+use crate::actions::{MOST_APPS, act_from_afar, action, add};
 use crate::coverage::Coverage;
 use crate::memory::held;
+use crate::pace::Sleeper;
 use crate::server::{Conversation, PAUSES, react};
 use crate::user::BROKEN;
 use crate::wire::Wire;
-use crate::world::{Record, World};
+use crate::world::{Record, World, port};
 
-type Loop = Reactor<Counting<SimDispatcher>>;
+type Loop = Reactor<Counting<Sleeper<SimDispatcher>>>;
 
 /// When the user has had enough.
 const HORIZON: Duration = Duration::from_secs(20);
@@ -28,6 +30,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MOST_HELD: i64 = 4 << 20;
 /// The same after messages that do not fit into the receive buffer: two pools are full at 8 MiB each.
 const MOST_HELD_AFTER_HUGE: i64 = 20 << 20;
+
+/// Turns after the end of all apps, and the same where the budget leaves something out of most turns.
+const FEW_TURNS: u32 = 2;
+const MANY_TURNS: u32 = 100;
 
 /// Seeds of a thread before memory that is left behind means something.
 pub const WARM_UP: u64 = 8;
@@ -109,9 +115,11 @@ impl<'a> Run<'a> {
         resolver.name("lost.test", &[]);
         let propagates = dice.one_in(6);
         let policy = if propagates { PanicPolicy::Propagate } else { PanicPolicy::Catch };
-        let reactor = Reactor::with_dispatcher(Counting::new(net.dispatcher())).expect("there is entropy");
+        let reactor =
+            Reactor::with_dispatcher(Counting::new(Sleeper(net.dispatcher()))).expect("there is entropy");
         let entropy = SeededEntropy::new([world.dice.next() as u8; 32]);
         let reactor = reactor.connector(net).resolver(resolver).entropy(entropy).panic_policy(policy);
+        let reactor = reactor.turn_budget(world.pace.budget);
         Self { world, reactor, instant: Duration::ZERO, turns: 0, idle_turns: 0, propagates }
     }
 
@@ -138,12 +146,12 @@ impl<'a> Run<'a> {
         let mut idle = 0;
         while world.first_breach().is_none() {
             if self.reactor.apps().is_empty() {
-                // Somebody may have asked for another one.
+                // Somebody may have asked for another one, and what is left for apps that have ended has its turns, too.
                 idle += 1;
-                match idle {
-                    1..3 => self.turn(Duration::ZERO),
-                    _ => return self.ended(),
+                if idle > FEW_TURNS && (self.reactor.next_deadline().is_none() || idle > MANY_TURNS) {
+                    return self.ended();
                 }
+                self.turn(Duration::ZERO);
                 continue;
             }
             idle = 0;
@@ -204,11 +212,11 @@ impl<'a> Run<'a> {
         world.turn.set(world.turn.get() + 1);
         match how {
             0 => {
-                world.stops(true);
+                world.stops();
                 self.reactor.apps().stop();
             }
             1 => {
-                world.drains(timeout, true);
+                world.drains(timeout);
                 self.reactor.apps().stop_within(timeout);
             }
             _ => {
@@ -220,8 +228,9 @@ impl<'a> Run<'a> {
                     }
                     let closed = self.reactor.apps().with(id, |app| {
                         world.life(me, |life| {
-                            life.closed = Some(crate::life::Asked { turn: world.turn.get(), directly: true });
+                            life.closed = Some(world.ask(true));
                             life.codes.push(Some(1000));
+                            life.closes_within(world.now(), life.settings.close);
                         });
                         world.closes(me, app.state(), true);
                         app.close();
@@ -288,18 +297,21 @@ fn faults(world: &World) -> Faults {
     faults.fin = dice.pick(&[0, 0, 0, 3]);
     faults.reset = dice.pick(&[0, 0, 0, 3]);
     faults.send_buffer = dice.pick(&[64, 512, 4096, 256 << 10]);
+    world.note_faults(&faults);
     faults
 }
 
 /// The servers of the network.
 fn populate(net: &SimNet) {
-    let address = |last: u8| ([192, 0, 2, last], 80).into();
-    net.serve_arrivals(SERVER, react);
-    net.refuse(address(2));
-    net.delay(address(2), Duration::from_millis(300));
-    net.black_hole(address(3));
-    net.fail(address(4), std::io::ErrorKind::HostUnreachable);
-    net.serve_arrivals(address(5), react);
-    net.delay(address(5), Duration::from_millis(700));
+    for me in 0..MOST_APPS {
+        let address = |last: u8| ([192, 0, 2, last], port(me)).into();
+        net.serve_arrivals(SocketAddr::new(SERVER.ip(), port(me)), react);
+        net.refuse(address(2));
+        net.delay(address(2), Duration::from_millis(300));
+        net.black_hole(address(3));
+        net.fail(address(4), std::io::ErrorKind::HostUnreachable);
+        net.serve_arrivals(address(5), react);
+        net.delay(address(5), Duration::from_millis(700));
+    }
     net.tap(|index, what| crate::world::world().tapped(index, what));
 }

@@ -14,6 +14,7 @@ pub const PAUSES: [u64; 8] = [0, 0, 100, 300, 500, 1000, 2000, 4000];
 
 /// One connection, as its server knows it.
 pub struct Conversation {
+    pub peer: SimPeer,
     stage: Stage,
     reads: bool,
     answers_pings: bool,
@@ -49,10 +50,11 @@ enum AtClose {
 }
 
 impl Conversation {
-    fn draw(world: &World) -> Self {
+    fn draw(world: &World, peer: &SimPeer) -> Self {
         let dice = &world.dice;
         let later = Duration::from_millis(dice.pick(&PAUSES));
         Self {
+            peer: peer.clone(),
             stage: Stage::Asked,
             reads: !dice.one_in(8),
             answers_pings: !dice.one_in(4),
@@ -82,7 +84,7 @@ impl Conversation {
 fn with<R>(peer: &SimPeer, work: impl FnOnce(&mut Conversation) -> R) -> R {
     let world = world();
     let mut all = world.conversations.borrow_mut();
-    work(all.entry(peer.index()).or_insert_with(|| Conversation::draw(&world)))
+    work(all.entry(peer.index()).or_insert_with(|| Conversation::draw(&world, peer)))
 }
 
 /// Something has arrived, or the connection has just opened.
@@ -185,8 +187,9 @@ fn answer(world: &World, peer: &SimPeer, request: &Request) {
 }
 
 fn refusal(world: &World) -> Vec<u8> {
-    let status =
-        world.dice.pick(&[200, 300, 401, 403, 404, 408, 425, 429, 429, 500, 501, 502, 503, 503, 505]);
+    let status = world
+        .dice
+        .pick(&[200, 300, 401, 401, 401, 403, 404, 408, 425, 429, 429, 500, 501, 502, 503, 503, 505]);
     let wait = world.dice.pick(&[
         "",
         "Retry-After: 0\r\n",

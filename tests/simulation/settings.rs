@@ -6,7 +6,7 @@ use websocket_app::{Deflate, Liveness, Outcome, Reconnect, RunOptions, Side, Uns
 
 use crate::compression;
 use crate::dice::Dice;
-use crate::world::world;
+use crate::world::{Callback, world};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -146,6 +146,9 @@ impl Policy {
         }
         policy.classify(move |outcome| {
             let world = world();
+            world.calls(me, Callback::Classify);
+            world.life(me, |life| life.classified_at = Some(world.now()));
+            world.dawdle(Some(me), Callback::Classify);
             let verdict = match classify {
                 Classify::Always => Verdict::Retry,
                 Classify::Sometimes if world.dice.one_in(3) => Verdict::GiveUp,

@@ -7,7 +7,7 @@ use websocket_app::{AppId, SendError, Sender, State};
 
 use crate::life::Phase;
 use crate::seed::{Run, text};
-use crate::world::{Drain, ON_PURPOSE, World};
+use crate::world::{ON_PURPOSE, World};
 
 /// Turns at one instant of virtual time after which something runs in circles.
 const MOST_TURNS: u32 = 1500;
@@ -33,6 +33,7 @@ impl Run<'_> {
                 world.cover("a panic went on");
             }
         }
+        world.turn_ends();
         let now = world.now();
         if now != self.instant {
             (self.instant, self.turns, self.idle_turns) = (now, 0, 0);
@@ -48,17 +49,16 @@ impl Run<'_> {
     /// Each app where its callbacks say that it is.
     fn look_at_all(&mut self) {
         let world = self.world;
-        let (now, turn) = (world.now(), world.turn.get());
+        let turn = world.turn.get();
         let ids = self.reactor.apps().ids();
         let count = world.lives.borrow().len();
-        let is_due = |drain: &&Drain| !drain.faint && drain.at <= now && drain.from <= turn;
-        let fired = world.drains.borrow().iter().filter(is_due).map(|drain| drain.asked).max();
+        let fired = world.fired();
         for me in 0..count {
             let Some(id) = world.life(me, |life| life.id) else { continue };
             let there = ids.contains(&id);
             let wrong = world.life(me, |life| {
-                let closed = life.closed.is_some_and(|asked| asked.turn.max(life.added) < turn);
-                let removed = life.removal.is_some_and(|asked| asked.max(life.added) < turn);
+                let closed = life.closed.is_some_and(|asked| world.surely(asked.turn.max(life.added)));
+                let removed = life.removal.is_some_and(|asked| world.surely(asked.max(life.added)));
                 let stopped = life.stopped_by.is_some_and(|by| by <= turn);
                 let drained = fired.is_some_and(|asked| life.added < asked);
                 match life.phase {
@@ -85,15 +85,15 @@ impl Run<'_> {
                 is_over(world, me, &sender);
             }
         }
-        let over = fired.is_some() || ids.is_empty() || turn <= world.stop_until.get();
-        let mut drains = world.drains.borrow_mut();
-        drains.retain(|drain| drain.at > now || drain.from > turn);
-        drains.iter_mut().for_each(|drain| drain.faint |= over && drain.asked <= turn);
+        world.forget_drains(fired.is_some() || ids.is_empty());
+        let is_left = world.runs.borrow().front().is_some_and(|asked| world.surely(asked.turn));
+        world.expect(!is_left || ids.is_empty(), || "a closure of a handle's did not run".to_owned());
     }
 
     fn look_at(&mut self, me: usize, id: AppId) {
         let world = self.world;
         let (now, turn) = (world.now(), world.turn.get());
+        let count = world.lives.borrow().len() as u64;
         let seen = self.reactor.apps().with(id, |app| {
             let retry_at = app.retry_at().map(|at| world.time_of(at));
             (app.state(), app.is_running(), retry_at, app.queued_bytes(), app.attempts())
@@ -103,41 +103,29 @@ impl Run<'_> {
         };
         let wires = world.wires.borrow();
         let wrong = world.life(me, |life| {
-            if state == State::Closing {
-                life.closing_since = life.closing_since.or(Some(now));
-            }
             match queued {
                 0 => life.queued_since = None,
                 _ => life.queued_at = now,
             }
+            if state == State::Closing {
+                // What one turn queues after its writing, the next one writes.
+                if life.closing_since.is_some() && queued > 0 {
+                    life.closing.left.get_or_insert(now);
+                }
+                life.closing_since.get_or_insert(now);
+            }
             // After a flush, on_drain and what waits for room come in the next turn.
-            let waits =
-                life.fragment.is_none() && life.promised.front().is_some_and(|promise| promise.turn < turn);
+            let waits = life.fragment.is_none()
+                && life.promised.front().is_some_and(|promise| world.surely(promise.turn));
             let is_stuck = queued == 0 && (life.owes_drain || waits);
-            let was_stuck = std::mem::replace(&mut life.is_stuck, is_stuck);
-            let settings = &life.settings;
+            if !is_stuck {
+                life.stuck_since = None;
+            }
+            let was_stuck = is_stuck && world.surely(*life.stuck_since.get_or_insert(turn));
             let silent = retry_at.is_none() && life.retry_at.is_none();
             let wire = life.wire.and_then(|index| wires.get(&index));
-            let overdue = match life.phase {
-                Phase::Trying => Some(life.began_at + settings.attempt),
-                Phase::Waiting => life.retry_at,
-                Phase::Open => match (life.closing_since, wire) {
-                    (Some(since), _) => Some(life.end_by.unwrap_or(since + life.longest_close)),
-                    (None, Some(wire)) if queued > 0 => {
-                        let since = *life.queued_since.get_or_insert(now);
-                        // A loop that sleeps does not try.
-                        Some(wire.last_written.max(since).max(world.overslept.get().1) + settings.write)
-                    }
-                    (None, Some(wire)) => settings.ping.and_then(|(interval, timeout)| {
-                        timeout.map(|timeout| {
-                            let since = wire.last_read.max(life.queued_at).max(world.overslept.get().1);
-                            since + interval * 2 + timeout
-                        })
-                    }),
-                    (None, None) => Some(Duration::ZERO),
-                },
-                _ => None,
-            };
+            let is_late = world.is_stuck(life, wire, queued).or_else(|| world.forgotten_timer(life));
+            let is_left = life.works.front().is_some_and(|asked| world.surely(asked.turn.max(life.added)));
             match (life.phase, state) {
                 _ if !running => Some("is not running".to_owned()),
                 _ if attempts.started != life.begun || attempts.opened != life.opened => {
@@ -149,22 +137,22 @@ impl Run<'_> {
                 (Phase::Waiting, State::Closed) if retry_at != life.retry_at => {
                     Some(format!("retries at {retry_at:?}"))
                 }
-                _ if overdue.is_some_and(|by| world.is_late(by)) => {
-                    Some(format!("should have moved on at {overdue:?}, {queued} bytes queued"))
-                }
-                (Phase::Open, State::Open) if !life.heard.is_empty() => {
+                _ if is_late.is_some() => is_late,
+                _ if is_left => Some("has a closure that did not run".to_owned()),
+                (Phase::Idle, _) if world.surely(life.added) => Some("was not started".to_owned()),
+                (Phase::Open, State::Open) if life.is_starved(world, count) => {
                     Some(format!("was not told of {} events", life.heard.len()))
                 }
-                (Phase::Open, State::Open) if was_stuck && queued == 0 && life.owes_drain => {
+                (Phase::Open, State::Open) if was_stuck && life.owes_drain => {
                     Some("did not drain".to_owned())
                 }
-                (Phase::Open, State::Open) if was_stuck && queued == 0 && waits => {
+                (Phase::Open, State::Open) if was_stuck && waits => {
                     Some(format!("sits on {} messages", life.promised.len()))
                 }
                 (Phase::Open, State::Open) if queued == 0 && !life.direct.is_empty() => {
                     Some(format!("has lost {} messages", life.direct.len()))
                 }
-                (Phase::Open, State::Open) if life.is_surely_closed(turn) => {
+                (Phase::Open, State::Open) if life.is_surely_closed(world) => {
                     Some("does not close".to_owned())
                 }
                 (Phase::Idle | Phase::Trying, State::Connecting) => None,

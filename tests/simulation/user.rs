@@ -8,7 +8,7 @@ use websocket_app::{
 };
 
 use crate::actions::act;
-use crate::world::{Callback, World, world};
+use crate::world::{Callback, World, port, world};
 
 /// How long the name service thinks about the name that it fails.
 pub const BROKEN: Duration = Duration::from_millis(300);
@@ -103,11 +103,27 @@ impl Handler for User {
 pub fn app(me: usize) -> WebSocketApp {
     let world = world();
     let user = User { me, _alive: world.alive.clone() };
-    let (alive, dice) = (world.alive.clone(), &world.dice);
-    let app = WebSocketApp::with_handler("ws://192.0.2.1/", user).url_with(move || {
+    let dice = &world.dice;
+    let [alive, header, authorize] = std::array::from_fn(|_| world.alive.clone());
+    let mut app = WebSocketApp::with_handler("ws://192.0.2.1/", user).url_with(move || {
         let _held = &alive;
         world_url(me)
     });
+    if dice.one_in(3) {
+        app = app.header_with(move || {
+            let _held = &header;
+            let world = crate::world::world();
+            world.calls(me, Callback::Header);
+            world.dawdle(Some(me), Callback::Header);
+            [("X-Seed", "yes")]
+        });
+    }
+    if dice.one_in(3) {
+        app = app.authorize_with(move |_| {
+            let _held = &authorize;
+            world_answer(me)
+        });
+    }
     if !dice.one_in(12) {
         return app;
     }
@@ -115,7 +131,7 @@ pub fn app(me: usize) -> WebSocketApp {
     world.life(me, |life| life.own_stream = true);
     app.socket_with(move || {
         let _held = &alive;
-        crate::world::world().socket()
+        crate::world::world().socket(me)
     })
 }
 
@@ -123,9 +139,12 @@ pub fn app(me: usize) -> WebSocketApp {
 fn world_url(me: usize) -> String {
     let world = world();
     let attempt = world.begin(me);
+    world.dawdle(Some(me), Callback::Url);
     if world.dice.one_in(300) {
         world.panic(me, "url_with");
     }
+    // The whole attempt has its time from here.
+    world.life(me, |life| life.began_at = world.now());
     let host = match world.dice.below(if world.calm { 80 } else { 30 }) {
         0 => "192.0.2.2",
         1 => "192.0.2.3",
@@ -142,12 +161,27 @@ fn world_url(me: usize) -> String {
         11..14 => "quick.test",
         _ => "192.0.2.1",
     };
-    let answer = match host {
+    let answers_after = match host {
         "never.test" => Some(Duration::MAX),
-        "slow.test" => Some(world.now() + world.slow),
-        "broken.test" => Some(world.now() + BROKEN),
-        host => host.ends_with(".test").then(|| world.now()),
+        "slow.test" => Some(world.slow),
+        "broken.test" => Some(BROKEN),
+        host => host.ends_with(".test").then_some(Duration::ZERO),
     };
-    world.life(me, |life| life.resolves_at = answer.filter(|_| !life.own_stream));
-    format!("ws://{host}/{me}/{attempt}")
+    world.life(me, |life| life.answers_after = answers_after.filter(|_| !life.own_stream));
+    world.dials(me);
+    format!("ws://{host}:{}/{me}/{attempt}", port(me))
+}
+
+/// The server has refused the request: whether it gets another.
+fn world_answer(me: usize) -> Option<String> {
+    let world = world();
+    world.calls(me, Callback::Authorize);
+    world.dawdle(Some(me), Callback::Authorize);
+    if world.dice.one_in(3) {
+        return None;
+    }
+    world.cover("asked again, with an answer to the challenge");
+    world.life(me, |life| life.wire = None);
+    world.dials(me);
+    Some("Basic d2hvOm1l".to_owned())
 }

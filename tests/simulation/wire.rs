@@ -7,6 +7,7 @@ use websocket_testkit::frame::{self, Decoder, Frame};
 use websocket_testkit::handshake::Request;
 
 use crate::compression::Compression;
+use crate::settings::Settings;
 use crate::world::world;
 
 /// A callback that is due since its frame has been read.
@@ -56,6 +57,10 @@ pub struct Wire {
     pub broken: bool,
     pub last_read: Duration,
     pub last_written: Duration,
+    /// When the client's close frame was written.
+    pub closed_at: Option<Duration>,
+    /// Keep-alive pings that no sign of life has followed, with when they were written.
+    pinged: Vec<(u64, Duration)>,
 }
 
 impl Wire {
@@ -94,10 +99,16 @@ impl Wire {
             frame::CLOSE => {
                 let code = frame.close().map(|(code, _)| code);
                 self.close_written = Some(code);
+                self.closed_at = Some(self.last_written);
                 Some(Said::Close(code))
             }
             frame::PONG => Some(Said::Pong),
-            frame::PING => Some(Said::Frame(frame.payload)),
+            frame::PING => {
+                if let Some(number) = keep_alive(&frame.payload) {
+                    self.pinged.push((number, self.last_written));
+                }
+                Some(Said::Frame(frame.payload))
+            }
             frame::CONTINUATION => {
                 let Some(mut message) = self.out_fragments.take() else {
                     return Some(Said::Wrong("a continuation of nothing".to_owned()));
@@ -129,15 +140,24 @@ impl Wire {
         }
     }
 
+    /// When the first keep-alive ping was written that no sign of life has followed.
+    pub fn silent_since(&self) -> Option<Duration> {
+        self.pinged.first().map(|(_, at)| *at)
+    }
+
     /// Frees what is only needed while messages come and go.
     pub fn forget_contexts(&mut self) {
         self.out_compression.forget();
         self.incoming_compression.forget();
     }
 
-    /// The client has read `bytes`; returns the callbacks that are due.
-    pub fn read(&mut self, bytes: &[u8], now: Duration, singly: bool, limit: u64) -> Vec<Heard> {
+    /// The client of this app has read `bytes`; returns the callbacks that are due.
+    pub fn read(&mut self, bytes: &[u8], now: Duration, settings: &Settings) -> Vec<Heard> {
+        let (singly, limit) = (settings.fragments, settings.max_message);
         self.last_read = now;
+        if !settings.pong_only {
+            self.pinged.clear();
+        }
         if self.upgraded {
             self.incoming.feed(bytes);
         } else {
@@ -180,7 +200,12 @@ impl Wire {
         let kind = |text| if text { Kind::Text } else { Kind::Binary };
         match opcode {
             frame::PING => Some(Some(Heard::Ping(payload))),
-            frame::PONG => Some(Some(Heard::Pong(payload))),
+            frame::PONG => {
+                if let Some(number) = keep_alive(&payload) {
+                    self.pinged.retain(|(pinged, _)| *pinged > number);
+                }
+                Some(Some(Heard::Pong(payload)))
+            }
             frame::CLOSE => {
                 let (code, reason) = match payload.split_first_chunk() {
                     None if payload.is_empty() => (None, String::new()),
@@ -224,6 +249,12 @@ impl Wire {
             _ => None,
         }
     }
+}
+
+/// The number of a ping that no user has sent.
+fn keep_alive(payload: &[u8]) -> Option<u64> {
+    let number = u64::from_be_bytes(payload.try_into().ok()?);
+    (number < 1 << 32).then_some(number)
 }
 
 fn is_legal(kind: Kind, payload: &[u8]) -> bool {

@@ -1,9 +1,10 @@
 //! One world: what its parts share, and what they have done.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,10 +18,12 @@ use websocket_tests::SERVER;
 
 use crate::coverage::Coverage;
 use crate::dice::Dice;
-use crate::life::{Life, Phase};
+use crate::life::{Asked, Life, Phase};
 use crate::memory::{held, uncounted};
+use crate::pace::Pace;
 use crate::server::{Conversation, PAUSES};
 use crate::settings::Settings;
+use crate::stops::{Drain, Stop};
 use crate::wire::Wire;
 
 thread_local! {
@@ -52,7 +55,15 @@ pub enum Callback {
     Error,
     Close,
     Timer,
+    /// A closure of a sender's.
     Work,
+    /// A closure of a handle's.
+    Run,
+    Url,
+    Header,
+    Socket,
+    Authorize,
+    Classify,
 }
 
 impl Callback {
@@ -70,19 +81,29 @@ impl Callback {
             Self::Close => "on_close",
             Self::Timer => "timer",
             Self::Work => "closure",
+            Self::Run => "work",
+            Self::Url => "url_with",
+            Self::Header => "header_with",
+            Self::Socket => "socket_with",
+            Self::Authorize => "authorize_with",
+            Self::Classify => "classify",
         }
+    }
+
+    /// Whether an event of a connection begins with it.
+    pub const fn begins_event(self) -> bool {
+        matches!(self, Self::Open | Self::Data | Self::Ping | Self::Pong)
+    }
+
+    /// Whether it belongs to an event that has begun.
+    pub const fn is_of_event(self) -> bool {
+        matches!(self, Self::Reconnect | Self::Message | Self::Fragment | Self::Error)
     }
 }
 
-/// The reactor was asked to stop when all apps have ended, or at a certain time.
-#[derive(Clone, Copy, Debug)]
-pub struct Drain {
-    pub asked: u64,
-    /// The turn in which it was done at the latest.
-    pub from: u64,
-    pub at: Duration,
-    /// The reactor may have stopped meanwhile, and so forgotten it.
-    pub faint: bool,
+/// The port of the servers of `me`.
+pub fn port(me: usize) -> u16 {
+    8000 + me as u16
 }
 
 pub struct World {
@@ -90,6 +111,9 @@ pub struct World {
     pub held_before: i64,
     pub dice: Dice,
     pub net: SimNet,
+    pub pace: Pace,
+    /// Whether a read, and a write, of the client shows what there is.
+    pub sharp: Cell<(bool, bool)>,
     /// Little goes wrong here.
     pub calm: bool,
     /// How long the slow name takes.
@@ -104,11 +128,9 @@ pub struct World {
     pub done: Cell<u64>,
     pub messages: Cell<u64>,
     pub drains: RefCell<Vec<Drain>>,
-    /// A stop was asked for that ends all apps by the end of this turn.
-    pub stop_until: Cell<u64>,
-    /// From when to when the loop slept last while it should have been awake.
-    pub overslept: Cell<(Duration, Duration)>,
-    pub sleeps: Cell<bool>,
+    pub stops: RefCell<Vec<Stop>>,
+    /// Closures of handles that wait for the loop.
+    pub runs: RefCell<VecDeque<Asked>>,
     /// A message has come that does not fit into the receive buffer.
     pub huge: Cell<bool>,
     /// The user has had enough, and adds no more apps.
@@ -139,6 +161,8 @@ impl World {
             held_before: held(),
             calm: dice.one_in(2),
             slow: Duration::from_millis(dice.pick(&PAUSES)),
+            pace: Pace::draw(&dice),
+            sharp: Cell::new((true, true)),
             dice,
             net,
             lives: RefCell::default(),
@@ -149,9 +173,8 @@ impl World {
             done: Cell::new(0),
             messages: Cell::new(0),
             drains: RefCell::default(),
-            stop_until: Cell::new(0),
-            overslept: Cell::default(),
-            sleeps: Cell::new(false),
+            stops: RefCell::default(),
+            runs: RefCell::default(),
             huge: Cell::new(false),
             over: Cell::new(false),
             panicked: Cell::new(false),
@@ -177,37 +200,6 @@ impl World {
     /// The virtual time of an instant of the reactor's.
     pub fn time_of(&self, instant: Instant) -> Duration {
         instant.saturating_duration_since(self.net.now() - self.now())
-    }
-
-    /// Whether something that is due at `due` may be done now: then, or once the loop has woken up.
-    pub fn is_time(&self, due: Duration) -> bool {
-        let (now, (asleep, awake)) = (self.now(), self.overslept.get());
-        now == due || (awake == now && (asleep..now).contains(&due))
-    }
-
-    /// Whether something that was due at `due` should have been done before.
-    pub fn is_late(&self, due: Duration) -> bool {
-        due < self.now() && !self.is_time(due)
-    }
-
-    /// The loop is kept from turning for a while.
-    pub fn oversleep(&self, time: Duration) {
-        let asleep = self.now();
-        self.log(|| format!("the loop oversleeps by {time:?}"));
-        self.sleeps.set(true);
-        self.net.advance(time);
-        self.sleeps.set(false);
-        self.overslept.set((asleep, self.now()));
-        // What the loop has not heard of yet begins when it does.
-        let mut drains = self.drains.borrow_mut();
-        drains.iter_mut().filter(|drain| drain.from > self.turn.get()).for_each(|drain| drain.at += time);
-        // A close frame that the last turn has queued after its writing is written when the loop wakes up, and its time begins then.
-        for life in &mut *self.lives.borrow_mut() {
-            if life.closed.as_ref().is_some_and(|asked| asked.turn == self.turn.get()) {
-                life.end_by = life.end_by.map(|by| by + time);
-            }
-        }
-        self.cover("overslept");
     }
 
     pub fn log(&self, line: impl FnOnce() -> String) {
@@ -252,8 +244,9 @@ impl World {
     }
 
     pub fn new_life(&self, settings: Settings, actions: u32) -> usize {
+        let steady = self.pace.draw_steady(&self.dice);
         let mut lives = self.lives.borrow_mut();
-        lives.push(Life::new(settings, self.turn.get(), actions));
+        lives.push(Life::new(settings, self.turn.get(), actions, steady));
         lives.len() - 1
     }
 
@@ -299,7 +292,7 @@ impl World {
             Phase::Trying if life.wire.is_some() => "upgrading",
             Phase::Trying if life.resolves_at.is_some_and(|at| self.now() <= at) => "resolving",
             Phase::Trying => "connecting",
-            Phase::Open if life.closing_since.is_some() || life.end_by.is_some() => "closing",
+            Phase::Open if life.closing_since.is_some() || life.closing.timeout.is_some() => "closing",
             Phase::Open => "open",
             Phase::Waiting => "waiting",
             Phase::Over | Phase::Removed => "ended",
@@ -345,32 +338,9 @@ impl World {
         });
     }
 
-    /// The user stops the reactor, `directly` or by way of a handle.
-    pub fn stops(&self, directly: bool) {
-        let by = self.turn.get() + u64::from(!directly);
-        self.stop_until.set(self.stop_until.get().max(by));
-        for life in self.lives.borrow_mut().iter_mut().filter(|life| life.added < self.turn.get()) {
-            life.stopped_by = Some(life.stopped_by.map_or(by, |earlier| earlier.min(by)));
-        }
-        self.cover("stopped");
-    }
-
-    /// The user stops the reactor within `timeout`.
-    pub fn drains(&self, timeout: Duration, directly: bool) {
-        let asked = self.turn.get();
-        let from = asked + u64::from(!directly);
-        self.drains.borrow_mut().push(Drain { asked, from, at: self.now() + timeout, faint: false });
-        self.cover("drained");
-    }
-
-    /// Whether the reactor is surely ending all apps, and has been since before `turn`.
-    pub fn drains_since_before(&self, turn: u64) -> bool {
-        self.drains.borrow().iter().any(|drain| !drain.faint && drain.from < turn)
-    }
-
-    /// Whether the reactor may be ending all apps now.
-    pub fn may_stop(&self) -> bool {
-        !self.drains.borrow().is_empty() || self.turn.get() <= self.stop_until.get()
+    /// Something is asked for now.
+    pub fn ask(&self, directly: bool) -> Asked {
+        Asked { turn: self.turn.get(), at: self.now(), directly }
     }
 
     /// Whether the app may have ended without a callback.
@@ -382,11 +352,14 @@ impl World {
     }
 
     /// A stream of the user's own.
-    pub fn socket(&self) -> io::Result<Io> {
+    pub fn socket(&self, me: usize) -> io::Result<Io> {
+        self.calls(me, Callback::Socket);
         self.cover("a stream of the user's own");
+        self.dawdle(Some(me), Callback::Socket);
         if self.dice.one_in(6) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
-        self.net.clone().connect(SERVER, &SocketOptions::default())
+        let server = SocketAddr::new(SERVER.ip(), port(me));
+        self.net.clone().connect(server, &SocketOptions::default())
     }
 }
