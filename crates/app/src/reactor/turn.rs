@@ -46,9 +46,13 @@ impl<D: Dispatcher> Reactor<D> {
             } else {
                 serve(&mut driver, part, &backlog, &mut listed);
                 driver.drain_apps();
+                if matches!(part, TurnPart::Jobs) {
+                    // What other threads have asked for, a close first of all, does not wait for the callbacks of this turn.
+                    write(&mut driver, &mut listed);
+                }
             }
         }
-        each(&mut driver, &mut listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
+        write(&mut driver, &mut listed);
         // Before the stop, which is over when no app is left, and for what the stop itself removes.
         each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
         driver.stop_apps();
@@ -153,6 +157,11 @@ fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
             break;
         }
     }
+}
+
+/// Writes what was sent.
+fn write(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
+    each(driver, listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
 }
 
 /// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
