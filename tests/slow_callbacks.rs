@@ -92,6 +92,7 @@ impl Busy {
                 if let Some((code, reason)) = frame.close() {
                     closed.set(Some(peer.net().elapsed()));
                     peer.write(&frame::close(code, &reason));
+                    peer.shutdown();
                 }
             }
         });

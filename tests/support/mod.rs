@@ -18,7 +18,7 @@ pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
 pub use self::host::{HostReactor, dispatcher, reactor};
 pub use self::log::{Log, close_line, error_line, outcome_line};
-pub use self::neighbour::neighbour;
+pub use self::neighbour::{busy, neighbour};
 pub use self::proxy::{Asked, SimProxy};
 pub use self::repository::{repository, rust_files};
 pub use self::scratch::Scratch;

@@ -1,10 +1,10 @@
-//! An app that notices when it is held up.
+//! An app that notices when it is held up, and one that holds others up.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use websocket_app::{RunOptions, WebSocketApp};
+use websocket_app::{Context, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::sim::SimPeer;
 
@@ -30,6 +30,21 @@ pub fn neighbour(world: &mut World) -> Rc<Cell<u32>> {
         .expect("the app is accepted");
     world.settle();
     echoes
+}
+
+/// Lets the reactor spend `time` in the callback of an app that does nothing else, `after` from now.
+///
+/// # Panics
+/// When it is refused.
+pub fn busy(world: &mut World, after: Duration, time: Duration) {
+    world.net.black_hole(([192, 0, 2, 9], 80).into());
+    let options = RunOptions::new().connect_timeout(Duration::MAX).attempt_timeout(Duration::MAX);
+    let id = WebSocketApp::new("ws://192.0.2.9/")
+        .run_on(&mut world.reactor, &options)
+        .expect("the app is accepted");
+    let net = world.net.clone();
+    let set = |app: &mut Context<'_>| app.set_timeout(after, move |_| net.advance(time));
+    world.reactor.apps().with(id, set).expect("the app is there");
 }
 
 /// Opens each connection and answers pings, messages and closes.
