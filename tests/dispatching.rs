@@ -5,15 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, MioDispatcher, PollWait, Ready, Wait};
+use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, MioDispatcher, Ready, Wait};
 use websocket_app::{Error, Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, SimPeer};
-use websocket_tests::{Counting, Log, SERVER, URL, dispatcher, run_forever};
+use websocket_tests::{Counting, Edges, Log, SERVER, URL, dispatcher, run_forever};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -311,47 +311,6 @@ fn b218_a_loss_on_a_given_loop_is_reported_like_any_other() {
         host(app(&given), &RunOptions::new());
         assert_eq!(given.lines(), built_in.lines(), "loss {number}");
         assert!(given.lines().last().unwrap().starts_with("close"), "loss {number}: {given:?}");
-    }
-}
-
-/// mio's poll as a loop that runs futures, for a test that polls again and again. It tells each edge once.
-struct Edges<D>(D);
-
-impl<D: Dispatcher> Dispatcher for Edges<D> {
-    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.register(key, io, interest)
-    }
-
-    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.reregister(key, io, interest)
-    }
-
-    fn deregister(&mut self, key: Key, io: Io) {
-        self.0.deregister(key, io);
-    }
-
-    fn waker(&self) -> Waker {
-        self.0.waker()
-    }
-
-    fn clock(&self) -> Clock {
-        self.0.clock()
-    }
-}
-
-impl<D: Wait> PollWait for Edges<D> {
-    fn poll_wait(
-        &mut self,
-        _: &mut Context<'_>,
-        deadline: Option<Instant>,
-        ready: &mut Vec<Ready>,
-    ) -> Poll<io::Result<()>> {
-        let (known, now) = (ready.len(), self.now());
-        self.0.wait(Some(now), ready)?;
-        if ready.len() > known || deadline.is_some_and(|deadline| deadline <= now) {
-            return Poll::Ready(Ok(()));
-        }
-        Poll::Pending
     }
 }
 

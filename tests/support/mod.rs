@@ -2,6 +2,7 @@
 
 mod certificates;
 mod counting;
+mod edges;
 mod host;
 mod log;
 mod neighbour;
@@ -16,6 +17,7 @@ mod world;
 
 pub use self::certificates::{Authority, Identity};
 pub use self::counting::Counting;
+pub use self::edges::Edges;
 pub use self::host::{HostReactor, dispatcher, reactor};
 pub use self::log::{Log, close_line, error_line, outcome_line};
 pub use self::neighbour::{busy, neighbour};
