@@ -4,10 +4,12 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use websocket_app::RunOptions;
 use websocket_app::link::proxy::Proxy;
+use websocket_app::{Context, RunOptions, WebSocketApp};
+use websocket_testkit::sim::{Faults, SimNet};
 use websocket_tests::{Log, SECURE_URL, SERVER, SecureWorld, URL, World, busy};
 
+const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A step of an attempt, and when its answer comes.
@@ -128,4 +130,29 @@ fn a_tls_handshake_that_was_answered_in_time_is_not_given_up() {
     secure.world.run_until(13 * SECOND);
     assert_eq!(log.take(), [""; 0]);
     assert_eq!(secure.world.reactor.apps().len(), 2);
+}
+
+/// The user's `flush` is no way around the clock of the upgrade.
+#[test]
+fn a_request_whose_rest_a_callback_could_flush_has_its_time_from_when_that_was_written() {
+    // b132
+    let mut faults = Faults::default();
+    faults.send_buffer = 100;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let log = Log::new();
+    let listener = world.start(log.app(URL), &RunOptions::new().upgrade_timeout(3 * SECOND));
+    let id = world.reactor.apps().ids()[0];
+    let peer = listener.accept().unwrap();
+    world.net.at(SECOND, move |_| assert_eq!(peer.read_available().len(), 100));
+    // Another app's timer, which is due before the stream is looked at that has room again.
+    world.net.black_hole(([192, 0, 2, 9], 80).into());
+    let other = WebSocketApp::new("ws://192.0.2.9/").run_on(&mut world.reactor, &patient()).unwrap();
+    let flush = move |app: &mut Context<'_>| {
+        app.set_timeout(SECOND, move |app| app.apps().with(id, |app| app.flush()).unwrap());
+    };
+    world.reactor.apps().with(other, flush).unwrap();
+    world.run_until(4 * SECOND - MS);
+    assert_eq!(log.take(), [""; 0]);
+    world.run_until(4 * SECOND);
+    assert_eq!(log.take(), ["error Timeout(Upgrade)", "close: Timeout(Upgrade)"]);
 }
