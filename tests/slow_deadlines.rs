@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use websocket_app::{Close, Context, RunOptions, WebSocketApp};
+use websocket_app::{CallbackResult, Close, Context, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::sim::{Faults, SimNet, SimPeer};
 use websocket_tests::{Log, SERVER, URL, World, busy};
@@ -183,6 +183,32 @@ fn a_stream_that_has_room_again_is_written_to_before_its_deadline_is_judged() {
     }
 }
 
+#[test]
+fn a_stream_that_gets_room_during_the_read_before_a_verdict_is_not_given_up() {
+    // b065
+    for reads in [true, false] {
+        let mut faults = Faults::default();
+        faults.send_buffer = 1000;
+        let mut world = World::on(SimNet::new(1).with_faults(faults));
+        let (log, net) = (Log::new(), world.net.clone());
+        let app = log
+            .app(URL)
+            .on_open(|app, _| app.send_bytes(&[0; 5000]))
+            .on_message(move |_, _| net.advance(2 * SECOND));
+        let peer = world.open(app, &RunOptions::new().ping_interval(10 * SECOND).write_timeout(11 * SECOND));
+        // The ping is due before the text is read, and the time to write has passed when its callback is over.
+        busy(&mut world, 9900 * MS, 150 * MS);
+        let writer = peer.clone();
+        world.net.at(10 * SECOND, move |_| writer.write(&frame::text("slow")));
+        if reads {
+            world.net.at(11 * SECOND - MS, move |_| drop(peer.read_available()));
+        }
+        world.run_until(13 * SECOND);
+        let expected: &[_] = if reads { &[] } else { &["error Timeout(Write)", "close: Timeout(Write)"] };
+        assert_eq!(log.take(), expected);
+    }
+}
+
 /// What waits to be delivered when an app closes in the read before the verdict on its connection.
 #[test]
 fn a_close_in_the_read_before_a_verdict_loses_none_of_the_messages_behind_it() {
@@ -251,7 +277,7 @@ fn a_close_timeout_finds_the_end_of_the_stream_and_a_breach_behind_slow_messages
 }
 
 #[test]
-fn a_ping_that_is_written_after_a_slow_on_close_of_a_panic_has_its_time_from_then() {
+fn a_ping_that_is_written_after_the_slow_end_of_another_app_has_its_time_from_then() {
     // b104
     let mut faults = Faults::default();
     faults.latency = 50 * MS..=50 * MS;
@@ -261,14 +287,15 @@ fn a_ping_that_is_written_after_a_slow_on_close_of_a_panic_has_its_time_from_the
     let app = log.app(URL).on_pong(|_, _, _| {});
     app.run_on(&mut world.reactor, &RunOptions::new().ping_interval(2 * SECOND).ping_timeout(SECOND))
         .unwrap();
-    // Its timer is due in the turn in which the ping is.
+    // It fails in the turn in which the ping is due.
     let other = SocketAddr::from(([192, 0, 2, 9], 80));
     serve(&world.net, other, |_| (), |_, _| ());
     let net = world.net.clone();
     let panics = WebSocketApp::new("ws://192.0.2.9/")
         .on_open(|app, _| {
-            app.set_timeout(2 * SECOND, |_| panic!("on purpose"));
+            app.set_timeout(2 * SECOND, |_| -> CallbackResult { Err("failed".into()) });
         })
+        .on_error(|_, _| panic!("on purpose"))
         .on_close(move |_, _| net.advance(5 * SECOND));
     panics.run_on(&mut world.reactor, &RunOptions::new()).unwrap();
     world.run_until(20 * SECOND);
