@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::schedule::later;
-
 /// The time after which a turn ends, unless the user says otherwise.
 pub(crate) const DEFAULT_BUDGET: Duration = Duration::from_millis(5);
 
 /// An app may use this part of a turn before the others have theirs.
-const VISITS_PER_TURN: u32 = 4;
+const VISITS_PER_TURN: u64 = 4;
 
-/// Messages that an app is delivered before the others have their turn.
+/// An app that has been delivered so many messages reads no more before the others have their turn.
 const MAX_MESSAGES: u32 = 16 << 10;
 
 /// The most messages between two looks at the clock. A look costs some 30 ns, so it is half a nanosecond per message.
@@ -20,17 +18,17 @@ const MAX_STRIDE: u32 = 64;
 const SLOW: u64 = 50_000;
 
 /// While requests of other threads wait, a turn delivers messages for this long: callbacks that take longer are interrupted after each, and
-/// a thread that sends all the time does not end a turn for each of its messages.
-const REQUESTS_WAIT: Duration = Duration::from_micros(100);
+/// a thread that sends all the time does not end a turn for each of its messages. In nanoseconds.
+const REQUESTS_WAIT: u64 = 100_000;
 
-/// The budget of one turn, in time and in messages.
+/// The budget of one turn, in time and in messages. Times are in nanoseconds since it was made: a look is too frequent for more than integers.
 pub(crate) struct Pace {
-    budget: Duration,
-    turn_ends: Instant,
+    made: Instant,
+    budget: u64,
+    turn_ends: u64,
     /// From here on requests of other threads end the reading.
-    requests_from: Instant,
-    visit_ends: Instant,
-    visit_is_over: bool,
+    requests_from: u64,
+    visit_ends: u64,
     /// Messages of this visit until the last look.
     messages: u32,
     /// Messages until the next look, of this many.
@@ -38,43 +36,45 @@ pub(crate) struct Pace {
     stride: u32,
     /// The most of them that this app is trusted with.
     max_stride: u32,
-    looked: Instant,
+    looked: u64,
 }
 
 impl Pace {
-    pub(crate) const fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self {
-            budget: DEFAULT_BUDGET,
-            turn_ends: now,
-            requests_from: now,
-            visit_ends: now,
-            visit_is_over: false,
+            made: now,
+            budget: nanos(DEFAULT_BUDGET),
+            turn_ends: 0,
+            requests_from: 0,
+            visit_ends: 0,
             messages: 0,
             left: 1,
             stride: 1,
             max_stride: 1,
-            looked: now,
+            looked: 0,
         }
     }
 
-    pub(crate) const fn set_budget(&mut self, budget: Duration) {
-        self.budget = budget;
+    pub(crate) fn set_budget(&mut self, budget: Duration) {
+        self.budget = nanos(budget);
     }
 
     pub(crate) fn begin_turn(&mut self, now: Instant) {
-        self.turn_ends = later(now, self.budget);
-        self.requests_from = later(now, REQUESTS_WAIT.min(self.budget));
+        let now = self.time(now);
+        self.turn_ends = now.saturating_add(self.budget);
+        self.requests_from = now.saturating_add(REQUESTS_WAIT.min(self.budget));
     }
 
     /// Whether the turn is to end.
     pub(crate) fn turn_is_over(&self, now: Instant) -> bool {
-        now >= self.turn_ends
+        self.time(now) >= self.turn_ends
     }
 
     /// An app begins to be delivered its messages. `max_stride` is what [`max_stride`](Self::max_stride) was at the end of its last visit.
+    #[inline]
     pub(crate) fn begin_visit(&mut self, now: Instant, max_stride: u32) {
-        self.visit_ends = later(now, self.budget / VISITS_PER_TURN).min(self.turn_ends);
-        self.visit_is_over = false;
+        let now = self.time(now);
+        self.visit_ends = now.saturating_add(self.budget / VISITS_PER_TURN).min(self.turn_ends);
         self.messages = 0;
         (self.left, self.stride, self.max_stride, self.looked) = (1, 1, max_stride, now);
     }
@@ -82,8 +82,11 @@ impl Pace {
     /// A message was delivered; whether it is time to [`look`](Self::look).
     #[inline]
     pub(crate) const fn count(&mut self) -> bool {
-        self.left = self.left.wrapping_sub(1);
-        self.left == 0
+        let is_time = self.left <= 1;
+        if !is_time {
+            self.left -= 1;
+        }
+        is_time
     }
 
     /// How many messages may pass without a look, by what those of this app have taken so far; 1 for a new app.
@@ -94,31 +97,37 @@ impl Pace {
     /// Whether the visit is to end, and when to look next: so often that the visit does not last much longer than it should, by what the
     /// last messages took.
     pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
-        let count = (self.stride - self.left).max(1);
-        let elapsed = nanos(now, self.looked);
-        let is_slow = elapsed >= SLOW.saturating_mul(count.into());
+        let now = self.time(now);
+        let count = self.stride - self.left + 1;
+        let elapsed = now.saturating_sub(self.looked);
+        let is_slow = elapsed >= SLOW * u64::from(count);
         self.max_stride = if is_slow { 1 } else { (self.max_stride + 1).min(MAX_STRIDE) };
-        // As many messages as fit into an eighth of the time that is left.
-        let fit = nanos(self.visit_ends, now).saturating_mul(count.into()) / elapsed.saturating_mul(8).max(1);
         let most = (2 * self.stride).min(self.max_stride);
-        self.stride = u32::try_from(fit).map_or(most, |fit| fit.clamp(1, most));
+        self.stride = most.min(self.messages_that_fit(now, count, elapsed)).max(1);
         (self.left, self.looked) = (self.stride, now);
         self.messages += count;
-        self.visit_is_over = now >= self.visit_ends
-            || self.messages >= MAX_MESSAGES
-            || (requests_wait && now >= self.requests_from);
-        self.visit_is_over
+        now >= self.visit_ends || (requests_wait && now >= self.requests_from)
     }
 
-    /// Whether the last [`look`](Self::look) has said so.
-    pub(crate) const fn visit_is_over(&self) -> bool {
-        self.visit_is_over
+    /// As many messages as fit into an eighth of the time that is left, where `count` of them took `elapsed`; [`MAX_STRIDE`] for more.
+    fn messages_that_fit(&self, now: u64, count: u32, elapsed: u64) -> u32 {
+        let left = self.visit_ends.saturating_sub(now) / 8;
+        let most = elapsed.saturating_mul(MAX_STRIDE.into()) / u64::from(count);
+        if most <= left { MAX_STRIDE } else { (left.saturating_mul(count.into()) / elapsed) as u32 }
+    }
+
+    /// Whether the app is to read no more for now, by the number of its messages.
+    pub(crate) const fn has_had_its_share(&self) -> bool {
+        self.messages >= MAX_MESSAGES
+    }
+
+    fn time(&self, now: Instant) -> u64 {
+        nanos(now.saturating_duration_since(self.made))
     }
 }
 
-/// Nanoseconds from `earlier` to `later`; none if it is the other way round.
-fn nanos(later: Instant, earlier: Instant) -> u64 {
-    let time = later.saturating_duration_since(earlier);
+/// The nanoseconds of `time`, or the most there are.
+fn nanos(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 

@@ -1,19 +1,17 @@
 //! A table that names what it holds: a slot and a generation, so that an old name never finds a new entry.
 
 use slab::Slab;
-use websocket_dispatcher::{Key, KeyTable};
+use websocket_dispatcher::Key;
 
-/// Values under keys that the table itself gives out. [`KeyTable`] compares generations; the slab finds free
-/// slots.
+/// Values under keys that the table itself gives out.
 pub(crate) struct Table<T> {
-    slots: Slab<()>,
-    values: KeyTable<T>,
+    slots: Slab<(u32, T)>,
     generation: u32,
 }
 
 impl<T> Default for Table<T> {
     fn default() -> Self {
-        Self { slots: Slab::new(), values: KeyTable::new(), generation: 0 }
+        Self { slots: Slab::new(), generation: 0 }
     }
 }
 
@@ -21,29 +19,25 @@ impl<T> Table<T> {
     /// Adds a value under a new key.
     pub(crate) fn insert(&mut self, value: T) -> Key {
         self.generation = self.generation.wrapping_add(1);
-        let slot = self.slots.insert(());
-        let key = Key::new(u32::try_from(slot).unwrap_or(u32::MAX), self.generation);
-        // The slab has just said that the slot is free.
-        let _free = self.values.insert(key, value);
-        key
+        let slot = self.slots.insert((self.generation, value));
+        Key::new(u32::try_from(slot).unwrap_or(u32::MAX), self.generation)
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&T> {
-        self.values.get(key)
+        self.slots.get(key.slot()).filter(|entry| entry.0 == key.generation()).map(|entry| &entry.1)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut T> {
-        self.values.find_mut(key)
+        self.slots.get_mut(key.slot()).filter(|entry| entry.0 == key.generation()).map(|entry| &mut entry.1)
     }
 
     pub(crate) fn remove(&mut self, key: Key) -> Option<T> {
-        let value = self.values.remove(key)?;
-        self.slots.remove(key.slot());
-        Some(value)
+        self.get(key)?;
+        self.slots.try_remove(key.slot()).map(|entry| entry.1)
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = Key> {
-        self.values.iter().map(|(key, _)| key)
+        self.slots.iter().map(|(slot, entry)| Key::new(u32::try_from(slot).unwrap_or(u32::MAX), entry.0))
     }
 
     pub(crate) fn len(&self) -> usize {

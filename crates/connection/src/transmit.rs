@@ -31,7 +31,8 @@ pub struct Tx {
     /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
-    mask_key: Option<MaskKey>,
+    /// Few connections have one.
+    mask_key: Option<Box<MaskKey>>,
     pub(crate) outbound: Outbound,
 }
 
@@ -70,12 +71,12 @@ impl Tx {
 
     /// Takes mask keys from `mask_key` instead of [`Env`]: for tests, or for a source of the user's own.
     pub fn set_mask_key(&mut self, mask_key: Option<MaskKey>) {
-        self.mask_key = mask_key;
+        self.mask_key = mask_key.map(Box::new);
     }
 
     /// Takes the source that [`set_mask_key`](Self::set_mask_key) set back out.
     pub fn take_mask_key(&mut self) -> Option<MaskKey> {
-        self.mask_key.take()
+        self.mask_key.take().map(|mask_key| *mask_key)
     }
 
     /// Sends a text message.

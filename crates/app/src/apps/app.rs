@@ -33,8 +33,6 @@ pub(crate) struct App {
     /// What a live connection that is not open yet was dialled for: it may have to be dialled again.
     pub(crate) attempt: Option<Box<Attempt>>,
     pub(crate) plan: Box<Plan>,
-    /// The outcome is waited for.
-    pub(crate) keep_outcome: bool,
     /// The failure that has been reported and will end, or has ended, the attempt.
     pub(crate) failure: Option<Box<Error>>,
     /// How the last attempt ended, from then on until the next one begins or it is not needed.
@@ -115,6 +113,7 @@ impl Control {
     ///
     /// # Errors
     /// Why the stream takes no more.
+    #[inline]
     pub(crate) fn wrote(&mut self, written: Written) -> std::io::Result<bool> {
         if let Some(outbox) = &mut self.outbox {
             outbox.wrote(written.bytes);
@@ -186,7 +185,6 @@ impl App {
             stage: Stage::Over,
             attempt: None,
             plan,
-            keep_outcome: false,
             failure: None,
             outcome: None,
         })
@@ -214,11 +212,17 @@ impl App {
             && !matches!(&self.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
     }
 
+    /// By when the attempt that is under way must open; `None` once it has.
+    pub(crate) fn opens_by(&self) -> Option<Instant> {
+        self.attempt.as_ref().map(|attempt| attempt.deadline)
+    }
+
     /// When this app must be looked at next, unless something happens before.
+    #[inline]
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Dialling(dial) => dial.due(),
-            Stage::Live(live) => live.due().map(|(at, _)| at),
+            Stage::Live(live) => live.due(self.opens_by()).map(|(at, _)| at),
             Stage::Over => self.control.retry_at(),
         }
     }

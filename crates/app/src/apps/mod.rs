@@ -98,6 +98,8 @@ pub struct Apps {
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     pub(crate) panic_policy: PanicPolicy,
     pub(crate) finished: Option<Finished>,
+    /// The app whose outcome is waited for.
+    pub(crate) keeps_outcome_of: Option<AppId>,
     /// Memory to encrypt into, which all connections take turns in.
     pub(crate) scratch: Scratch,
     slots: Table<Slot>,
@@ -126,6 +128,7 @@ impl Apps {
             panic: None,
             panic_policy: PanicPolicy::default(),
             finished: None,
+            keeps_outcome_of: None,
             scratch: Scratch::default(),
             slots: Table::default(),
         }
@@ -269,18 +272,20 @@ impl Apps {
     }
 
     /// An app begins to be delivered what it has received.
+    #[inline]
     pub(crate) fn begin_visit(&mut self, max_stride: u32) {
         self.pace.begin_visit(self.env.current().now, max_stride);
     }
 
-    /// A message was delivered; whether the others have their turn now.
+    /// A message was delivered; whether [`pauses`](Self::pauses) is to be asked if there is more to deliver or to read.
     #[inline]
-    pub(crate) fn pauses(&mut self) -> bool {
-        (self.pace.count() || self.inbox.has_jobs()) && self.look()
+    pub(crate) fn may_pause(&mut self) -> bool {
+        self.pace.count() || self.inbox.has_jobs()
     }
 
+    /// Whether the others have their turn now.
     #[inline(never)]
-    fn look(&mut self) -> bool {
+    pub(crate) fn pauses(&mut self) -> bool {
         self.pace.look(self.env.now(), self.inbox.has_jobs())
     }
 
@@ -328,6 +333,7 @@ impl Apps {
 
     /// Ensures that the schedule has an entry for the app's deadline. An entry that comes too early is
     /// enough: the app is looked at then, and armed again.
+    #[inline]
     pub(crate) fn arm(&mut self, app: &mut App, id: AppId) {
         // What is overdue and cannot be done yet is due now: in the past it would be before everything else each time.
         let now = self.env.untimed().now;

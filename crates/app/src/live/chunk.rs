@@ -25,30 +25,6 @@ pub(crate) enum Place {
     Undelivered,
 }
 
-/// Bytes that were read, and decrypted, and are yet to be delivered.
-#[derive(Default)]
-pub(crate) struct Undelivered {
-    bytes: Vec<u8>,
-    /// So many of them were delivered.
-    start: usize,
-}
-
-impl Undelivered {
-    pub(super) const fn new(bytes: Vec<u8>) -> Self {
-        Self { bytes, start: 0 }
-    }
-
-    /// So many more of them were delivered.
-    pub(super) const fn delivered(&mut self, len: usize) {
-        self.start += len;
-    }
-
-    /// The bytes that are yet to be delivered.
-    pub(crate) fn rest(&self) -> &[u8] {
-        &self.bytes[self.start..]
-    }
-}
-
 /// What one read has brought.
 pub(crate) struct Chunk {
     /// Bytes that came.

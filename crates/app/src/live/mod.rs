@@ -2,6 +2,7 @@
 //!
 //! Nothing here calls the user's code: bytes come out as they were read, and the reactor delivers them.
 
+mod behind;
 mod chunk;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
@@ -17,7 +18,9 @@ use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 use crate::error::{Error, Timeout};
 use crate::schedule::earliest;
 
-pub(crate) use chunk::{Chunk, Place, Stop, Undelivered};
+pub(crate) use behind::Undelivered;
+use behind::{Behind, take_undelivered};
+pub(crate) use chunk::{Chunk, Place, Stop};
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use wire::{Wire, Written, write_all};
 
@@ -25,11 +28,8 @@ pub(crate) use wire::{Wire, Written, write_all};
 /// inflated a thousandfold before the budget is looked at again.
 const SMALL_READ: usize = 16 << 10;
 
-/// The least that is read at a time where callbacks are slow.
-const MIN_READ: usize = 4 << 10;
-
 /// Bytes that a stream holds at most, with room to spare: what arrived before them has been read after so many.
-const MAX_IN_STREAM: u64 = 16 << 20;
+const MAX_IN_STREAM: usize = 16 << 20;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
@@ -49,8 +49,6 @@ pub(crate) struct Live {
     /// Between the stream and the connection, for `wss`.
     pub(crate) secure: Option<Box<Secure>>,
     pub(crate) connection: Connection,
-    /// By when the connection must be open; `None` once it is.
-    open_by: Option<Instant>,
     /// The end of the stream was reported, so a short read is not the last.
     read_closed: bool,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
@@ -59,45 +57,26 @@ pub(crate) struct Live {
     pub(crate) queued: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
-    /// Bytes that were read, and decrypted, and are yet to be delivered: the app had to let others have their turn.
-    undelivered: Undelivered,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u32,
-    /// How much one read may fill: little, where callbacks are so slow that a part is left each time.
-    read_limit: usize,
-    /// Bytes that were read so far, and as of when a deadline was due but more could be read.
-    total_read: u64,
-    overdue_since: Option<u64>,
+    /// Where the app does not keep up with what it receives.
+    behind: Option<Box<Behind>>,
 }
 
 impl Live {
     /// A connection whose request waits to be written to the stream.
-    pub(crate) fn new(
-        wire: Wire,
-        secure: Option<Box<Secure>>,
-        connection: Connection,
-        open_by: Instant,
-    ) -> Box<Self> {
+    pub(crate) fn new(wire: Wire, secure: Option<Box<Secure>>, connection: Connection) -> Box<Self> {
         Box::new(Self {
             wire,
             secure,
             connection,
-            open_by: Some(open_by),
             read_closed: false,
             broken: None,
             queued: false,
             inflates_hugely: false,
-            undelivered: Undelivered::default(),
             max_stride: 1,
-            read_limit: usize::MAX,
-            total_read: 0,
-            overdue_since: None,
+            behind: None,
         })
-    }
-
-    /// The connection is open, or beyond: the attempt has no deadline any more.
-    pub(crate) fn attempt_is_over(&mut self) {
-        self.open_by = None;
     }
 
     /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS, nor before the connection is
@@ -113,19 +92,25 @@ impl Live {
         self.read_closed |= ready.read_closed;
     }
 
-    /// What is due next. Of two at the same time it is the step's, which says more than the attempt's.
-    pub(crate) fn due(&self) -> Option<(Instant, LiveDeadline)> {
+    /// What is due next, with the deadline of an attempt that has yet to open. Of two at the same time it is the step's, which says more
+    /// than the attempt's.
+    #[inline]
+    pub(crate) fn due(&self, attempt: Option<Instant>) -> Option<(Instant, LiveDeadline)> {
         let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
         let step = match handshake {
             Some(at) => Some((at, LiveDeadline::Timeout(Timeout::Tls))),
             None => self.connection.deadline().map(|at| (at, LiveDeadline::Connection)),
         };
-        let whole = self.open_by.filter(|_| self.connection.state() == State::Connecting);
-        let whole = whole.map(|at| (at, LiveDeadline::Timeout(Timeout::Attempt)));
-        earliest([step, whole])
+        match attempt {
+            Some(at) if self.connection.state() == State::Connecting => {
+                earliest([step, Some((at, LiveDeadline::Timeout(Timeout::Attempt)))])
+            }
+            _ => step,
+        }
     }
 
     /// Writes until nothing is left or the stream takes no more.
+    #[inline]
     pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
         let written = match &mut self.secure {
             None => write_all(self.connection.tx(), &mut self.wire.io, env),
@@ -172,6 +157,7 @@ impl Live {
     ///
     /// # Errors
     /// Why nothing was read.
+    #[inline]
     pub(crate) fn read(&mut self, buffer: &mut [u8], held: usize, env: &mut Env) -> Result<Chunk, Stop> {
         if self.has_undelivered() {
             return Ok(Chunk { fresh: 0, place: Place::Undelivered, short: false });
@@ -188,12 +174,12 @@ impl Live {
         };
         match (read, room) {
             (Ok(fresh), Some(room)) => {
-                self.total_read += fresh as u64;
+                self.note_read(fresh);
                 let short = fresh < BULK && fresh < room;
                 Ok(Chunk { fresh, place: self.in_buffer(held + fresh), short })
             }
             (Ok(fresh), None) => {
-                self.total_read += fresh as u64;
+                self.note_read(fresh);
                 Ok(Chunk { fresh, place: Place::Message, short: false })
             }
             (Err(stop), _) => {
@@ -212,44 +198,49 @@ impl Live {
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
     pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.undelivered = Undelivered::new(rest);
-        self.read_limit = delivered.max(MIN_READ);
+        self.behind.get_or_insert_default().keep(rest, delivered);
     }
 
     /// Takes the bytes that the app's last visit has left.
     pub(crate) fn take_undelivered(&mut self) -> Undelivered {
-        std::mem::take(&mut self.undelivered)
+        take_undelivered(&mut self.behind)
     }
 
     /// Puts them back, `delivered` bytes less.
     pub(crate) fn put_back_undelivered(&mut self, mut undelivered: Undelivered, delivered: usize) {
         undelivered.delivered(delivered);
-        self.undelivered = undelivered;
+        self.behind.get_or_insert_default().undelivered = undelivered;
     }
 
     /// Everything that was read has been delivered.
-    pub(crate) const fn all_was_delivered(&mut self) {
-        self.read_limit = self.read_limit.saturating_mul(2);
+    pub(crate) fn all_was_delivered(&mut self) {
+        if self.behind.as_mut().is_some_and(|behind| behind.catches_up()) {
+            self.behind = None;
+        }
     }
 
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
-        !self.undelivered.rest().is_empty()
+        self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
     }
 
     /// A deadline is due: whether it can be judged by what was read. Until the stream is dry, what the server sent in time may still be in
     /// it, but not behind more bytes than a stream holds.
     pub(crate) fn can_be_judged(&mut self) -> bool {
-        if !self.queued {
-            return true;
-        }
-        let since = *self.overdue_since.get_or_insert(self.total_read);
-        self.total_read - since > MAX_IN_STREAM
+        !self.queued || *self.behind.get_or_insert_default().overdue.get_or_insert(MAX_IN_STREAM) == 0
     }
 
     /// No deadline is due.
-    pub(crate) const fn is_in_time(&mut self) {
-        self.overdue_since = None;
+    pub(crate) fn is_in_time(&mut self) {
+        if let Some(behind) = &mut self.behind {
+            behind.overdue = None;
+        }
+    }
+
+    fn note_read(&mut self, fresh: usize) {
+        if let Some(overdue) = self.behind.as_mut().and_then(|behind| behind.overdue.as_mut()) {
+            *overdue = overdue.saturating_sub(fresh);
+        }
     }
 
     /// Looks through everything that has arrived for the end of the closing handshake, or of the stream, and delivers none of it.
@@ -257,17 +248,14 @@ impl Live {
     /// # Errors
     /// What is wrong with the bytes.
     pub(crate) fn look_for_close(&mut self, buffer: &mut [u8], env: &mut Env) -> Result<(), Error> {
-        let limit = self.total_read + MAX_IN_STREAM;
-        let mut held = 0;
-        while self.connection.close_frame().is_none()
-            && self.connection.error().is_none()
-            && self.total_read < limit
-        {
+        let (mut left, mut held) = (MAX_IN_STREAM, 0);
+        while self.connection.close_frame().is_none() && self.connection.error().is_none() && left > 0 {
             let chunk = match self.read(buffer, held, env) {
                 Ok(chunk) => chunk,
                 Err(Stop::Dry | Stop::Budget) if !self.is_broken() => break,
                 Err(_) => return Ok(self.connection.end_of_stream(env)?),
             };
+            left = left.saturating_sub(chunk.fresh);
             held = 0;
             let connection = &mut self.connection;
             let mut skip = |bytes: &[u8]| {
@@ -289,7 +277,7 @@ impl Live {
                     }
                 }
                 (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len])?,
-                (Place::Undelivered, _) => skip(std::mem::take(&mut self.undelivered).rest())?,
+                (Place::Undelivered, _) => skip(take_undelivered(&mut self.behind).rest())?,
             }
         }
         Ok(())
@@ -363,8 +351,10 @@ impl Live {
 
     /// How much of `buffer` bytes one read may fill.
     fn read_size(&self, buffer: usize) -> usize {
-        let limit = if self.inflates_hugely { SMALL_READ } else { self.read_limit };
-        buffer.min(limit)
+        if self.inflates_hugely {
+            return buffer.min(SMALL_READ);
+        }
+        self.behind.as_ref().map_or(buffer, |behind| buffer.min(behind.read_limit))
     }
 }
 

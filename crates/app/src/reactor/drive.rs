@@ -67,8 +67,13 @@ impl Driver<'_> {
         let Some(mut app) = self.apps.take(id) else { return };
         self.apps.running = Some(id);
         self.apps.interrupted = false;
+        // Writing to a socket calls nobody who does not say so.
+        let may_call =
+            !matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
-        self.apps.env.user_code_ran();
+        if may_call || caught.is_some() {
+            self.apps.env.user_code_ran();
+        }
         if let Some(panic) = &caught {
             self.panicked(&mut app, id, panic_message(&**panic));
         }
@@ -204,7 +209,7 @@ impl Driver<'_> {
         let jar = app.plan.jar();
         app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection, attempt.deadline));
+        app.stage = Stage::Live(Live::new(wire, secure, connection));
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
@@ -288,11 +293,10 @@ impl Driver<'_> {
             self.apps.take_removed(id);
             return self.retire(app, id);
         }
-        if let Stage::Live(live) = &mut app.stage {
+        if let Stage::Live(live) = &app.stage {
             let state = live.connection.state();
             app.control.log_state(id, state);
             if state != State::Connecting {
-                live.attempt_is_over();
                 app.attempt = None;
             }
         }

@@ -61,6 +61,7 @@ impl Driver<'_> {
 
     /// Judges a live connection by its deadline, now that what had arrived when the reactor `looked` was read.
     fn judge(&mut self, app: &mut App, id: AppId, looked: Instant) {
+        let opens_by = app.opens_by();
         // It may have ended, or been removed, by what was read.
         let Stage::Live(live) = &mut app.stage else { return };
         if self.apps.interrupted {
@@ -76,7 +77,7 @@ impl Driver<'_> {
                 judged_at = self.apps.env.now();
             }
         }
-        let deadline = match live.due() {
+        let deadline = match live.due(opens_by) {
             Some((at, deadline)) if at <= judged_at => deadline,
             _ => return live.is_in_time(),
         };

@@ -32,6 +32,7 @@ impl Driver<'_> {
             app.report(id, self.apps, error);
         }
         self.finish(app, id, AfterEnd::Ask);
+        self.apps.env.user_code_ran();
     }
 
     /// Ends the attempt because the reactor stops.
@@ -131,7 +132,7 @@ impl Driver<'_> {
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
         }
-        if !app.keep_outcome {
+        if self.apps.keeps_outcome_of != Some(id) {
             // It may be as large as the body of a response, and the app may wait for long.
             app.outcome = None;
         }
@@ -173,7 +174,7 @@ impl Driver<'_> {
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
         contain_panic(id, || app.control.timers.clear(self.apps));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
-        if app.keep_outcome {
+        if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();
                 contain_panic(id, || drop(outbox));

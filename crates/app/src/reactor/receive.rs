@@ -63,7 +63,9 @@ impl Driver<'_> {
                     } else if chunk.short && live.short_read_is_last(short_read_drains) {
                         Some(Stop::Dry)
                     } else {
-                        (budget == 0 || self.apps.pace.visit_is_over()).then_some(Stop::Budget)
+                        let apps = &mut *self.apps;
+                        let is_over = budget == 0 || apps.pace.has_had_its_share();
+                        (is_over || (apps.may_pause() && apps.pauses())).then_some(Stop::Budget)
                     }
                 }
                 Err(stop) => Some(stop),
@@ -151,6 +153,8 @@ impl Driver<'_> {
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
+            // The last message of a record is followed by the next record.
+            is_paused = is_paused || (delivered > 0 && self.apps.may_pause() && self.apps.pauses());
             if is_paused {
                 undelivered.extend_from_slice(plaintext);
                 return ControlFlow::Continue(());
@@ -250,7 +254,7 @@ fn converse(
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.pauses() && !input.rest().is_empty() {
+            if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
                 return Ok(Conversation::Paused);
             }
         }
@@ -266,14 +270,14 @@ fn converse(
             return Ok(Conversation::Ended);
         }
         // With nothing left, the connection is asked once more: it then gives back the memory of the message.
-        if apps.pauses() && !input.rest().is_empty() {
+        if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
             return Ok(Conversation::Paused);
         }
     }
 }
 
 /// Calls the handler for one message.
-#[inline]
+#[inline(always)]
 fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
     let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
     check(handler, context, data);

@@ -82,9 +82,9 @@ impl<D: PollWait> Reactor<D> {
 
 impl<D: Wait> Reactor<D> {
     /// Runs one app and nothing else; returns its outcome and the app.
-    pub(crate) fn run_alone(mut self, mut app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
-        app.keep_outcome = true;
+    pub(crate) fn run_alone(mut self, app: Box<App>) -> (Result<Outcome, Error>, Option<Box<App>>) {
         let id = self.apps.insert(app);
+        self.apps.keeps_outcome_of = Some(id);
         let ran = self.run();
         // Where the loop broke, the app is still there, and its stream goes back like any other.
         self.driver().discard(id);
