@@ -26,7 +26,7 @@ const APP: Rules = Rules {
 
 const MAX_LINES: usize = 400;
 const MAX_DRIVER_METHODS: usize = 28;
-const MAX_DRIVER_FILES: usize = 4;
+const MAX_DRIVER_FILES: usize = 3;
 
 /// The Rust files of a crate, with paths relative to its `src`.
 fn sources(name: &str) -> Vec<(String, String)> {

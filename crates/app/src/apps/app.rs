@@ -222,7 +222,7 @@ impl App {
     pub(crate) fn due(&self) -> Option<Instant> {
         match &self.stage {
             Stage::Dialling(dial) => dial.due(),
-            Stage::Live(live) => live.due(self.opens_by()).map(|(at, _)| at),
+            Stage::Live(live) => live.due(self.opens_by()),
             Stage::Over => self.control.retry_at(),
         }
     }

@@ -4,19 +4,17 @@
 
 mod behind;
 mod chunk;
+mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
 mod wire;
 
 use std::io::{self, Read as _};
-use std::ops::ControlFlow;
-use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
-use crate::schedule::earliest;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
@@ -28,19 +26,18 @@ pub(crate) use wire::{Wire, Written, write_all};
 /// inflated a thousandfold before the budget is looked at again.
 const SMALL_READ: usize = 16 << 10;
 
-/// Bytes that a stream holds at most, with room to spare: what arrived before them has been read after so many.
-const MAX_IN_STREAM: usize = 16 << 20;
-
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
 /// being woken for them.
 const BULK: usize = 16 << 10;
 
-/// What is due.
-pub(crate) enum LiveDeadline {
-    /// This ends the attempt.
+/// What comes of a deadline.
+pub(crate) enum Verdict {
+    /// Nothing for now: it is not due, or what arrived in time is yet to be read.
+    Open,
+    /// What was due is done; there may be output.
+    Met(Result<(), Error>),
+    /// The attempt has taken too long.
     Timeout(Timeout),
-    /// A deadline of the connection.
-    Connection,
 }
 
 /// A stream with a connection on it, from the upgrade request to the end.
@@ -90,23 +87,6 @@ impl Live {
     /// What the dispatcher has seen.
     pub(crate) fn note(&mut self, ready: Ready) {
         self.read_closed |= ready.read_closed;
-    }
-
-    /// What is due next, with the deadline of an attempt that has yet to open. Of two at the same time it is the step's, which says more
-    /// than the attempt's.
-    #[inline]
-    pub(crate) fn due(&self, attempt: Option<Instant>) -> Option<(Instant, LiveDeadline)> {
-        let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
-        let step = match handshake {
-            Some(at) => Some((at, LiveDeadline::Timeout(Timeout::Tls))),
-            None => self.connection.deadline().map(|at| (at, LiveDeadline::Connection)),
-        };
-        match attempt {
-            Some(at) if self.connection.state() == State::Connecting => {
-                earliest([step, Some((at, LiveDeadline::Timeout(Timeout::Attempt)))])
-            }
-            _ => step,
-        }
     }
 
     /// Writes until nothing is left or the stream takes no more.
@@ -224,63 +204,10 @@ impl Live {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
     }
 
-    /// A deadline is due: whether it can be judged by what was read. Until the stream is dry, what the server sent in time may still be in
-    /// it, but not behind more bytes than a stream holds.
-    pub(crate) fn can_be_judged(&mut self) -> bool {
-        !self.queued || *self.behind.get_or_insert_default().overdue.get_or_insert(MAX_IN_STREAM) == 0
-    }
-
-    /// No deadline is due.
-    pub(crate) fn is_in_time(&mut self) {
-        if let Some(behind) = &mut self.behind {
-            behind.overdue = None;
-        }
-    }
-
     fn note_read(&mut self, fresh: usize) {
         if let Some(overdue) = self.behind.as_mut().and_then(|behind| behind.overdue.as_mut()) {
             *overdue = overdue.saturating_sub(fresh);
         }
-    }
-
-    /// Looks through everything that has arrived for the end of the closing handshake, or of the stream, and delivers none of it.
-    ///
-    /// # Errors
-    /// What is wrong with the bytes.
-    pub(crate) fn look_for_close(&mut self, buffer: &mut [u8], env: &mut Env) -> Result<(), Error> {
-        let (mut left, mut held) = (MAX_IN_STREAM, 0);
-        while self.connection.close_frame().is_none() && self.connection.error().is_none() && left > 0 {
-            let chunk = match self.read(buffer, held, env) {
-                Ok(chunk) => chunk,
-                Err(Stop::Dry | Stop::Budget) if !self.is_broken() => break,
-                Err(_) => return Ok(self.connection.end_of_stream(env)?),
-            };
-            left = left.saturating_sub(chunk.fresh);
-            held = 0;
-            let connection = &mut self.connection;
-            let mut skip = |bytes: &[u8]| {
-                let mut input = Input::new(bytes);
-                while connection.receive(&mut input, env)?.is_some() {}
-                connection.absorb(&mut input, env)
-            };
-            match (chunk.place, &mut self.secure) {
-                (Place::Message, _) => connection.filled(chunk.fresh, env)?,
-                (Place::Encrypted(len), Some(secure)) => {
-                    let mut skipped = Ok(());
-                    secure.receive(&mut buffer[..len], |plaintext| {
-                        skipped = skip(plaintext);
-                        if skipped.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-                    })?;
-                    skipped?;
-                    if secure.has_ended() {
-                        return Ok(self.connection.end_of_stream(env)?);
-                    }
-                }
-                (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len])?,
-                (Place::Undelivered, _) => skip(take_undelivered(&mut self.behind).rest())?,
-            }
-        }
-        Ok(())
     }
 
     /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into

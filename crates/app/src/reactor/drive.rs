@@ -3,18 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Instant;
 
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage};
+use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Live, Secure};
+use crate::live::{Live, Secure, Verdict};
 use crate::panics::panic_message;
 use crate::plan::Plan;
-use crate::schedule::Entry;
+use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
 
 /// What there is to do about one app.
@@ -160,6 +161,76 @@ impl Driver<'_> {
                 self.dial(app, id, Dial::set_out);
             }
             Err(error) => self.end(app, id, Some(error)),
+        }
+    }
+
+    fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
+        let timer = match entry.due {
+            Due::Timer(timer) => timer,
+            // One that was armed before may come after its successor.
+            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
+            Due::Deadline => {
+                app.control.armed = None;
+                return self.deadline(app, id);
+            }
+        };
+        let Some(mut call) = app.control.timers.fire(timer) else { return };
+        let (handler, mut context) = app.split(id, self.apps);
+        let result = call(&mut context);
+        check(handler, &mut context, result);
+        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+    }
+
+    /// A deadline of the app may be due.
+    fn deadline(&mut self, app: &mut App, id: AppId) {
+        if app.due().is_none_or(|due| due > self.apps.env.now()) {
+            return;
+        }
+        match &app.stage {
+            // The answer has come, and is only yet to be handled.
+            Stage::Dialling(dial) if dial.is_resolving() && self.apps.has_answer_for(id) => {}
+            Stage::Dialling(_) => {
+                self.dial(app, id, Dial::expired);
+                // A stream that has just arrived may still be too late to be opened.
+                let now = self.apps.env.now();
+                self.judge(app, id, now);
+            }
+            Stage::Live(_) => {
+                // Time in which the reactor did not look at the stream is not held against the server.
+                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
+                    self.write(app, id);
+                }
+                let looked = self.apps.env.now();
+                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
+                    self.read(app, id, None);
+                }
+                self.judge(app, id, looked);
+            }
+            Stage::Over => self.start(app, id),
+        }
+    }
+
+    /// Judges a live connection by its deadline, now that what had arrived when the reactor `looked` was read.
+    fn judge(&mut self, app: &mut App, id: AppId, looked: Instant) {
+        let opens_by = app.opens_by();
+        // It may have ended, or been removed, by what was read.
+        let Stage::Live(live) = &mut app.stage else { return };
+        if self.apps.interrupted {
+            return;
+        }
+        if live.connection.state() == State::Closing {
+            // Our close frame may have been queued in this very turn: its time begins when it is written.
+            let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
+            let _courtesy = app.control.wrote(written);
+        }
+        let verdict = live.judge(opens_by, looked, self.buffer, &mut self.apps.env);
+        if live.connection.queued_bytes() > 0 {
+            app.control.mark_dirty(self.apps, id);
+        }
+        match verdict {
+            Verdict::Open | Verdict::Met(Ok(())) => {}
+            Verdict::Met(Err(error)) => self.failed(app, id, error),
+            Verdict::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
         }
     }
 

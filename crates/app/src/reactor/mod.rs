@@ -1,7 +1,6 @@
 //! Many apps on one thread, on one dispatcher.
 
 mod drive;
-mod due;
 mod end;
 mod receive;
 mod run;
