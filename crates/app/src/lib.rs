@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod app_url;
 mod apps;
 mod attempts;
 mod callbacks;
@@ -57,6 +58,7 @@ mod threads;
 mod web_socket_app;
 
 pub use crate::address::UrlError;
+pub use crate::app_url::AppUrl;
 pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, PanicPolicy};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;
