@@ -105,7 +105,7 @@ fn b051_a_response_that_is_none() {
 #[test]
 fn b051_a_server_that_leaves_before_it_answers() {
     let (lines, _) = told(|mut peer| drop(peer.read_request()), Log::app);
-    assert_eq!(lines, ["error Upgrade(EndOfStream)", "close: Upgrade(EndOfStream)"]);
+    assert_eq!(lines, ["error NoResponse", "close: NoResponse"]);
     let (lines, _) = told(
         |mut peer| {
             peer.read_request();
@@ -113,7 +113,7 @@ fn b051_a_server_that_leaves_before_it_answers() {
         },
         Log::app,
     );
-    assert_eq!(lines, ["error Io(ConnectionReset)", "close: Io(ConnectionReset)"]);
+    assert_eq!(lines, ["error NoResponse(ConnectionReset)", "close: NoResponse(ConnectionReset)"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 113] = [
+const WANTED: [&str; 114] = [
     "a panic went on",
     "a stream of the user's own",
     "acted between turns",
@@ -57,7 +57,7 @@ const WANTED: [&str; 113] = [
     "failed while connecting: Connect(AddrInUse)",
     "failed while connecting: Connect(ConnectionRefused)",
     "failed while connecting: Connect(HostUnreachable)",
-    "failed while connecting: ConnectionReset",
+    "failed while connecting: NoResponse(ConnectionReset)",
     "failed while connecting: Url",
     "failed while open: ConnectionReset",
     "failed while open: EndOfStream",
@@ -69,6 +69,7 @@ const WANTED: [&str; 113] = [
     "failed while resolving: Resolve timeout",
     "failed while upgrading: Attempt timeout",
     "failed while upgrading: ConnectionReset",
+    "failed while upgrading: NoResponse",
     "failed while upgrading: Upgrade timeout",
     "failed while upgrading: status 300",
     "failed while upgrading: status 429",

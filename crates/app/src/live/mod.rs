@@ -11,7 +11,7 @@ use std::io::{self, Read as _};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Env, Input, State, Tx, UpgradeError};
+use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
@@ -163,7 +163,8 @@ impl Live {
     }
 
     /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
-    pub(crate) fn already_read(&self, len: usize) -> Chunk {
+    pub(crate) fn already_read(&mut self, len: usize) -> Chunk {
+        self.total_read += len as u64;
         Chunk { fresh: len, place: self.in_buffer(len), short: false }
     }
 
@@ -328,20 +329,35 @@ impl Live {
             Stop::Dry | Stop::Budget => outcome,
             Stop::End => {
                 let secure = self.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
-                let ended = self.connection.end_of_stream(env).map_err(Error::from);
+                let ended = self.connection.end_of_stream(env).map_err(|error| match error {
+                    error if self.is_unanswered(&error) => Error::NoResponse { source: None },
+                    error => error.into(),
+                });
                 outcome.and(secure).and(ended)
             }
             Stop::Failed(error) => {
                 let closing = self.connection.state() == State::Closing;
                 // A reset after the close frames, or after ours, is how some servers hang up.
-                outcome.and(match self.connection.end_of_stream(env).map_err(Error::from) {
+                outcome.and(match self.connection.end_of_stream(env) {
                     // The head of the response came whole, and says more.
-                    Err(refusal @ Error::Upgrade(UpgradeError::Status { .. })) => Err(refusal),
+                    Err(refusal @ ConnectionError::Upgrade(UpgradeError::Status { .. })) => {
+                        Err(refusal.into())
+                    }
+                    Err(ended) if self.is_unanswered(&ended) => {
+                        Err(Error::NoResponse { source: Some(error) })
+                    }
                     Err(_) if !closing => Err(Error::Io(error)),
                     _ => Ok(()),
                 })
             }
         }
+    }
+
+    /// Whether `ended`, the end of the stream, came before any byte of the response, and without TLS, which may be the reason.
+    fn is_unanswered(&self, ended: &ConnectionError) -> bool {
+        self.secure.is_none()
+            && self.total_read == 0
+            && matches!(ended, ConnectionError::Upgrade(UpgradeError::EndOfStream))
     }
 
     /// Where `len` bytes are that came from the stream.
