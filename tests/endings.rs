@@ -90,6 +90,28 @@ fn b051_b052_a_refused_upgrade_and_the_error_carries_what_the_server_said() {
 }
 
 #[test]
+fn b052_the_text_of_a_refusal_shows_the_first_line_of_its_body() {
+    let server = ScriptedServer::start(|mut peer| {
+        peer.read_request();
+        let body = "\r\nyour plan allows 5 connections, key s3cret has them\nsee the manual\n";
+        let length = body.len();
+        peer.write(format!("HTTP/1.1 403 Forbidden\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
+    })
+    .unwrap();
+    let text = "the opening handshake failed: the server answered 403 Forbidden: \
+                your plan allows 5 connections, key *** has them";
+    let seen = Rc::new(RefCell::new(String::new()));
+    let in_callback = seen.clone();
+    let mut app = WebSocketApp::new(format!("{}?key=s3cret", server.url()))
+        .on_error(move |_, error| *in_callback.borrow_mut() = error.to_string());
+    let error = run_forever(&mut app, &options()).unwrap().into_result().unwrap_err();
+    assert_eq!(*seen.borrow(), text);
+    // What a `main` prints that returns the error.
+    assert_eq!(format!("{error:?}"), text);
+    server.join();
+}
+
+#[test]
 fn b051_a_response_that_is_none() {
     let (lines, outcome) = told(
         |mut peer| {
@@ -105,7 +127,7 @@ fn b051_a_response_that_is_none() {
 #[test]
 fn b051_a_server_that_leaves_before_it_answers() {
     let (lines, _) = told(|mut peer| drop(peer.read_request()), Log::app);
-    assert_eq!(lines, ["error Upgrade(EndOfStream)", "close: Upgrade(EndOfStream)"]);
+    assert_eq!(lines, ["error NoResponse", "close: NoResponse"]);
     let (lines, _) = told(
         |mut peer| {
             peer.read_request();
@@ -113,7 +135,7 @@ fn b051_a_server_that_leaves_before_it_answers() {
         },
         Log::app,
     );
-    assert_eq!(lines, ["error Io(ConnectionReset)", "close: Io(ConnectionReset)"]);
+    assert_eq!(lines, ["error NoResponse(ConnectionReset)", "close: NoResponse(ConnectionReset)"]);
 }
 
 #[test]

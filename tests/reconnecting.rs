@@ -410,7 +410,7 @@ fn b037_on_close_promises_no_retry_to_whom_on_error_has_stopped() {
         let listener = world.start(app, &fixed(SECOND));
         listener.accept().unwrap().reset();
         world.run_for(5 * SECOND);
-        assert_eq!(log.lines(), ["error Io(ConnectionReset)", "close: Io(ConnectionReset)"]);
+        assert_eq!(log.lines(), ["error NoResponse(ConnectionReset)", "close: NoResponse(ConnectionReset)"]);
         assert!(world.reactor.apps().is_empty());
     }
 }

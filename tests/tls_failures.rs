@@ -139,13 +139,13 @@ fn b206_a_failure_is_told_once_also_when_the_server_hangs_up_with_it() {
 }
 
 #[test]
-fn a_tls_server_that_is_reached_by_ws_is_no_http_server() {
+fn a_tls_server_that_is_reached_by_ws_is_recognised() {
     let trust = Trust::new();
     let (lines, _) = fails(URL, &RunOptions::new(), &trust.server(), |peer| {
         answer(peer);
         peer.peer.shutdown();
     });
-    assert_eq!(lines, failed("Upgrade(NotHttp)"));
+    assert_eq!(lines, failed("Upgrade(Tls)"));
 }
 
 #[test]

@@ -606,7 +606,7 @@ fn b160_malformed_responses_fail() {
         let error = failure(|_| bytes.to_vec());
         assert!(matches!(error, UpgradeError::Malformed(_)), "{} gave {error}", bytes.escape_ascii());
     }
-    for bytes in ["SSH-2.0-OpenSSH\r\n", "\u{16}\u{3}\u{1}", "GET / HTTP"] {
+    for bytes in ["SSH-2.0-OpenSSH\r\n", "\u{17}\u{3}\u{1}", "GET / HTTP"] {
         assert_eq!(failure(|_| bytes.as_bytes().to_vec()), UpgradeError::NotHttp, "{bytes}");
     }
     for bytes in ["HTTP/2 101\r\n\r\n", "HTTP/1.0 101 OK\r\n\r\n"] {
@@ -616,7 +616,7 @@ fn b160_malformed_responses_fail() {
 
 #[test]
 fn b160_a_response_that_ends_early_fails() {
-    for sent in ["", "HTTP/1.1 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"] {
+    for sent in ["H", "HTTP/1.1 101", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"] {
         let server = ScriptedServer::start(move |mut peer| {
             peer.read_request();
             peer.write(sent.as_bytes());

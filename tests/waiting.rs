@@ -122,7 +122,7 @@ fn b113_a_close_in_on_close_is_a_change_of_mind() {
     listener.accept().unwrap().reset();
     world.reactor.run().unwrap();
     assert_eq!(world.net.elapsed(), Duration::ZERO);
-    assert_eq!(log.lines(), ["error Io(ConnectionReset)", "close, retry in Some(1s)"]);
+    assert_eq!(log.lines(), ["error NoResponse(ConnectionReset)", "close, retry in Some(1s)"]);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn b113_a_close_in_on_error_prevents_the_retry_before_on_close_tells_of_it() {
     let listener = world.start(log.app(URL).on_error(|app, _| app.close()), &fixed(SECOND));
     listener.accept().unwrap().reset();
     world.reactor.run().unwrap();
-    assert_eq!(log.lines(), ["close: Io(ConnectionReset)"]);
+    assert_eq!(log.lines(), ["close: NoResponse(ConnectionReset)"]);
 }
 
 #[test]

@@ -6,37 +6,36 @@ pub mod connect_proxy;
 pub mod descriptors;
 pub mod flaky;
 pub mod gates;
+pub mod guide;
 pub mod latencies;
 pub mod process;
 pub mod server;
 pub mod ticker;
 pub mod tls_server;
 
-/// The code of the README and of the guide is compiled, and run where it can be, as documentation tests.
+/// The programs of the README and of the guide are compiled, and run where they can be, as documentation tests.
 #[cfg(doctest)]
-mod guide {
+mod chapters {
     macro_rules! chapters {
         ($($chapter:ident: $file:literal,)*) => {
-            $(#[doc = include_str!($file)] mod $chapter {})*
+            $(#[doc = include_str!(concat!(env!("OUT_DIR"), "/", $file))] mod $chapter {})*
         };
     }
 
     chapters! {
-        readme: "../../README.md",
-        contributing: "../../CONTRIBUTING.md",
-        callbacks: "../../docs/src/callbacks.md",
-        compression: "../../docs/src/compression.md",
-        connecting: "../../docs/src/connecting.md",
-        embedding: "../../docs/src/embedding.md",
-        errors: "../../docs/src/errors.md",
-        event_loops: "../../docs/src/event-loops.md",
-        getting_started: "../../docs/src/getting-started.md",
-        hosts: "../../docs/src/hosts.md",
-        life_cycle: "../../docs/src/life-cycle.md",
-        limits: "../../docs/src/limits.md",
-        many_apps: "../../docs/src/many-apps.md",
-        migrating: "../../docs/src/migrating.md",
-        testing: "../../docs/src/testing.md",
-        threads: "../../docs/src/threads.md",
+        readme: "README.md",
+        callbacks: "callbacks.md",
+        compression: "compression.md",
+        connecting: "connecting.md",
+        embedding: "embedding.md",
+        errors: "errors.md",
+        event_loops: "event-loops.md",
+        getting_started: "getting-started.md",
+        hosts: "hosts.md",
+        life_cycle: "life-cycle.md",
+        limits: "limits.md",
+        many_apps: "many-apps.md",
+        testing: "testing.md",
+        threads: "threads.md",
     }
 }

@@ -1,9 +1,11 @@
-//! Every example ends by itself and says what it did, and the README has its sentence.
+//! Every example but the server ends by itself and says what it did, and the README has its sentence.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
-#[cfg(unix)]
-use std::process::Stdio;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+
+use websocket_app::{CallbackResult, Outcome, RunOptions, WebSocketApp};
 
 const README: &str = include_str!("../../README.md");
 
@@ -41,6 +43,7 @@ fn the_readme_has_the_sentence_of_every_example() {
     for source in [
         include_str!("../ctrl_c.rs"),
         include_str!("../echo.rs"),
+        include_str!("../echo_server.rs"),
         include_str!("../embed.rs"),
         include_str!("../feed.rs"),
         include_str!("../login.rs"),
@@ -72,6 +75,43 @@ fn echo_prints_the_answer() {
         output.contains(r#"received Text("Hello, WebSocket!")"#) && output.contains("cleanly: true"),
         "{output}"
     );
+}
+
+#[test]
+fn echo_server_prints_its_url_and_sends_back_what_it_gets() {
+    let mut child = command("echo_server").arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let (answers, answer) = mpsc::channel();
+    let outcome = WebSocketApp::new(url.trim())
+        .on_open(|app, _| app.send_text("hello"))
+        .on_message(move |app, message| -> CallbackResult {
+            answers.send(format!("{message:?}"))?;
+            app.close();
+            Ok(())
+        })
+        .run_forever(&RunOptions::new())
+        .and_then(Outcome::into_result);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    outcome.unwrap();
+    assert_eq!(answer.recv().unwrap(), r#"Text("hello")"#);
+}
+
+#[test]
+fn echo_server_says_why_it_cannot_start() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (arguments, code, reason) in [
+        (&["here"][..], 2, "usage: echo_server"),
+        (&["127.0.0.1:0", "more"], 2, "default 127.0.0.1:9001"),
+        (&[address.as_str()], 1, &format!("error: listening on {address} failed: ")),
+    ] {
+        let output = example("echo_server", arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(reason), "{error}");
+    }
 }
 
 #[test]
@@ -174,8 +214,6 @@ fn ctrl_c_ends_by_itself_when_nobody_presses_it() {
 #[test]
 #[cfg(unix)]
 fn ctrl_c_closes_what_would_go_on_for_ever() {
-    use std::io::{BufRead as _, BufReader};
-
     use nix::sys::signal::{Signal, kill};
     use nix::unistd::Pid;
 

@@ -249,6 +249,7 @@ impl World {
                     garbage || life.settings.max_message < 1000 || wire.is_some_and(|wire| wire.broken);
                 life.phase == Phase::Open && allowed
             }
+            Error::NoResponse { .. } => trying,
             Error::Io(_) => trying || step == "open",
             Error::EndOfStream => step == "open",
             _ => false,
@@ -379,6 +380,8 @@ fn kind(error: &Error) -> String {
             format!("status {}", response.status.as_u16())
         }
         Error::Io(error) => format!("{:?}", error.kind()),
+        Error::NoResponse { source: Some(source), .. } => format!("NoResponse({:?})", source.kind()),
+        Error::NoResponse { source: None, .. } => "NoResponse".to_owned(),
         Error::Connect { source, .. } => format!("Connect({:?})", source.kind()),
         Error::Resolve { .. } => "Resolve".to_owned(),
         Error::Protocol(_) => "Protocol".to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 133] = [
+const WANTED: [&str; 134] = [
     "a panic went on",
     "a stream of the user's own",
     "a turn has used up its budget",
@@ -59,7 +59,7 @@ const WANTED: [&str; 133] = [
     "failed while connecting: Connect(AddrInUse)",
     "failed while connecting: Connect(ConnectionRefused)",
     "failed while connecting: Connect(HostUnreachable)",
-    "failed while connecting: ConnectionReset",
+    "failed while connecting: NoResponse(ConnectionReset)",
     "failed while connecting: Url",
     "failed while open: ConnectionReset",
     "failed while open: EndOfStream",
@@ -71,6 +71,7 @@ const WANTED: [&str; 133] = [
     "failed while resolving: Resolve timeout",
     "failed while upgrading: Attempt timeout",
     "failed while upgrading: ConnectionReset",
+    "failed while upgrading: NoResponse",
     "failed while upgrading: status 300",
     "failed while upgrading: status 429",
     "failed while upgrading: status 503",

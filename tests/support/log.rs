@@ -118,6 +118,9 @@ fn name(error: &Error) -> String {
             format!("Upgrade(Status {})", response.status.as_u16())
         }
         Error::Upgrade(UpgradeError::NotHttp) => "Upgrade(NotHttp)".to_owned(),
+        Error::Upgrade(UpgradeError::Tls) => "Upgrade(Tls)".to_owned(),
+        Error::NoResponse { source: None, .. } => "NoResponse".to_owned(),
+        Error::NoResponse { source: Some(source), .. } => format!("NoResponse({:?})", source.kind()),
         Error::Upgrade(UpgradeError::EndOfStream) => "Upgrade(EndOfStream)".to_owned(),
         Error::Upgrade(error) => format!("Upgrade({error:?})"),
         Error::Url(error) => format!("Url({error:?})"),

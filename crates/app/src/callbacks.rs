@@ -73,7 +73,7 @@ impl Handler for Callbacks {
         match &mut self.error {
             Some(call) => call(app, error),
             None => {
-                log::warn!(target: "websocket::app", "{}: {error}", app.id());
+                log::warn!(target: "websocket::app", "{}: {error}", app.identity);
                 Ok(())
             }
         }

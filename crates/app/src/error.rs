@@ -70,6 +70,13 @@ pub enum Error {
     ProxyEnvironment(EnvironmentError),
     /// The server did not complete the opening handshake.
     Upgrade(UpgradeError),
+    /// Without TLS, the server closed the connection, or it broke, before a byte of the response came. A server that
+    /// expects TLS may do so.
+    #[non_exhaustive]
+    NoResponse {
+        /// What the system said; `None` if the server closed the connection.
+        source: Option<io::Error>,
+    },
     /// The server redirects to where the client does not follow.
     Redirect(RedirectError),
     /// The server broke the WebSocket protocol; it was sent the matching close code.
@@ -153,6 +160,13 @@ impl fmt::Display for Error {
             Self::ProxyStream { proxy, source } => write!(f, "proxy {proxy}: the stream broke: {source}"),
             Self::ProxyEnvironment(error) => write!(f, "{error}"),
             Self::Upgrade(error) => write!(f, "the opening handshake failed: {error}"),
+            Self::NoResponse { source: None } => f.write_str(
+                "the server closed the connection without a response; if it expects TLS, use wss:// rather than ws://",
+            ),
+            Self::NoResponse { source: Some(source) } => write!(
+                f,
+                "the connection broke without a response: {source}; if the server expects TLS, use wss:// rather than ws://",
+            ),
             Self::Redirect(error) => write!(f, "{error}"),
             Self::Protocol(error) => write!(f, "the server broke the WebSocket protocol: {error}"),
             #[cfg(feature = "tls")]
@@ -210,9 +224,14 @@ impl Error {
             Self::Redirect(error) => Some(error),
             Self::Protocol(error) => Some(error),
             Self::Resolve { source, .. } | Self::Connect { source, .. } => Some(source),
-            Self::Io(error) | Self::Dispatcher(error) => Some(error),
+            Self::Io(error) | Self::Dispatcher(error) | Self::NoResponse { source: Some(error) } => {
+                Some(error)
+            }
             Self::Callback(error) => Some(&**error),
-            Self::Timeout(_) | Self::EndOfStream | Self::CallbackPanicked(_) => None,
+            Self::Timeout(_)
+            | Self::EndOfStream
+            | Self::NoResponse { source: None }
+            | Self::CallbackPanicked(_) => None,
         }
     }
 }
@@ -249,9 +268,10 @@ impl From<Error> for io::Error {
             Error::Resolve { ref source, .. }
             | Error::Connect { ref source, .. }
             | Error::ProxyStream { ref source, .. }
+            | Error::NoResponse { source: Some(ref source) }
             | Error::Io(ref source) => source.kind(),
             Error::Timeout(_) => io::ErrorKind::TimedOut,
-            Error::EndOfStream => io::ErrorKind::UnexpectedEof,
+            Error::EndOfStream | Error::NoResponse { source: None } => io::ErrorKind::UnexpectedEof,
             _ => io::ErrorKind::Other,
         };
         Self::new(kind, error)

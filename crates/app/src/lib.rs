@@ -5,11 +5,13 @@
 //! [`run_on`](WebSocketApp::run_on). The reactor runs on any
 //! [`Dispatcher`](websocket_dispatcher::Dispatcher), mio's poll by default.
 //!
+//! This program talks to the server that `cargo run --example echo_server` starts in a checkout of the project:
+//!
 //! ```no_run
 //! use websocket_app::{RunOptions, WebSocketApp};
 //!
 //! fn main() -> Result<(), websocket_app::Error> {
-//!     WebSocketApp::new("ws://127.0.0.1:9001/chat")
+//!     WebSocketApp::new("ws://127.0.0.1:9001/")
 //!         .on_open(|app, _open| app.send_text("hello"))
 //!         .on_message(|app, message| {
 //!             println!("{message:?}");
@@ -24,12 +26,16 @@
 //! [`into_result`](Outcome::into_result) makes an error of one that failed.
 //!
 //! - Callbacks get a [`Context`]: send, close, timers, other apps of the same reactor.
+//! - A callback returns nothing or a `Result`, whose error goes to `on_error`. A closure that uses `?` names its return
+//!   type, [`CallbackResult`], or the compiler asks for one (E0282). A closure may also end with `panic!` or
+//!   [`std::process::exit`].
 //! - Other threads hold a [`Sender`].
 //! - [`RunOptions`] says how the server is reached: TLS, proxies, deadlines, limits.
 //! - A type that implements [`Handler`] takes the place of closures.
 #![forbid(unsafe_code)]
 
 mod address;
+mod app_url;
 mod apps;
 mod attempts;
 mod callbacks;
@@ -57,6 +63,7 @@ mod threads;
 mod web_socket_app;
 
 pub use crate::address::UrlError;
+pub use crate::app_url::AppUrl;
 pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, PanicPolicy};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;

@@ -8,6 +8,7 @@ use websocket_connection::{Config, MaskKey, Request};
 use websocket_dispatcher::Io;
 
 use crate::address::Target;
+use crate::app_url::AppUrl;
 use crate::challenge::Challenge;
 use crate::cookies::CookieJar;
 use crate::error::Error;
@@ -42,7 +43,7 @@ impl Functions {
 
 /// What an app connects to, and what it asks for there.
 pub(crate) struct Plan {
-    /// Parsed for each attempt: an open connection needs nothing of it.
+    /// The URL of the current attempt. Parsed for each: an open connection needs nothing else of it.
     url: Box<str>,
     pub(crate) options: RunOptions,
     extras: Option<Box<Extras>>,
@@ -112,8 +113,15 @@ impl Plan {
 
     /// Where the next attempt leads.
     pub(crate) fn next_target(&mut self) -> Result<Target, Error> {
-        let url = self.function(|functions| &mut functions.url);
-        Ok(Target::parse(url.as_deref().unwrap_or(&self.url))?)
+        if let Some(url) = self.function(|functions| &mut functions.url) {
+            self.url = url.into();
+        }
+        Ok(Target::parse(&self.url)?)
+    }
+
+    /// The URL of the current attempt, or of the next if none has begun.
+    pub(crate) const fn url(&self) -> AppUrl<'_> {
+        AppUrl::new(&self.url)
     }
 
     /// The stream of the next attempt, where it is not to be connected.

@@ -15,6 +15,7 @@ mod program;
 mod python;
 mod squid;
 mod tinyproxy;
+mod tls_server;
 
 pub use self::compressing::Compressing;
 pub use self::dante::Dante;
@@ -24,3 +25,4 @@ pub use self::program::{find, skipped};
 pub use self::python::PythonServer;
 pub use self::squid::Squid;
 pub use self::tinyproxy::Tinyproxy;
+pub use self::tls_server::TlsServer;

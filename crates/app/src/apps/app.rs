@@ -8,7 +8,7 @@ use websocket_connection::{Close, CloseCode, SendError, State};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
-use super::context::Connected;
+use super::context::{Connected, Identity};
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
 use crate::address::Target;
@@ -314,8 +314,8 @@ impl App {
         id: AppId,
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
-        let connected = self.stage.connected();
-        (&mut *self.handler, Context { apps, id, control: &mut self.control, connected })
+        let (identity, connected) = (Identity { id, url: self.plan.url() }, self.stage.connected());
+        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected })
     }
 
     /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
@@ -336,8 +336,9 @@ impl App {
 
     /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics.
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
-        let Self { handler, control, stage, failure, .. } = self;
-        let mut context = Context { apps, id, control, connected: stage.connected() };
+        let Self { handler, control, stage, failure, plan, .. } = self;
+        let identity = Identity { id, url: plan.url() };
+        let mut context = Context { apps, identity, control, connected: stage.connected() };
         match failure {
             None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
             Some(_) => call_on_error(&mut **handler, &mut context, &error),
@@ -360,7 +361,7 @@ fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &E
     }
     context.control.in_last_callback = true;
     if let Err(error) = handler.on_error(context, error) {
-        log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.id());
+        log::error!(target: "websocket::app", "{}: on_error itself returned an error: {error}", context.identity);
     }
     context.control.in_last_callback = false;
     context.apps.env.user_code_ran();

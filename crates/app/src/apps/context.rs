@@ -1,5 +1,6 @@
 //! What a callback can do.
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use websocket_dispatcher::Io;
 
 use super::app::Control;
 use super::{Apps, CallbackResult, IntoCallbackResult};
+use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::id::{AppId, TimerId};
 use crate::live::write_all;
@@ -18,9 +20,22 @@ use crate::threads::{Mailbox, Outbox, Sender};
 /// Nothing here blocks. What is sent is encoded at once and leaves in one write when the reactor's turn ends.
 pub struct Context<'a> {
     pub(crate) apps: &'a mut Apps,
-    pub(crate) id: AppId,
+    pub(crate) identity: Identity<'a>,
     pub(crate) control: &'a mut Control,
     pub(crate) connected: Option<Connected<'a>>,
+}
+
+/// Which app it is, for log lines and for the app itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity<'a> {
+    pub(crate) id: AppId,
+    pub(crate) url: AppUrl<'a>,
+}
+
+impl fmt::Display for Identity<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.url)
+    }
 }
 
 /// The connection of an app that has one.
@@ -110,15 +125,15 @@ impl Context<'_> {
             Some(connected) if connected.tx.state() != State::Connecting => {
                 // Code and reason were checked when the close was asked for.
                 let _checked = connected.tx.close(close, self.apps.env.current());
-                self.control.mark_dirty(self.apps, self.id);
+                self.control.mark_dirty(self.apps, self.identity.id);
             }
-            _ => self.apps.look_at(self.id),
+            _ => self.apps.look_at(self.identity.id),
         }
     }
 
     /// Ends this app at once and silently: no closing handshake, no further callback.
     pub fn remove(&mut self) {
-        self.apps.remove(self.id);
+        self.apps.remove(self.identity.id);
     }
 
     /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the
@@ -174,7 +189,24 @@ impl Context<'_> {
 
     /// This app's name on its reactor.
     pub const fn id(&self) -> AppId {
-        self.id
+        self.identity.id
+    }
+
+    /// The URL of the current attempt: the one that the app was made with, or the one that
+    /// [`url_with`](crate::WebSocketApp::url_with) returned last. Redirects do not change it.
+    ///
+    /// What it displays may be logged; [`AppUrl::as_str`] has all of it.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("wss://feed.example/prices?token=secret")
+    ///     // wss://feed.example/prices: connecting to 192.0.2.1:443 failed: ...
+    ///     .on_error(|app, error| eprintln!("{}: {error}", app.url()));
+    /// # let _ = app;
+    /// ```
+    pub const fn url(&self) -> AppUrl<'_> {
+        self.identity.url
     }
 
     /// The time on the dispatcher's clock.
@@ -186,7 +218,7 @@ impl Context<'_> {
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let mailbox = Mailbox::new();
-            mailbox.attach(self.apps.inbox.clone(), self.id, self.control.limit);
+            mailbox.attach(self.apps.inbox.clone(), self.identity.id, self.control.limit);
             if self.control.ended {
                 drop(mailbox.detach());
             }
@@ -209,7 +241,7 @@ impl Context<'_> {
         let call = move |app: &mut Context<'_>| -> CallbackResult {
             callback.take().map_or(Ok(()), |callback| callback(app).into_callback_result())
         };
-        self.control.timers.add(self.id, self.apps, after, None, Box::new(call))
+        self.control.timers.add(self.identity.id, self.apps, after, None, Box::new(call))
     }
 
     /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
@@ -221,7 +253,7 @@ impl Context<'_> {
         mut callback: impl FnMut(&mut Context<'_>) -> R + 'static,
     ) -> TimerId {
         let call = move |app: &mut Context<'_>| callback(app).into_callback_result();
-        self.control.timers.add(self.id, self.apps, every, Some(every), Box::new(call))
+        self.control.timers.add(self.identity.id, self.apps, every, Some(every), Box::new(call))
     }
 
     /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
@@ -242,7 +274,7 @@ impl Context<'_> {
         let Some(connected) = &mut self.connected else { return Err(SendError::NotOpen(self.state())) };
         let sent = send(connected.tx, self.apps);
         match &sent {
-            Ok(()) => self.control.mark_dirty(self.apps, self.id),
+            Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),
             Err(SendError::QueueFull { .. }) => self.control.blocked = true,
             Err(_) => {}
         }
@@ -250,8 +282,11 @@ impl Context<'_> {
     }
 }
 
-impl std::fmt::Debug for Context<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Context").field("id", &self.id).field("state", &self.state()).finish_non_exhaustive()
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("id", &self.identity.id)
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }

@@ -171,7 +171,7 @@ pub trait Handler: Any {
     /// from here is only logged.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
-        log::warn!(target: "websocket::app", "{}: {error}", app.id());
+        log::warn!(target: "websocket::app", "{}: {error}", app.identity);
         Ok(())
     }
 

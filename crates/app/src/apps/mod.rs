@@ -24,8 +24,8 @@ use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
 pub(crate) use app::{App, Control, OpenDetails, Stage, check};
-pub(crate) use context::Connected;
 pub use context::Context;
+pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
 
 struct Slot {

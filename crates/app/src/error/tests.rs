@@ -18,6 +18,8 @@ fn as_an_io_error_any_other_keeps_its_text_and_its_type_and_gets_a_kind() {
         (Error::Resolve { host: "h".into(), source: refused() }, io::ErrorKind::ConnectionRefused),
         (Error::Io(io::ErrorKind::BrokenPipe.into()), io::ErrorKind::BrokenPipe),
         (Error::Timeout(Timeout::Pong), io::ErrorKind::TimedOut),
+        (Error::NoResponse { source: Some(refused()) }, io::ErrorKind::ConnectionRefused),
+        (Error::NoResponse { source: None }, io::ErrorKind::UnexpectedEof),
         (Error::EndOfStream, io::ErrorKind::UnexpectedEof),
         (Error::Protocol(ProtocolError::MaskedFrame), io::ErrorKind::Other),
     ];
@@ -72,6 +74,8 @@ fn every_variant() -> Vec<Error> {
         Error::ProxyStream { proxy: "http://p:3128".into(), source: io() },
         Error::ProxyEnvironment(environment),
         Error::Upgrade(UpgradeError::NotHttp),
+        Error::NoResponse { source: None },
+        Error::NoResponse { source: Some(io()) },
         Error::Redirect(RedirectError::Location { location: "x:".into(), source: UrlError::PortZero }),
         Error::Protocol(ProtocolError::MaskedFrame),
         #[cfg(feature = "tls")]
@@ -114,10 +118,11 @@ fn place(error: &Error) -> usize {
         Error::Callback(_) => 16,
         Error::CallbackPanicked(_) => 17,
         Error::Dispatcher(_) => 18,
+        Error::NoResponse { .. } => 19,
         #[cfg(feature = "tls")]
-        Error::Tls(_) => 19,
+        Error::Tls(_) => 20,
         #[cfg(feature = "tls")]
-        Error::TlsOptions(_) => 20,
+        Error::TlsOptions(_) => 21,
     }
 }
 
@@ -130,7 +135,7 @@ fn chain(error: &dyn std::error::Error) -> Vec<String> {
 fn no_text_occurs_twice_in_an_error_and_its_sources() {
     let errors = every_variant();
     let places: std::collections::BTreeSet<_> = errors.iter().map(place).collect();
-    assert_eq!(places.len(), if cfg!(feature = "tls") { 21 } else { 19 }, "a variant is missing");
+    assert_eq!(places.len(), if cfg!(feature = "tls") { 22 } else { 20 }, "a variant is missing");
     for error in errors {
         let inner = error.inner().map(ToString::to_string);
         let texts = chain(&error);

@@ -11,7 +11,7 @@ mod wire;
 
 use std::io::{self, Read as _};
 
-use websocket_connection::{Connection, Env, Input, State, Tx, UpgradeError};
+use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
@@ -50,6 +50,8 @@ pub(crate) struct Live {
     read_closed: bool,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
     broken: Option<io::Error>,
+    /// Something was read.
+    has_answered: bool,
     /// Reading stopped early and continues with its turn among those that did.
     pub(crate) queued: bool,
     /// A read was inflated so far that the next ones are to be small.
@@ -69,6 +71,7 @@ impl Live {
             connection,
             read_closed: false,
             broken: None,
+            has_answered: false,
             queued: false,
             inflates_hugely: false,
             max_stride: 1,
@@ -129,7 +132,8 @@ impl Live {
     }
 
     /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
-    pub(crate) fn already_read(&self, len: usize) -> Chunk {
+    pub(crate) fn already_read(&mut self, len: usize) -> Chunk {
+        self.note_read(len);
         Chunk { fresh: len, place: self.in_buffer(len), short: false }
     }
 
@@ -205,6 +209,7 @@ impl Live {
     }
 
     fn note_read(&mut self, fresh: usize) {
+        self.has_answered |= fresh > 0;
         if let Some(overdue) = self.behind.as_mut().and_then(|behind| behind.overdue.as_mut()) {
             *overdue = overdue.saturating_sub(fresh);
         }
@@ -255,20 +260,35 @@ impl Live {
             Stop::Dry | Stop::Budget => outcome,
             Stop::End => {
                 let secure = self.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
-                let ended = self.connection.end_of_stream(env).map_err(Error::from);
+                let ended = self.connection.end_of_stream(env).map_err(|error| match error {
+                    error if self.is_unanswered(&error) => Error::NoResponse { source: None },
+                    error => error.into(),
+                });
                 outcome.and(secure).and(ended)
             }
             Stop::Failed(error) => {
                 let closing = self.connection.state() == State::Closing;
                 // A reset after the close frames, or after ours, is how some servers hang up.
-                outcome.and(match self.connection.end_of_stream(env).map_err(Error::from) {
+                outcome.and(match self.connection.end_of_stream(env) {
                     // The head of the response came whole, and says more.
-                    Err(refusal @ Error::Upgrade(UpgradeError::Status { .. })) => Err(refusal),
+                    Err(refusal @ ConnectionError::Upgrade(UpgradeError::Status { .. })) => {
+                        Err(refusal.into())
+                    }
+                    Err(ended) if self.is_unanswered(&ended) => {
+                        Err(Error::NoResponse { source: Some(error) })
+                    }
                     Err(_) if !closing => Err(Error::Io(error)),
                     _ => Ok(()),
                 })
             }
         }
+    }
+
+    /// Whether `ended`, the end of the stream, came before any byte of the response, and without TLS, which may be the reason.
+    fn is_unanswered(&self, ended: &ConnectionError) -> bool {
+        self.secure.is_none()
+            && !self.has_answered
+            && matches!(ended, ConnectionError::Upgrade(UpgradeError::EndOfStream))
     }
 
     /// Where `len` bytes are that came from the stream.

@@ -157,6 +157,7 @@ impl Driver<'_> {
         let failed_addresses = app.control.begin_attempt();
         match Attempt::begin(&mut app.plan, failed_addresses, self.apps.env.clock()) {
             Ok(attempt) => {
+                log::debug!(target: "websocket::connect", "{id}: an attempt begins, to {}", app.plan.url());
                 app.stage = Stage::Dialling(Dial::new(attempt));
                 self.dial(app, id, Dial::set_out);
             }

@@ -4,7 +4,7 @@
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::{Driver, Work};
-use crate::apps::{App, Context, Finished, Stage};
+use crate::apps::{App, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::outcome::{Closed, NoRetry, Outcome};
@@ -126,11 +126,12 @@ impl Driver<'_> {
             return;
         }
         app.control.in_last_callback = true;
-        let mut context = Context { apps: self.apps, id, control: &mut app.control, connected: None };
+        let identity = Identity { id, url: app.plan.url() };
+        let mut context = Context { apps: self.apps, identity, control: &mut app.control, connected: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
-            log::error!(target: "websocket::app", "{id}: on_close, the last callback, returned an error: {error}");
+            log::error!(target: "websocket::app", "{identity}: on_close, the last callback, returned an error: {error}");
         }
         if self.apps.keeps_outcome_of != Some(id) {
             // It may be as large as the body of a response, and the app may wait for long.
@@ -201,7 +202,8 @@ impl Driver<'_> {
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
         if in_last_callback || self.apps.interrupted || ended {
-            log::error!(target: "websocket::app", "{id}: a callback panicked, and no other callback can report it: {message}");
+            let identity = Identity { id, url: app.plan.url() };
+            log::error!(target: "websocket::app", "{identity}: a callback panicked, and no other callback can report it: {message}");
         }
         if self.apps.interrupted || ended {
             return app.give_up(id);

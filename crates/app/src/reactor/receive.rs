@@ -6,7 +6,7 @@ use websocket_connection::{Connection, Event, Input, Message, Response, State, U
 use websocket_dispatcher::Io;
 
 use super::drive::Driver;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Open, Stage, ToRead, check};
+use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Open, Stage, ToRead, check};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
@@ -35,7 +35,8 @@ impl Driver<'_> {
             let stop = match chunk {
                 Ok(chunk) => {
                     let inflated = self.apps.env.untimed().inflated_bytes();
-                    let delivered = self.deliver(&mut *app.handler, &mut app.control, live, id, &chunk);
+                    let identity = Identity { id, url: app.plan.url() };
+                    let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
@@ -101,13 +102,13 @@ impl Driver<'_> {
         handler: &mut dyn Handler,
         control: &mut Control,
         live: &mut Live,
-        id: AppId,
+        identity: Identity<'_>,
         chunk: &Chunk,
     ) -> Result<usize, Error> {
         let mut undelivered = Undelivered::default();
         let (bytes, filled) = match chunk.place {
             Place::Encrypted(len) => {
-                return self.deliver_secure(handler, control, live, id, len).map(|()| 0);
+                return self.deliver_secure(handler, control, live, identity, len).map(|()| 0);
             }
             Place::Undelivered => {
                 undelivered = live.take_undelivered();
@@ -119,11 +120,11 @@ impl Driver<'_> {
         let mut input = Input::new(bytes);
         let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
         let outcome = filled.map_err(Error::from).and_then(|()| {
-            converse(handler, control, self.apps, id, &mut live.connection, flush, &mut input)
+            converse(handler, control, self.apps, identity, &mut live.connection, flush, &mut input)
         });
         // A pong or a close frame may have been queued without the handler's doing.
         if live.connection.queued_bytes() > 0 {
-            control.mark_dirty(self.apps, id);
+            control.mark_dirty(self.apps, identity.id);
         }
         let used = input.used();
         match (outcome?, chunk.place) {
@@ -144,7 +145,7 @@ impl Driver<'_> {
         handler: &mut dyn Handler,
         control: &mut Control,
         live: &mut Live,
-        id: AppId,
+        identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
         let Live { connection, secure: Some(secure), .. } = live else { return Ok(()) };
@@ -160,7 +161,7 @@ impl Driver<'_> {
                 return ControlFlow::Continue(());
             }
             let mut input = Input::new(plaintext);
-            match converse(handler, control, self.apps, id, connection, None, &mut input) {
+            match converse(handler, control, self.apps, identity, connection, None, &mut input) {
                 Ok(Conversation::Paused) => {
                     undelivered.extend_from_slice(&plaintext[input.used()..]);
                     is_paused = true;
@@ -184,13 +185,13 @@ impl Driver<'_> {
             #[cfg(feature = "tls")]
             {
                 let info = secure.info();
-                log::debug!(target: "websocket::tls", "{id}: {info:?}");
+                log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
                 control.on_open.get_or_insert_default().tls = info;
             }
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
-            control.mark_dirty(self.apps, id);
+            control.mark_dirty(self.apps, identity.id);
         }
         if received.is_err() {
             // The session has more to say about it, the connection has not.
@@ -241,7 +242,7 @@ fn converse(
     handler: &mut dyn Handler,
     control: &mut Control,
     apps: &mut Apps,
-    id: AppId,
+    identity: Identity<'_>,
     connection: &mut Connection,
     mut io: Option<&mut Io>,
     input: &mut Input<'_>,
@@ -249,7 +250,7 @@ fn converse(
     loop {
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: io.as_deref_mut() });
-            let mut context = Context { apps, id, control, connected };
+            let mut context = Context { apps, identity, control, connected };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
@@ -265,7 +266,7 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: io.as_deref_mut() });
-        dispatch(handler, Context { apps, id, control, connected }, event);
+        dispatch(handler, Context { apps, identity, control, connected }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
@@ -313,7 +314,7 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
 #[cold]
 fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
     let control = &mut *context.control;
-    control.log_state(context.id, State::Open);
+    control.log_state(context.identity.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {
         streak.opened(context.apps.env.current().now);
@@ -325,7 +326,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     if let Some(outbox) = &control.outbox {
         outbox.mailbox().set_state(State::Open);
         if outbox.has_backlog() {
-            control.mark_dirty(context.apps, context.id);
+            control.mark_dirty(context.apps, context.identity.id);
         }
     }
     let open = Open {

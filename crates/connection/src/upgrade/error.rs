@@ -11,8 +11,10 @@ use crate::DeflateError;
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// The server answers in TLS or in another protocol.
+    /// The server answers in another protocol than HTTP and TLS.
     NotHttp,
+    /// The server answers in TLS: the URL should begin with `wss`.
+    Tls,
     /// The server answers in a version of HTTP that does not know the upgrade. A refusal in HTTP/1.0 is [`Status`](Self::Status).
     HttpVersion,
     /// The response cannot be parsed; the text says where.
@@ -59,8 +61,9 @@ impl fmt::Display for UpgradeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotHttp => {
-                f.write_str("the server does not answer in HTTP/1.1 (is it TLS, or another protocol?)")
+                f.write_str("the server does not answer in HTTP/1.1; does it speak another protocol?")
             }
+            Self::Tls => f.write_str("the server answers in TLS on this port; use wss:// rather than ws://"),
             Self::HttpVersion => {
                 f.write_str("the server answers in a version of HTTP without the upgrade; it needs 1.1")
             }

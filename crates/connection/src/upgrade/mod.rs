@@ -252,10 +252,17 @@ mod tests {
 
     #[test]
     fn what_is_not_http_is_refused_at_its_first_byte() {
-        assert_eq!(fails(|_| "\u{16}\u{3}\u{1}".into()), UpgradeError::NotHttp);
+        assert_eq!(fails(|_| "\u{16}HTTP".into()), UpgradeError::NotHttp);
         assert_eq!(fails(|_| "SSH-2.0".into()), UpgradeError::NotHttp);
         assert_eq!(fails(|_| "HTTP/2 101\r\n\r\n".into()), UpgradeError::HttpVersion);
         assert_eq!(fails(|_| "HTTP/1.0 101 OK\r\n\r\n".into()), UpgradeError::HttpVersion);
+    }
+
+    #[test]
+    fn an_alert_or_a_handshake_message_of_tls_is_recognised() {
+        assert_eq!(fails(|_| "\u{15}\u{3}\u{1}\0\u{2}\u{2}F".into()), UpgradeError::Tls);
+        assert_eq!(fails(|_| "\u{16}\u{3}".into()), UpgradeError::Tls);
+        assert_eq!(fails(|_| "\u{16}".into()), UpgradeError::EndOfStream);
     }
 
     #[test]

@@ -102,7 +102,9 @@ impl Handler for Actor {
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
         let event = match error {
             // Systems have several words for it.
-            Error::Io(error) if is_reset(error) => "error reset".to_owned(),
+            Error::Io(error) | Error::NoResponse { source: Some(error), .. } if is_reset(error) => {
+                "error reset".to_owned()
+            }
             error => format!("error {error}"),
         };
         self.event(app, &event)
