@@ -82,11 +82,13 @@ impl Pace {
     /// A message was delivered; whether it is time to [`look`](Self::look).
     #[inline]
     pub(crate) const fn count(&mut self) -> bool {
-        let is_time = self.left <= 1;
-        if !is_time {
-            self.left -= 1;
-        }
-        is_time
+        self.left = self.left.saturating_sub(1);
+        self.left == 0
+    }
+
+    /// Whether it is time to [`look`](Self::look) before more is read.
+    pub(crate) const fn is_to_look_before_more(&self, requests_wait: bool) -> bool {
+        self.left == 0 || (requests_wait && self.messages > 0)
     }
 
     /// How many messages may pass without a look, by what those of this app have taken so far; 1 for a new app.
@@ -98,7 +100,7 @@ impl Pace {
     /// last messages took.
     pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
         let now = self.time(now);
-        let count = self.stride - self.left + 1;
+        let count = (self.stride - self.left).max(1);
         let elapsed = now.saturating_sub(self.looked);
         let is_slow = elapsed >= SLOW * u64::from(count);
         self.max_stride = if is_slow { 1 } else { (self.max_stride + 1).min(MAX_STRIDE) };

@@ -289,6 +289,11 @@ impl Apps {
         self.pace.look(self.env.now(), self.inbox.has_jobs())
     }
 
+    /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.
+    pub(crate) fn pauses_before_more(&mut self) -> bool {
+        self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
+    }
+
     /// After a change outside of a turn: wakes the host if it would sleep over it.
     fn call_host(&self) {
         let Some(expected) = self.host_waits_for.filter(|_| !self.in_turn) else { return };

@@ -66,7 +66,7 @@ impl Driver<'_> {
                     } else {
                         let apps = &mut *self.apps;
                         let is_over = budget == 0 || apps.pace.has_had_its_share();
-                        (is_over || (apps.may_pause() && apps.pauses())).then_some(Stop::Budget)
+                        (is_over || apps.pauses_before_more()).then_some(Stop::Budget)
                     }
                 }
                 Err(stop) => Some(stop),
@@ -154,8 +154,7 @@ impl Driver<'_> {
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
-            // The last message of a record is followed by the next record.
-            is_paused = is_paused || (delivered > 0 && self.apps.may_pause() && self.apps.pauses());
+            is_paused = is_paused || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
                 undelivered.extend_from_slice(plaintext);
                 return ControlFlow::Continue(());
