@@ -17,7 +17,7 @@ const MAX_STRIDE: u32 = 64;
 /// An app whose messages took so many nanoseconds each is looked at after every message, and only slowly less often again.
 const SLOW: u64 = 50_000;
 
-/// While requests of other threads wait, a turn delivers messages for this long: callbacks that take longer are interrupted after each, and
+/// While requests of other threads wait, a turn delivers messages for this long at least: callbacks that take longer are interrupted after each, and
 /// a thread that sends all the time does not end a turn for each of its messages. In nanoseconds.
 const REQUESTS_WAIT: u64 = 100_000;
 
@@ -62,7 +62,11 @@ impl Pace {
     pub(crate) fn begin_turn(&mut self, now: Instant) {
         let now = self.time(now);
         self.turn_ends = now.saturating_add(self.budget);
-        self.requests_from = now.saturating_add(REQUESTS_WAIT.min(self.budget));
+    }
+
+    /// Apps begin to be delivered what has arrived: however many requests of other threads wait, they get somewhere.
+    pub(crate) fn begin_reads(&mut self, now: Instant) {
+        self.requests_from = self.time(now).saturating_add(REQUESTS_WAIT.min(self.budget));
     }
 
     /// Whether the turn is to end.

@@ -271,6 +271,11 @@ impl Apps {
         self.pace.turn_is_over(self.env.current().now)
     }
 
+    /// Apps begin to be delivered what they have received.
+    pub(crate) fn begin_reads(&mut self) {
+        self.pace.begin_reads(self.env.current().now);
+    }
+
     /// An app begins to be delivered what it has received.
     #[inline]
     pub(crate) fn begin_visit(&mut self, max_stride: u32) {

@@ -109,6 +109,7 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
             }
         },
         TurnPart::Reads => {
+            driver.apps.begin_reads();
             for _ in 0..backlog.reads {
                 match driver.apps.reads.pop_front() {
                     Some(ToRead::Stream(ready)) => {
