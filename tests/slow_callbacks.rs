@@ -129,8 +129,8 @@ const REQUESTS: [fn(&Sender, AppId); 2] = [
 ];
 
 #[test]
+// b111, b112
 fn t_a_close_of_another_thread_is_written_after_the_callback_that_runs() {
-    // b111, b112
     for load in LOADS {
         for request in REQUESTS {
             let mut busy = Busy::new(load);
@@ -148,8 +148,8 @@ fn t_a_close_of_another_thread_is_written_after_the_callback_that_runs() {
 }
 
 #[test]
+// b111
 fn t_a_close_of_the_callback_itself_is_written_when_it_is_over() {
-    // b111
     for load in LOADS {
         let asked = Rc::new(Cell::new(Duration::MAX));
         let asks = asked.clone();
