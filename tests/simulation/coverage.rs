@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 133] = [
+const WANTED: [&str; 134] = [
     "a panic went on",
     "a stream of the user's own",
     "a turn has used up its budget",
@@ -81,6 +81,7 @@ const WANTED: [&str; 133] = [
     "heard: messages",
     "heard: pings",
     "heard: pongs",
+    "heard: round-trip times",
     "on_drain while open",
     "opened",
     "opened again",
