@@ -150,8 +150,8 @@ impl Speech {
 }
 
 #[test]
+// b108
 fn t_what_waits_for_its_turn_is_delivered_once_and_in_order() {
-    // b108
     for speech in speeches() {
         for pieces in PIECES {
             let mut world = World::new();
@@ -271,8 +271,8 @@ fn t_an_app_that_is_stopped_while_messages_wait_is_told_its_end_alone() {
 }
 
 #[test]
+// b114
 fn t_an_app_that_closes_while_messages_wait_is_told_all_that_came_before_the_answer() {
-    // b114
     let paused = Paused::new(&RunOptions::new().close_timeout(5 * SECOND));
     paused.sender.close();
     let peer = paused.peer.clone();
@@ -289,8 +289,8 @@ fn t_an_app_that_closes_while_messages_wait_is_told_all_that_came_before_the_ans
 }
 
 #[test]
+// b039, b120
 fn t_what_a_server_said_before_its_end_is_delivered_before_that() {
-    // b039, b120
     for (end, error) in
         [(SimPeer::shutdown as fn(&SimPeer), "EndOfStream"), (SimPeer::reset, "Io(ConnectionReset)")]
     {

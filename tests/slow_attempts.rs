@@ -65,8 +65,8 @@ fn tunnel_after(world: &mut World, after: Option<Duration>) {
 }
 
 #[test]
+// b132
 fn a_deadline_of_an_attempt_is_judged_after_what_has_arrived_was_looked_at() {
-    // b132
     let proxied = || patient().proxy(Proxy::parse("http://192.0.2.5:8080").unwrap());
     let attempts = [
         Attempt {
@@ -118,8 +118,8 @@ fn a_deadline_of_an_attempt_is_judged_after_what_has_arrived_was_looked_at() {
 }
 
 #[test]
+// b132
 fn a_tls_handshake_that_was_answered_in_time_is_not_given_up() {
-    // b132
     let mut secure = SecureWorld::new();
     secure.options = secure.options.clone().tls_timeout(10 * SECOND);
     let log = Log::new();
@@ -134,8 +134,8 @@ fn a_tls_handshake_that_was_answered_in_time_is_not_given_up() {
 
 /// The user's `flush` is no way around the clock of the upgrade.
 #[test]
+// b132
 fn a_request_whose_rest_a_callback_could_flush_has_its_time_from_when_that_was_written() {
-    // b132
     let mut faults = Faults::default();
     faults.send_buffer = 100;
     let mut world = World::on(SimNet::new(1).with_faults(faults));

@@ -5,9 +5,9 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use websocket_app::{AppId, Context, Reactor, RunOptions, Sender};
+use websocket_app::{AppId, Context, Reactor, RunOptions, Sender, WebSocketApp};
 use websocket_testkit::frame;
-use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer};
+use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, Tapped};
 use websocket_tests::{Log, SERVER, URL, World};
 
 const US: Duration = Duration::from_micros(1);
@@ -129,8 +129,8 @@ const REQUESTS: [fn(&Sender, AppId); 2] = [
 ];
 
 #[test]
+// b111, b112
 fn t_a_close_of_another_thread_is_written_after_the_callback_that_runs() {
-    // b111, b112
     for load in LOADS {
         for request in REQUESTS {
             let mut busy = Busy::new(load);
@@ -148,8 +148,8 @@ fn t_a_close_of_another_thread_is_written_after_the_callback_that_runs() {
 }
 
 #[test]
+// b111
 fn t_a_close_of_the_callback_itself_is_written_when_it_is_over() {
-    // b111
     for load in LOADS {
         let asked = Rc::new(Cell::new(Duration::MAX));
         let asks = asked.clone();
@@ -308,4 +308,36 @@ fn t_a_turn_takes_its_budget_and_one_callback_at_most() {
             assert!(turns > 16, "{turns}");
         }
     }
+}
+
+#[test]
+fn t_a_request_is_noticed_also_in_a_turn_that_asks_for_the_answers_of_the_resolver() {
+    let mut world = World::new().map(|reactor| reactor.turn_budget(Duration::MAX));
+    // This look-up times out in the turn in which the close is asked for.
+    world.resolver.delay("never.test", None);
+    let options = RunOptions::new().resolve_timeout(SECOND);
+    Log::new().app("ws://never.test/").run_on(&mut world.reactor, &options).unwrap();
+    let [asks, net] = [world.net.clone(), world.net.clone()];
+    let app = WebSocketApp::new(URL)
+        .on_open(move |app, _| {
+            let (sender, net) = (app.sender(), asks.clone());
+            app.set_timeout(SECOND - MS, move |_| {
+                sender.close();
+                net.advance(2 * MS);
+            });
+        })
+        .on_message(move |_, _| net.advance(MS));
+    let peer = world.open(app, &RunOptions::new());
+    world.net.at(SECOND - MS, move |_| peer.write(&frame::text("many").repeat(1000)));
+    let (written, net) = (Rc::new(Cell::new(None)), world.net.clone());
+    let notes = written.clone();
+    // The only frame that the app writes.
+    world.net.tap(move |_, what| {
+        if let Tapped::Written(_) = what {
+            notes.set(Some(net.elapsed()));
+        }
+    });
+    world.run_until(SECOND + 4 * MS);
+    let written = written.get().unwrap();
+    assert!(written <= SECOND + 2 * MS, "{written:?}");
 }

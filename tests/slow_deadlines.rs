@@ -46,8 +46,8 @@ fn answer_close(delay: Option<Duration>) -> impl Fn(&SimPeer, frame::Frame) {
 }
 
 #[test]
+// b109, b111
 fn a_close_in_a_slow_callback_has_its_time_from_when_its_frame_was_written() {
-    // b109, b111
     for (answers, ended, last) in [
         (Some(2900 * MS), 12_900 * MS, vec!["close 1000, by client, clean"]),
         (None, 13 * SECOND, vec!["error Timeout(Close)", "close: Timeout(Close)"]),
@@ -87,8 +87,8 @@ fn answer_ping(peer: &SimPeer, frame: frame::Frame) {
 }
 
 #[test]
+// b103, b104
 fn a_busy_app_does_not_make_its_neighbours_pings_time_out() {
-    // b103, b104
     const NEIGHBOURS: u8 = 20;
     let mut world = World::new();
     let log = Log::new();
@@ -140,8 +140,8 @@ fn a_timer_counts_from_when_it_was_set_however_slow_its_callback_was() {
 }
 
 #[test]
+// b106
 fn a_round_trip_does_not_include_the_callbacks_before_the_ping_was_written() {
-    // b106
     let mut faults = Faults::default();
     faults.latency = 25 * MS..=25 * MS;
     let mut world = World::on(SimNet::new(1).with_faults(faults));
@@ -164,8 +164,8 @@ fn a_round_trip_does_not_include_the_callbacks_before_the_ping_was_written() {
 }
 
 #[test]
+// b065
 fn a_stream_that_has_room_again_is_written_to_before_its_deadline_is_judged() {
-    // b065
     for reads in [true, false] {
         let mut faults = Faults::default();
         faults.send_buffer = 1000;
@@ -184,8 +184,8 @@ fn a_stream_that_has_room_again_is_written_to_before_its_deadline_is_judged() {
 }
 
 #[test]
+// b065
 fn a_stream_that_gets_room_during_the_read_before_a_verdict_is_not_given_up() {
-    // b065
     for reads in [true, false] {
         let mut faults = Faults::default();
         faults.send_buffer = 1000;
@@ -211,8 +211,8 @@ fn a_stream_that_gets_room_during_the_read_before_a_verdict_is_not_given_up() {
 
 /// What waits to be delivered when an app closes in the read before the verdict on its connection.
 #[test]
+// b114
 fn a_close_in_the_read_before_a_verdict_loses_none_of_the_messages_behind_it() {
-    // b114
     let mut world = World::new();
     let log = Log::new();
     let peer = Rc::new(RefCell::new(None));
@@ -247,8 +247,8 @@ fn a_close_in_the_read_before_a_verdict_loses_none_of_the_messages_behind_it() {
 }
 
 #[test]
+// b109
 fn a_close_timeout_finds_the_end_of_the_stream_and_a_breach_behind_slow_messages() {
-    // b109
     let run = |end: &dyn Fn(&SimPeer)| {
         let mut world = World::new();
         let (log, net) = (Log::new(), world.net.clone());
@@ -277,8 +277,8 @@ fn a_close_timeout_finds_the_end_of_the_stream_and_a_breach_behind_slow_messages
 }
 
 #[test]
+// b104
 fn a_ping_that_is_written_after_the_slow_end_of_another_app_has_its_time_from_then() {
-    // b104
     let mut faults = Faults::default();
     faults.latency = 50 * MS..=50 * MS;
     let mut world = World::on(SimNet::new(1).with_faults(faults));

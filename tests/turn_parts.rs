@@ -137,8 +137,8 @@ fn echo(world: &mut World) -> impl Fn() -> usize + use<> {
 }
 
 #[test]
+// b108
 fn t_a_firehose_of_control_frames_or_tiny_messages_leaves_others_their_turns() {
-    // b108
     const FRAMES: usize = 200_000;
     for (what, bytes) in [
         ("pings", frame::ping(b"").repeat(FRAMES)),
@@ -172,8 +172,8 @@ fn t_a_firehose_of_control_frames_or_tiny_messages_leaves_others_their_turns() {
 }
 
 #[test]
+// b112
 fn t_a_close_is_noticed_between_two_control_frames() {
-    // b112
     for bytes in [frame::ping(b""), frame::pong(b"")] {
         let mut world = World::new();
         let [ping, pong] = [world.net.clone(), world.net.clone()];

@@ -184,9 +184,15 @@ impl World {
         self.cover("heard: pings");
     }
 
-    pub fn pong(&self, me: usize, payload: &[u8]) {
+    pub fn pong(&self, me: usize, payload: &[u8], rtt: Option<Duration>) {
         self.next_heard(me, &Heard::Pong(payload.to_vec()));
         self.cover("heard: pongs");
+        let Some(rtt) = rtt else { return };
+        let wires = self.wires.borrow();
+        let wire = self.life(me, |life| life.wire.and_then(|index| wires.get(&index)));
+        let right = wire.is_some_and(|wire| wire.has_pinged(payload, self.now().checked_sub(rtt)));
+        self.expect(right, || format!("{me}: no ping was written {rtt:?} ago"));
+        self.cover("heard: round-trip times");
     }
 
     /// `on_error`

@@ -82,6 +82,7 @@ const WANTED: [&str; 134] = [
     "heard: messages",
     "heard: pings",
     "heard: pongs",
+    "heard: round-trip times",
     "on_drain while open",
     "opened",
     "opened again",

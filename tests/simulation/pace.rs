@@ -23,6 +23,9 @@ const VISITS_PER_TURN: u32 = 4;
 /// Visits to an app in one turn: when a deadline of its connection is due, and when it is ready.
 const MOST_VISITS: u32 = 3;
 
+/// While requests of other threads wait, a turn delivers messages for this long.
+const REQUESTS_WAIT: Duration = Duration::from_micros(100);
+
 /// What a callback takes that takes time.
 const TIMES: [Duration; 11] = [
     Duration::from_micros(1),
@@ -85,6 +88,8 @@ pub struct Pace {
     pub closures: Cell<u64>,
     /// Turns after which everything has had its turn.
     patience: Cell<u64>,
+    /// A handle was used in this turn.
+    is_requested: Cell<bool>,
 }
 
 /// How an app has used the current turn.
@@ -93,6 +98,8 @@ pub struct Visits {
     turn: u64,
     began: Duration,
     count: u32,
+    /// Events although a request had waited for long enough.
+    unheeding: u32,
 }
 
 impl Pace {
@@ -109,6 +116,7 @@ impl Pace {
             events: Cell::default(),
             closures: Cell::default(),
             patience: Cell::default(),
+            is_requested: Cell::default(),
         }
     }
 
@@ -120,6 +128,11 @@ impl Pace {
     /// Whether what was read may have to wait for its turn.
     pub const fn may_pause(&self) -> bool {
         self.one_in > 0 || self.budget.is_zero()
+    }
+
+    /// Something was asked for that is to end the reading of this turn.
+    pub fn request(&self) {
+        self.is_requested.set(true);
     }
 
     /// When the turn began.
@@ -217,6 +230,7 @@ impl World {
         self.pace.patience.set(self.rounds());
         self.pace.last.set(None);
         self.pace.events.set(0);
+        self.pace.is_requested.set(false);
     }
 
     /// The turn is over.
@@ -304,20 +318,28 @@ impl World {
         self.conversations.borrow().get(&index).is_some_and(|it| it.peer.client_end().reset)
     }
 
-    /// An event of `me`: no app has more than its part of a turn.
+    /// An event of `me`: no app has more than its part of a turn, nor more than one event in each visit while requests wait.
     fn visits(&self, me: usize, now: Duration) {
-        let (turn, part) = (self.turn.get(), self.pace.budget / VISITS_PER_TURN);
-        let is_too_long = self.life(me, |life| {
+        let (turn, pace) = (self.turn.get(), &self.pace);
+        let part = pace.budget / VISITS_PER_TURN;
+        let is_unheeding =
+            pace.is_requested.get() && now >= pace.began.get() + REQUESTS_WAIT.min(pace.budget);
+        let visits = self.life(me, |life| {
             life.delivered_in = turn;
             let visits = &mut life.visits;
             if visits.turn != turn {
-                *visits = Visits { turn, began: now, count: 1 };
+                *visits = Visits { turn, began: now, count: 1, unheeding: 0 };
             } else if now >= visits.began.saturating_add(part) {
                 (visits.began, visits.count) = (now, visits.count + 1);
             }
-            life.steady.is_some() && visits.count > MOST_VISITS
+            visits.unheeding += u32::from(is_unheeding);
+            *visits
         });
+        let is_too_long = visits.count > MOST_VISITS && self.life(me, |life| life.steady.is_some());
         self.expect(!is_too_long, || format!("{me} uses more than its part of a turn"));
+        self.expect(visits.unheeding <= MOST_VISITS, || {
+            format!("{me} is told of {} events although a request waits", visits.unheeding)
+        });
     }
 }
 

@@ -103,6 +103,7 @@ impl World {
         work: impl FnOnce(&mut websocket_app::Apps) + Send + 'static,
     ) {
         self.runs.borrow_mut().push_back(self.ask(false));
+        self.pace.request();
         self.pace.closures.set(self.pace.closures.get() + 1);
         reactor.run(move |apps| {
             let world = world();

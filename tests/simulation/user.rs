@@ -75,7 +75,7 @@ impl Handler for User {
 
     fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
         let world = arrive(app, self.me, Callback::Pong);
-        world.pong(self.me, payload);
+        world.pong(self.me, payload, rtt);
         world.expect(rtt.is_none() || app.rtt().last == rtt, || format!("rtt {rtt:?}, {:?}", app.rtt()));
         then_act(app, self.me, Callback::Pong)
     }

@@ -61,6 +61,8 @@ pub struct Wire {
     pub closed_at: Option<Duration>,
     /// Keep-alive pings that no sign of life has followed, with when they were written.
     pinged: Vec<(u64, Duration)>,
+    /// All pings, with when they were written.
+    pings: Vec<(Vec<u8>, Duration)>,
 }
 
 impl Wire {
@@ -107,6 +109,7 @@ impl Wire {
                 if let Some(number) = keep_alive(&frame.payload) {
                     self.pinged.push((number, self.last_written));
                 }
+                self.pings.push((frame.payload.clone(), self.last_written));
                 Some(Said::Frame(frame.payload))
             }
             frame::CONTINUATION => {
@@ -143,6 +146,11 @@ impl Wire {
     /// When the first keep-alive ping was written that no sign of life has followed.
     pub fn silent_since(&self) -> Option<Duration> {
         self.pinged.first().map(|(_, at)| *at)
+    }
+
+    /// Whether a ping with this payload was written at `at`.
+    pub fn has_pinged(&self, payload: &[u8], at: Option<Duration>) -> bool {
+        self.pings.iter().any(|(pinged, written)| *pinged == payload && Some(*written) == at)
     }
 
     /// Frees what is only needed while messages come and go.

@@ -137,7 +137,7 @@ impl Context<'_> {
     }
 
     /// Writes what has been sent so far now, as far as the socket takes it, instead of at the end of the
-    /// turn. Over TLS it is written then all the same.
+    /// turn. Over TLS it is written then all the same. Before the connection is open there is nothing to flush.
     ///
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.

@@ -261,9 +261,10 @@ impl Apps {
     }
 
     /// Whether an answer of the resolver for this app waits to be handled.
-    pub(crate) fn has_answer_for(&mut self, id: AppId) -> bool {
-        self.fetch_jobs();
-        self.jobs.iter().any(|job| matches!(job, Job::Resolved { app, .. } if *app == id))
+    pub(crate) fn has_answer_for(&self, id: AppId) -> bool {
+        let is_answer = |job: &Job| matches!(job, Job::Resolved { app, .. } if *app == id);
+        // What is in the inbox stays there: it is what ends the reading of this turn.
+        self.jobs.iter().any(is_answer) || self.inbox.has(is_answer)
     }
 
     /// Whether the turn has used up its budget.

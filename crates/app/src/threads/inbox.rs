@@ -68,6 +68,11 @@ impl Inbox {
         }
     }
 
+    /// Whether such a job waits to be taken.
+    pub(crate) fn has(&self, is_such: impl Fn(&Job) -> bool) -> bool {
+        self.lock().as_ref().is_some_and(|jobs| jobs.iter().any(is_such))
+    }
+
     /// The reactor is gone: what is queued is dropped, and so is what comes.
     pub(crate) fn close(&self) {
         // Jobs are the user's closures: they are dropped without the lock.
