@@ -359,7 +359,9 @@ fn whatever_threads_send_while_the_connection_closes_is_written_or_handed_back()
         let mut seen = seen.take();
         seen.sort_unstable();
         assert!(seen == accepted, "{} of {} in round {round}", seen.len(), accepted.len());
-        assert_eq!(log.lines(), ["open", "close 1000, by client, clean"]);
+        // While the echo server does not get to run, its socket may take no more.
+        let lines: Vec<_> = log.lines().into_iter().filter(|line| line != "drain").collect();
+        assert_eq!(lines, ["open", "close 1000, by client, clean"]);
     }
 }
 

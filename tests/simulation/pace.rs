@@ -322,8 +322,7 @@ impl World {
     fn visits(&self, me: usize, now: Duration) {
         let (turn, pace) = (self.turn.get(), &self.pace);
         let part = pace.budget / VISITS_PER_TURN;
-        let is_unheeding =
-            pace.is_requested.get() && now >= pace.began.get() + REQUESTS_WAIT.min(pace.budget);
+        let (is_requested, wait) = (pace.is_requested.get(), REQUESTS_WAIT.min(pace.budget));
         let visits = self.life(me, |life| {
             life.delivered_in = turn;
             let visits = &mut life.visits;
@@ -332,7 +331,7 @@ impl World {
             } else if now >= visits.began.saturating_add(part) {
                 (visits.began, visits.count) = (now, visits.count + 1);
             }
-            visits.unheeding += u32::from(is_unheeding);
+            visits.unheeding += u32::from(is_requested && now >= visits.began + wait);
             *visits
         });
         let is_too_long = visits.count > MOST_VISITS && self.life(me, |life| life.steady.is_some());

@@ -8,8 +8,8 @@ pub(crate) const DEFAULT_BUDGET: Duration = Duration::from_millis(5);
 /// An app may use this part of a turn before the others have theirs.
 const VISITS_PER_TURN: u64 = 4;
 
-/// An app that has been delivered so many messages reads no more before the others have their turn.
-const MAX_MESSAGES: u32 = 16 << 10;
+/// Messages that an app is delivered before the others have their turn: more than there are in what is read at once, unless they are tiny.
+const MAX_MESSAGES: u32 = 32 << 10;
 
 /// The most messages between two looks at the clock. A look costs some 30 ns, so it is half a nanosecond per message.
 const MAX_STRIDE: u32 = 64;
@@ -62,9 +62,12 @@ impl Pace {
     pub(crate) fn begin_turn(&mut self, now: Instant) {
         let now = self.time(now);
         self.turn_ends = now.saturating_add(self.budget);
+        // Deadlines read, too.
+        self.requests_from = now.saturating_add(REQUESTS_WAIT.min(self.budget));
     }
 
-    /// Apps begin to be delivered what has arrived: however many requests of other threads wait, they get somewhere.
+    /// Apps begin to be delivered what has arrived. However long the requests of other threads have taken so far, and however many wait,
+    /// reading gets somewhere.
     pub(crate) fn begin_reads(&mut self, now: Instant) {
         self.requests_from = self.time(now).saturating_add(REQUESTS_WAIT.min(self.budget));
     }
@@ -112,7 +115,9 @@ impl Pace {
         self.stride = most.min(self.messages_that_fit(now, count, elapsed)).max(1);
         (self.left, self.looked) = (self.stride, now);
         self.messages += count;
-        now >= self.visit_ends || (requests_wait && now >= self.requests_from)
+        now >= self.visit_ends
+            || self.messages >= MAX_MESSAGES
+            || (requests_wait && now >= self.requests_from)
     }
 
     /// As many messages as fit into an eighth of the time that is left, where `count` of them took `elapsed`; [`MAX_STRIDE`] for more.
@@ -120,11 +125,6 @@ impl Pace {
         let left = self.visit_ends.saturating_sub(now) / 8;
         let most = elapsed.saturating_mul(MAX_STRIDE.into()) / u64::from(count);
         if most <= left { MAX_STRIDE } else { (left.saturating_mul(count.into()) / elapsed) as u32 }
-    }
-
-    /// Whether the app is to read no more for now, by the number of its messages.
-    pub(crate) const fn has_had_its_share(&self) -> bool {
-        self.messages >= MAX_MESSAGES
     }
 
     fn time(&self, now: Instant) -> u64 {

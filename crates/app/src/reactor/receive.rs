@@ -64,9 +64,7 @@ impl Driver<'_> {
                     } else if chunk.short && live.short_read_is_last(short_read_drains) {
                         Some(Stop::Dry)
                     } else {
-                        let apps = &mut *self.apps;
-                        let is_over = budget == 0 || apps.pace.has_had_its_share();
-                        (is_over || apps.pauses_before_more()).then_some(Stop::Budget)
+                        (budget == 0 || self.apps.pauses_before_more()).then_some(Stop::Budget)
                     }
                 }
                 Err(stop) => Some(stop),
