@@ -28,7 +28,7 @@ impl World {
         timeout: Timeout,
     ) -> Option<String> {
         let (now, settings) = (self.now(), &life.settings);
-        let (is_read, is_written) = self.sharp.get();
+        let (is_read, _) = self.sharp.get();
         let end = life.wire.and_then(|index| self.client_end(index));
         // What has arrived does not say that the server reads.
         let overlooks = is_read && timeout != Timeout::Write && end.is_some_and(|end| end.unread > 0);
@@ -57,7 +57,7 @@ impl World {
                 }
             }
             Timeout::Write => {
-                let has_room = is_written && end.is_some_and(|end| end.room > 0);
+                let has_room = is_read && end.is_some_and(|end| end.room > 0);
                 let since = wire.map(|wire| wire.last_written);
                 (step == "open" && !has_room, since.unwrap_or_default() + settings.write)
             }

@@ -198,12 +198,15 @@ impl Driver<'_> {
             }
             Stage::Live(_) => {
                 // Time in which the reactor did not look at the stream is not held against the server.
-                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
-                    self.write(app, id);
-                }
                 let looked = self.apps.env.now();
-                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
+                if matches!(&app.stage, Stage::Live(live) if !live.queued) {
                     self.read(app, id, None);
+                }
+                // Last, for the room that has come while callbacks took their time.
+                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
+                    && !self.apps.interrupted
+                {
+                    self.write(app, id);
                 }
                 self.judge(app, id, looked);
             }
