@@ -90,6 +90,36 @@ fn t_work_timers_reads_and_starts_take_turns_when_each_takes_longer_than_a_turn(
 }
 
 #[test]
+fn t_no_attempt_begins_after_a_stop_whatever_part_the_turn_begins_with() {
+    let mut world = World::new();
+    let attempts = Rc::new(Cell::new(0));
+    let counts = attempts.clone();
+    world.net.refuse(([192, 0, 2, 9], 80).into());
+    let refused = WebSocketApp::new("ws://192.0.2.9/").url_with(move || {
+        counts.set(counts.get() + 1);
+        "ws://192.0.2.9/".to_owned()
+    });
+    refused.run_on(&mut world.reactor, &RunOptions::new().reconnect(SECOND)).unwrap();
+    let [timer, message] = [world.net.clone(), world.net.clone()];
+    let busy = WebSocketApp::new(URL)
+        .on_open(move |app, _| {
+            let net = timer.clone();
+            app.set_timeout(SECOND - 15 * MS, move |_| net.advance(10 * MS));
+        })
+        .on_message(move |_, _| message.advance(10 * MS));
+    let peer = world.open(busy, &RunOptions::new());
+    world.net.at(SECOND - 15 * MS, move |_| peer.write(&frame::text("slow")));
+    world.run_until(SECOND - 16 * MS);
+    // The timer leaves the message out, and the message the retry, which the next turn begins with.
+    while world.net.elapsed() < SECOND {
+        world.reactor.poll(None).unwrap();
+    }
+    world.reactor.apps().stop_within(SECOND);
+    world.run_for(10 * MS);
+    assert_eq!(attempts.get(), 1);
+}
+
+#[test]
 fn t_slow_apps_take_turns() {
     const APPS: u8 = 5;
     for budget in [BUDGET, Duration::ZERO] {

@@ -104,10 +104,7 @@ impl Driver<'_> {
             }
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
-            Work::Look if app.is_new() => match self.apps.stop_at {
-                Some(_) => self.stop(app, id),
-                None => self.start(app, id),
-            },
+            Work::Look if app.is_new() => self.start(app, id),
             Work::Look => {}
             Work::Commands => self.commands(app, id),
             Work::Resolved(query, addresses) => {
@@ -150,8 +147,11 @@ impl Driver<'_> {
         }
     }
 
-    /// Begins an attempt.
+    /// Begins an attempt, unless the reactor is to stop.
     pub(super) fn start(&mut self, app: &mut App, id: AppId) {
+        if self.apps.stop_at.is_some() {
+            return self.stop(app, id);
+        }
         app.control.log_state(id, State::Connecting);
         app.outcome = None;
         let failed_addresses = app.control.begin_attempt();
