@@ -198,15 +198,12 @@ impl Driver<'_> {
             }
             Stage::Live(_) => {
                 // Time in which the reactor did not look at the stream is not held against the server.
-                let looked = self.apps.env.now();
-                if matches!(&app.stage, Stage::Live(live) if !live.queued) {
-                    self.read(app, id, None);
-                }
-                // Last, for the room that has come while callbacks took their time.
-                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting)
-                    && !self.apps.interrupted
-                {
+                if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
                     self.write(app, id);
+                }
+                let looked = self.apps.env.now();
+                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
+                    self.read(app, id, None);
                 }
                 self.judge(app, id, looked);
             }
@@ -222,8 +219,11 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
-        if live.connection.state() == State::Closing {
-            // Our close frame may have been queued in this very turn: its time begins when it is written.
+        let state = live.connection.state();
+        if state == State::Closing || (state == State::Open && !live.is_broken()) {
+            // Our close frame may have been queued in this very turn: its time begins when it is written. And room may have come during the
+            // read. What else follows from writing waits for the end of the turn: a callback would take time in which more arrives.
+            app.control.mark_dirty(self.apps, id);
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
             let _courtesy = app.control.wrote(written);
         }
