@@ -121,6 +121,47 @@ impl Handler for Failing {
 }
 
 #[test]
+fn on_data_is_called_unless_the_handler_says_that_it_wants_none() {
+    struct Picky {
+        log: Log,
+        wants_data: bool,
+    }
+    impl Handler for Picky {
+        fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: bool) -> CallbackResult {
+            self.log.push("data");
+            Ok(())
+        }
+
+        fn wants_data(&self) -> bool {
+            self.wants_data
+        }
+
+        fn on_message(&mut self, _: &mut Context<'_>, _: Message<'_>) -> CallbackResult {
+            self.log.push("message");
+            Ok(())
+        }
+
+        fn on_cont_message(&mut self, _: &mut Context<'_>, _: Fragment<'_>) -> CallbackResult {
+            self.log.push("fragment");
+            Ok(())
+        }
+
+        fn wants_fragments(&self) -> bool {
+            true
+        }
+    }
+    let server = server(say_everything);
+    for wants_data in [true, false] {
+        let log = Log::new();
+        let mut app = WebSocketApp::with_handler(server.url(), Picky { log: log.clone(), wants_data });
+        assert!(!run_forever(&mut app, &options()).unwrap().is_error());
+        let mut expected = vec!["data", "message", "data", "fragment", "data", "fragment"];
+        expected.retain(|line| wants_data || *line != "data");
+        assert_eq!(log.lines(), expected);
+    }
+}
+
+#[test]
 fn b021_b022_an_error_of_a_callback_goes_to_on_error_once_and_the_connection_goes_on() {
     let server = server(say_everything);
     let log = Log::new();

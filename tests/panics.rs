@@ -356,31 +356,42 @@ fn a_propagated_panic_is_that_of_the_callback_and_the_reactor_goes_on_afterwards
 }
 
 #[test]
-fn a_panic_in_wants_fragments_is_one_of_a_callback() {
-    struct Odd(Log);
+fn a_panic_in_what_a_handler_wants_is_one_of_a_callback() {
+    struct Odd {
+        log: Log,
+        knows_fragments: bool,
+    }
     impl Handler for Odd {
         fn wants_fragments(&self) -> bool {
+            assert!(self.knows_fragments, "no idea");
+            false
+        }
+
+        fn wants_data(&self) -> bool {
             panic!("no idea")
         }
 
         fn on_error(&mut self, _: &mut Context<'_>, error: &Error) -> CallbackResult {
-            self.0.push(error_line(error));
+            self.log.push(error_line(error));
             Ok(())
         }
 
         fn on_close(&mut self, _: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
-            self.0.push(close_line(closed));
+            self.log.push(close_line(closed));
             Ok(())
         }
     }
-    let mut world = world(PanicPolicy::Catch);
-    let listener = world.net.listen(SERVER);
-    let log = Log::new();
-    WebSocketApp::with_handler(URL, Odd(log.clone())).run_on(&mut world.reactor, &options()).unwrap();
-    world.reactor.run().unwrap();
-    let panicked = "CallbackPanicked(\"no idea\")";
-    assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
-    assert!(listener.accept().unwrap().ended().is_some());
+    for knows_fragments in [false, true] {
+        let mut world = world(PanicPolicy::Catch);
+        let listener = world.net.listen(SERVER);
+        let log = Log::new();
+        let odd = Odd { log: log.clone(), knows_fragments };
+        WebSocketApp::with_handler(URL, odd).run_on(&mut world.reactor, &options()).unwrap();
+        world.reactor.run().unwrap();
+        let panicked = "CallbackPanicked(\"no idea\")";
+        assert_eq!(log.lines(), [format!("error {panicked}"), format!("close: {panicked}")]);
+        assert!(listener.accept().unwrap().ended().is_some());
+    }
 }
 
 #[test]

@@ -98,8 +98,10 @@ pub struct Visits {
     turn: u64,
     began: Duration,
     count: u32,
-    /// Events although a request had waited for long enough.
+    /// Times at which there were events although a request had waited for long enough, and the last of them. Events that take no time hold
+    /// nothing up.
     unheeding: u32,
+    unheeding_at: Duration,
 }
 
 impl Pace {
@@ -327,17 +329,20 @@ impl World {
             life.delivered_in = turn;
             let visits = &mut life.visits;
             if visits.turn != turn {
-                *visits = Visits { turn, began: now, count: 1, unheeding: 0 };
+                *visits = Visits { turn, began: now, count: 1, ..Visits::default() };
             } else if now >= visits.began.saturating_add(part) {
                 (visits.began, visits.count) = (now, visits.count + 1);
             }
-            visits.unheeding += u32::from(is_requested && now >= visits.began + wait);
+            if is_requested && now >= visits.began + wait && now > visits.unheeding_at {
+                (visits.unheeding, visits.unheeding_at) = (visits.unheeding + 1, now);
+            }
             *visits
         });
         let is_too_long = visits.count > MOST_VISITS && self.life(me, |life| life.steady.is_some());
         self.expect(!is_too_long, || format!("{me} uses more than its part of a turn"));
-        self.expect(visits.unheeding <= MOST_VISITS, || {
-            format!("{me} is told of {} events although a request waits", visits.unheeding)
+        // Reading may go on for as long as a request waits at least, though something else has taken longer before it.
+        self.expect(visits.unheeding <= MOST_VISITS + 1, || {
+            format!("{me} is told of events at {} times although a request waits", visits.unheeding)
         });
     }
 }

@@ -49,6 +49,10 @@ impl Handler for Callbacks {
         self.data.as_mut().map_or(Ok(()), |call| call(app, payload, opcode, fin))
     }
 
+    fn wants_data(&self) -> bool {
+        self.data.is_some()
+    }
+
     fn on_cont_message(&mut self, app: &mut Context<'_>, fragment: Fragment<'_>) -> CallbackResult {
         self.cont_message.as_mut().map_or(Ok(()), |call| call(app, fragment))
     }

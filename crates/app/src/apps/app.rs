@@ -52,6 +52,8 @@ pub(crate) struct Control {
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
+    /// The handler wants `on_data`.
+    pub(crate) wants_data: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.

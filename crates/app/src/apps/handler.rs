@@ -124,7 +124,7 @@ pub trait Handler: Any {
     }
 
     /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and
-    /// whether the message ends with it.
+    /// whether the message ends with it. Called unless [`wants_data`](Self::wants_data) says `false`.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_data(
         &mut self,
@@ -134,6 +134,12 @@ pub trait Handler: Any {
         fin: bool,
     ) -> CallbackResult {
         Ok(())
+    }
+
+    /// Whether [`on_data`](Self::on_data) is called. Called once per connection. A handler without an `on_data` of its own saves a call for
+    /// every message with `false`.
+    fn wants_data(&self) -> bool {
+        true
     }
 
     /// One fragment of a fragmented message, as it comes, instead of [`on_message`](Self::on_message) with

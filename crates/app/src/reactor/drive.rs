@@ -290,6 +290,7 @@ impl Driver<'_> {
         app.control.mark_dirty(self.apps, id);
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
+        app.control.wants_data = app.handler.wants_data();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }

@@ -277,12 +277,15 @@ fn converse(
 /// Calls the handler for one message.
 #[inline(always)]
 fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
-    check(handler, context, data);
-    if !context.apps.interrupted {
-        let result = handler.on_message(context, message);
-        check(handler, context, result);
+    if context.control.wants_data {
+        let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
+        check(handler, context, data);
+        if context.apps.interrupted {
+            return;
+        }
     }
+    let result = handler.on_message(context, message);
+    check(handler, context, result);
 }
 
 /// Calls the handler for one event.
@@ -292,10 +295,12 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
     let result = match event {
         Event::Message(message) => return dispatch_message(handler, context, message),
         Event::Fragment(fragment) => {
-            let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
-            check(handler, context, data);
-            if context.apps.interrupted {
-                return;
+            if context.control.wants_data {
+                let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
+                check(handler, context, data);
+                if context.apps.interrupted {
+                    return;
+                }
             }
             handler.on_cont_message(context, fragment)
         }
