@@ -183,32 +183,51 @@ fn a_stream_that_has_room_again_is_written_to_before_its_deadline_is_judged() {
     }
 }
 
+/// An app whose server takes nothing of what it sends: at 10 s a text comes whose callback takes 2 s, and during it `event` happens.
+/// Returns what the app was told in 14 s.
+fn stalled(busy_for: Duration, event: Option<(Duration, fn(SimPeer))>) -> Vec<String> {
+    let mut faults = Faults::default();
+    faults.send_buffer = 1000;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let (log, net) = (Log::new(), world.net.clone());
+    let app = log
+        .app(URL)
+        .on_open(|app, _| app.send_bytes(&[0; 5000]))
+        .on_message(move |_, _| net.advance(2 * SECOND));
+    let peer = world.open(app, &RunOptions::new().ping_interval(10 * SECOND).write_timeout(11 * SECOND));
+    // The ping is due before the text is read.
+    busy(&mut world, 9900 * MS, busy_for);
+    let writer = peer.clone();
+    world.net.at(10 * SECOND, move |_| writer.write(&frame::text("slow")));
+    if let Some((at, happens)) = event {
+        world.net.at(at, move |_| happens(peer));
+    }
+    world.run_until(14 * SECOND);
+    log.take()
+}
+
+/// The time to write passes in the read before the verdict, or before that.
+const STALLED: [(Duration, Duration); 2] = [
+    (Duration::from_millis(150), Duration::from_millis(10_999)),
+    (Duration::from_millis(1500), Duration::from_secs(12)),
+];
+
 #[test]
 // b065
 fn a_stream_that_gets_room_during_the_read_before_a_verdict_is_not_given_up() {
-    // The time to write passes in that read, or before it.
-    let cases = [(150 * MS, Some(11 * SECOND - MS)), (1500 * MS, Some(12 * SECOND)), (150 * MS, None)];
-    for (busy_for, room_at) in cases {
-        let mut faults = Faults::default();
-        faults.send_buffer = 1000;
-        let mut world = World::on(SimNet::new(1).with_faults(faults));
-        let (log, net) = (Log::new(), world.net.clone());
-        let app = log
-            .app(URL)
-            .on_open(|app, _| app.send_bytes(&[0; 5000]))
-            .on_message(move |_, _| net.advance(2 * SECOND));
-        let peer = world.open(app, &RunOptions::new().ping_interval(10 * SECOND).write_timeout(11 * SECOND));
-        // The ping is due before the text is read.
-        busy(&mut world, 9900 * MS, busy_for);
-        let writer = peer.clone();
-        world.net.at(10 * SECOND, move |_| writer.write(&frame::text("slow")));
-        if let Some(at) = room_at {
-            world.net.at(at, move |_| drop(peer.read_available()));
-        }
-        world.run_until(14 * SECOND);
-        let given_up = ["error Timeout(Write)", "close: Timeout(Write)"];
-        let expected = if room_at.is_some() { &[][..] } else { &given_up };
-        assert_eq!(log.take(), expected, "{busy_for:?}, {room_at:?}");
+    for (busy_for, room_at) in STALLED {
+        let told = stalled(busy_for, Some((room_at, |peer| drop(peer.read_available()))));
+        assert!(told.is_empty(), "{busy_for:?}: {told:?}");
+    }
+    assert_eq!(stalled(150 * MS, None), ["error Timeout(Write)", "close: Timeout(Write)"]);
+}
+
+#[test]
+// b065
+fn a_stream_that_is_reset_during_the_read_before_a_verdict_has_not_timed_out() {
+    for (busy_for, reset_at) in STALLED {
+        let told = stalled(busy_for, Some((reset_at, |peer| peer.reset())));
+        assert_eq!(told, ["error Io(ConnectionReset)", "close: Io(ConnectionReset)"], "{busy_for:?}");
     }
 }
 

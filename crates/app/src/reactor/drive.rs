@@ -225,7 +225,12 @@ impl Driver<'_> {
             // read. What else follows from writing waits for the end of the turn: a callback would take time in which more arrives.
             app.control.mark_dirty(self.apps, id);
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-            let _courtesy = app.control.wrote(written);
+            if let Err(error) = app.control.wrote(written)
+                && state == State::Open
+            {
+                live.break_with(error);
+                return self.read(app, id, None);
+            }
         }
         let verdict = live.judge(opens_by, looked, self.buffer, &mut self.apps.env);
         if live.connection.queued_bytes() > 0 {
