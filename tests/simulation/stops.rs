@@ -18,6 +18,8 @@ pub struct Stop {
 pub struct Drain {
     asked: u64,
     timeout: Duration,
+    /// The earliest time that it may have set.
+    not_before: Duration,
     /// The turn by whose end it was heard, and the time that it has set then; `None` while it waits.
     heard: Option<(u64, Duration)>,
     /// The reactor may have stopped meanwhile, and so forgotten it.
@@ -59,8 +61,9 @@ impl World {
     /// The user stops the reactor within `timeout` in a callback.
     pub fn drains(&self, timeout: Duration) {
         let asked = self.turn.get();
-        let heard = Some((asked, self.now() + timeout));
-        self.drains.borrow_mut().push(Drain { asked, timeout, heard, faint: false });
+        let not_before = self.now() + timeout;
+        let heard = Some((asked, not_before));
+        self.drains.borrow_mut().push(Drain { asked, timeout, not_before, heard, faint: false });
         self.may_close_within_default();
         self.cover("drained");
     }
@@ -70,8 +73,8 @@ impl World {
         let reactor = sender.reactor();
         sender.stop_within(timeout);
         let Some(reactor) = reactor else { return };
-        let asked = self.turn.get();
-        self.drains.borrow_mut().push(Drain { asked, timeout, heard: None, faint: false });
+        let (asked, not_before) = (self.turn.get(), self.now() + timeout);
+        self.drains.borrow_mut().push(Drain { asked, timeout, not_before, heard: None, faint: false });
         self.may_close_within_default();
         self.run_by(&reactor, move |_| {
             let world = world();
@@ -114,7 +117,12 @@ impl World {
 
     /// Whether the reactor is surely ending all apps, and has been since before `turn`.
     pub fn drains_since_before(&self, turn: u64) -> bool {
-        let is_heard = |drain: &Drain| !drain.faint && drain.heard.is_some_and(|(heard, _)| heard < turn);
+        // Other callbacks may have come between it and what tells here that it was heard.
+        let is_heard = |drain: &Drain| {
+            !drain.faint
+                && self.now() < drain.not_before
+                && drain.heard.is_some_and(|(heard, _)| heard < turn)
+        };
         self.drains.borrow().iter().any(is_heard)
     }
 
