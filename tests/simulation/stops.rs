@@ -149,7 +149,7 @@ impl World {
         let mut drains = self.drains.borrow_mut();
         let is_over = is_over
             || stops.iter().any(|stop| stop.done.is_none_or(|done| done >= turn))
-            || drains.iter().any(|drain| drain.heard.is_some_and(|(_, at)| at <= now));
+            || drains.iter().any(|drain| drain.not_before <= now);
         drains.retain(|drain| drain.heard.is_none_or(|(heard, at)| heard > turn || at > began));
         drains.iter_mut().for_each(|drain| drain.faint |= is_over && drain.asked <= turn);
     }
