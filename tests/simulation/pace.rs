@@ -238,10 +238,10 @@ impl World {
     /// The turn is over.
     pub fn turn_ends(&self) {
         let Pace { budget, began, unhurried, .. } = &self.pace;
-        if self.now() < began.get().saturating_add(*budget) {
-            unhurried.set(self.turn.get());
-        } else {
+        if self.now() >= began.get().saturating_add(*budget) {
             self.cover("a turn has used up its budget");
+        } else if !self.may_be_cut() {
+            unhurried.set(self.turn.get());
         }
     }
 

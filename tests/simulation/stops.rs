@@ -128,9 +128,13 @@ impl World {
 
     /// Whether the reactor may be ending all apps now.
     pub fn may_stop(&self) -> bool {
+        !self.drains.borrow().is_empty() || self.may_be_cut()
+    }
+
+    /// Whether the reactor may end all apps in this turn, and leave what else there is to do.
+    pub fn may_be_cut(&self) -> bool {
         let turn = self.turn.get();
-        !self.drains.borrow().is_empty()
-            || self.stops.borrow().iter().any(|stop| stop.done.is_none_or(|done| done >= turn))
+        self.stops.borrow().iter().any(|stop| stop.done.is_none_or(|done| done >= turn))
     }
 
     /// Of the drains whose time was over when the turn began, the last turn in which one was asked for.
@@ -145,11 +149,8 @@ impl World {
     /// The turn is over, which has ended all apps if `is_over`. What the reactor may have forgotten by that is not relied on.
     pub fn forget_drains(&self, is_over: bool) {
         let (turn, began, now) = (self.turn.get(), self.pace.turn_began(), self.now());
-        let stops = self.stops.borrow();
         let mut drains = self.drains.borrow_mut();
-        let is_over = is_over
-            || stops.iter().any(|stop| stop.done.is_none_or(|done| done >= turn))
-            || drains.iter().any(|drain| drain.not_before <= now);
+        let is_over = is_over || self.may_be_cut() || drains.iter().any(|drain| drain.not_before <= now);
         drains.retain(|drain| drain.heard.is_none_or(|(heard, at)| heard > turn || at > began));
         drains.iter_mut().for_each(|drain| drain.faint |= is_over && drain.asked <= turn);
     }
