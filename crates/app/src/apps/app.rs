@@ -316,7 +316,7 @@ impl App {
         id: AppId,
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
-        let (identity, connected) = (Identity { id, url: self.plan.url() }, self.stage.connected());
+        let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
         (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected })
     }
 
@@ -339,7 +339,7 @@ impl App {
     /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics.
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
         let Self { handler, control, stage, failure, plan, .. } = self;
-        let identity = Identity { id, url: plan.url() };
+        let identity = Identity { id, plan };
         let mut context = Context { apps, identity, control, connected: stage.connected() };
         match failure {
             None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),

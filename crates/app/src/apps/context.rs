@@ -13,6 +13,7 @@ use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::id::{AppId, TimerId};
 use crate::live::write_all;
+use crate::plan::Plan;
 use crate::threads::{Mailbox, Outbox, Sender};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
@@ -29,12 +30,13 @@ pub struct Context<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Identity<'a> {
     pub(crate) id: AppId,
-    pub(crate) url: AppUrl<'a>,
+    /// Has the URL, which few need: it is not looked for before.
+    pub(crate) plan: &'a Plan,
 }
 
 impl fmt::Display for Identity<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", self.id, self.url)
+        write!(f, "{} ({})", self.id, self.plan.url())
     }
 }
 
@@ -206,7 +208,7 @@ impl Context<'_> {
     /// # let _ = app;
     /// ```
     pub const fn url(&self) -> AppUrl<'_> {
-        self.identity.url
+        self.identity.plan.url()
     }
 
     /// The time on the dispatcher's clock.

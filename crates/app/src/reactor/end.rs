@@ -126,7 +126,7 @@ impl Driver<'_> {
             return;
         }
         app.control.in_last_callback = true;
-        let identity = Identity { id, url: app.plan.url() };
+        let identity = Identity { id, plan: &app.plan };
         let mut context = Context { apps: self.apps, identity, control: &mut app.control, connected: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
@@ -202,7 +202,7 @@ impl Driver<'_> {
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
         if in_last_callback || self.apps.interrupted || ended {
-            let identity = Identity { id, url: app.plan.url() };
+            let identity = Identity { id, plan: &app.plan };
             log::error!(target: "websocket::app", "{identity}: a callback panicked, and no other callback can report it: {message}");
         }
         if self.apps.interrupted || ended {

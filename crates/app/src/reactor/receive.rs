@@ -35,7 +35,7 @@ impl Driver<'_> {
             let stop = match chunk {
                 Ok(chunk) => {
                     let inflated = self.apps.env.untimed().inflated_bytes();
-                    let identity = Identity { id, url: app.plan.url() };
+                    let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
