@@ -132,7 +132,7 @@ fn a_tls_handshake_that_was_answered_in_time_is_not_given_up() {
     assert_eq!(secure.world.reactor.apps().len(), 2);
 }
 
-/// The user's `flush` is no way around the clock of the upgrade.
+/// The user's `flush` does not bypass `upgrade_timeout`.
 #[test]
 // b132
 fn a_request_whose_rest_a_callback_could_flush_has_its_time_from_when_that_was_written() {

@@ -296,7 +296,7 @@ impl World {
                 let Some(me) = wire.me else { return };
                 let attempt = wire.attempt;
                 self.life(me, |life| {
-                    // What is read after the failure is for nobody.
+                    // What is read after the failure is not delivered.
                     if life.failure.is_none() && life.begun == attempt && life.wire == Some(index) {
                         let heard = wire.read(bytes, now, &life.settings);
                         if life.heard.is_empty() {

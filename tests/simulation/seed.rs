@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         let mut idle = 0;
         while world.first_breach().is_none() {
             if self.reactor.apps().is_empty() {
-                // Somebody may have asked for another one, and what is left for apps that have ended has its turns, too.
+                // A callback may have asked for another one, and what is left for apps that have ended has its turns, too.
                 idle += 1;
                 if idle > FEW_TURNS && (self.reactor.next_deadline().is_none() || idle > MANY_TURNS) {
                     return self.ended();

@@ -17,11 +17,11 @@ const MAX_STRIDE: u32 = 64;
 /// An app whose messages took so many nanoseconds each is looked at after every message, and only slowly less often again.
 const SLOW: u64 = 50_000;
 
-/// While requests of other threads wait, a turn delivers messages for this long at least: callbacks that take longer are interrupted after each, and
-/// a thread that sends all the time does not end a turn for each of its messages. In nanoseconds.
+/// While requests of other threads wait, a turn delivers messages for this many nanoseconds at least. Callbacks that take longer are
+/// interrupted after each, and a thread that sends all the time does not end a turn for each of its messages.
 const REQUESTS_WAIT: u64 = 100_000;
 
-/// The budget of one turn, in time and in messages. Times are in nanoseconds since it was made: a look is too frequent for more than integers.
+/// The budget of one turn, in time and in messages. Times are nanoseconds since `made`, since looks are too frequent for more than integers.
 pub(crate) struct Pace {
     made: Instant,
     budget: u64,

@@ -30,7 +30,7 @@ pub struct Context<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Identity<'a> {
     pub(crate) id: AppId,
-    /// Has the URL, which few need: it is not looked for before.
+    /// Has the URL. A message does not need it, so no memory but this reference is touched.
     pub(crate) plan: &'a Plan,
 }
 

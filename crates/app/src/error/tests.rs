@@ -33,22 +33,22 @@ fn as_an_io_error_any_other_keeps_its_text_and_its_type_and_gets_a_kind() {
 
 /// An error of the user's code, with one behind it.
 #[derive(Debug)]
-struct Behind(&'static str, Option<Box<Behind>>);
+struct Layered(&'static str, Option<Box<Layered>>);
 
-impl fmt::Display for Behind {
+impl fmt::Display for Layered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for Behind {
+impl std::error::Error for Layered {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(self.1.as_deref()?)
     }
 }
 
-fn behind() -> Behind {
-    Behind("the outer reason", Some(Box::new(Behind("the inner reason", None))))
+fn behind() -> Layered {
+    Layered("the outer reason", Some(Box::new(Layered("the inner reason", None))))
 }
 
 fn proxy_error() -> websocket_link::proxy::ProxyError {
@@ -170,7 +170,7 @@ fn debug_is_the_text_with_those_of_the_sources() {
 
 #[test]
 fn debug_does_not_repeat_a_source_that_is_in_the_text() {
-    let twice = Behind("failed: the inner reason", Some(Box::new(Behind("the inner reason", None))));
+    let twice = Layered("failed: the inner reason", Some(Box::new(Layered("the inner reason", None))));
     let error = Error::Callback(Box::new(twice));
     assert_eq!(format!("{error:?}"), "a callback returned an error: failed: the inner reason");
 }

@@ -14,7 +14,7 @@ pub(crate) enum Stop {
 
 /// Where bytes are that are to be delivered.
 #[derive(Clone, Copy)]
-pub(crate) enum Place {
+pub(crate) enum Location {
     /// So many at the front of the buffer.
     Buffer(usize),
     /// So many at the front of the buffer, which are to be decrypted first.
@@ -29,7 +29,7 @@ pub(crate) enum Place {
 pub(crate) struct Chunk {
     /// Bytes that came.
     pub(crate) fresh: usize,
-    pub(crate) place: Place,
+    pub(crate) location: Location,
     /// The read left room, and is small enough for the stream to be dry.
     pub(crate) short: bool,
 }

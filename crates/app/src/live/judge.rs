@@ -6,8 +6,8 @@ use std::time::Instant;
 use websocket_connection::{Env, Input, State};
 
 use super::behind::take_undelivered;
-use super::chunk::{Place, Stop};
-use super::{Live, Verdict};
+use super::chunk::{Location, Stop};
+use super::{Judgement, Live};
 use crate::error::{Error, Timeout};
 use crate::schedule::earliest;
 use crate::surroundings::Surroundings;
@@ -53,35 +53,35 @@ impl Live {
         looked: Instant,
         buffer: &mut [u8],
         env: &mut Surroundings,
-    ) -> Verdict {
+    ) -> Judgement {
         let is_closing = self.connection.state() == State::Closing;
         let judged_at = if is_closing && self.queued { env.now() } else { looked };
         let Some((_, deadline)) = self.deadline(attempt).filter(|(at, _)| *at <= judged_at) else {
             self.is_in_time();
-            return Verdict::Open;
+            return Judgement::Open;
         };
         match deadline {
-            Deadline::Timeout(_) if !self.can_be_judged() => Verdict::Open,
+            Deadline::Timeout(_) if !self.can_be_judged() => Judgement::Open,
             // The head of a refusal may be there, and says more.
             Deadline::Timeout(timeout) => match self.connection.take_refusal(env.current()) {
-                Some(refusal) => Verdict::Met(Err(refusal.into())),
-                None => Verdict::Timeout(timeout),
+                Some(refusal) => Judgement::Met(Err(refusal.into())),
+                None => Judgement::Timeout(timeout),
             },
             Deadline::Connection if is_closing => {
                 // However slow the callbacks are, they do not hold up the end.
                 let looked_for =
                     if self.queued { self.look_for_close(buffer, env.untimed()) } else { Ok(()) };
                 let ended = self.connection.handle_timeout(env.as_of(judged_at)).map_err(Error::from);
-                Verdict::Met(looked_for.and(ended))
+                Judgement::Met(looked_for.and(ended))
             }
             Deadline::Connection if self.can_be_judged() => {
-                Verdict::Met(self.connection.handle_timeout(env.as_of(judged_at)).map_err(Error::from))
+                Judgement::Met(self.connection.handle_timeout(env.as_of(judged_at)).map_err(Error::from))
             }
             // What waits to be read does not keep pings from being sent, nor does it say that the server reads them.
-            Deadline::Connection if self.is_broken() => Verdict::Open,
+            Deadline::Connection if self.is_broken() => Judgement::Open,
             Deadline::Connection => {
                 let outcome = self.connection.handle_timeout_of_output(env.as_of(judged_at));
-                Verdict::Met(outcome.map_err(Error::from))
+                Judgement::Met(outcome.map_err(Error::from))
             }
         }
     }
@@ -119,9 +119,9 @@ impl Live {
                 while connection.receive(&mut input, env)?.is_some() {}
                 connection.absorb(&mut input, env)
             };
-            match (chunk.place, &mut self.secure) {
-                (Place::Message, _) => connection.filled(chunk.fresh, env)?,
-                (Place::Encrypted(len), Some(secure)) => {
+            match (chunk.location, &mut self.secure) {
+                (Location::Message, _) => connection.filled(chunk.fresh, env)?,
+                (Location::Encrypted(len), Some(secure)) => {
                     let mut skipped = Ok(());
                     secure.receive(&mut buffer[..len], |plaintext| {
                         skipped = skip(plaintext);
@@ -132,8 +132,8 @@ impl Live {
                         return Ok(self.connection.end_of_stream(env)?);
                     }
                 }
-                (Place::Buffer(len) | Place::Encrypted(len), _) => skip(&buffer[..len])?,
-                (Place::Undelivered, _) => skip(take_undelivered(&mut self.behind).rest())?,
+                (Location::Buffer(len) | Location::Encrypted(len), _) => skip(&buffer[..len])?,
+                (Location::Undelivered, _) => skip(take_undelivered(&mut self.behind).rest())?,
             }
         }
         Ok(())

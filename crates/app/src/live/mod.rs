@@ -18,7 +18,7 @@ use crate::error::{Error, Timeout};
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
-pub(crate) use chunk::{Chunk, Place, Stop};
+pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use wire::{Wire, Written, write_all};
 
@@ -31,7 +31,7 @@ const SMALL_READ: usize = 16 << 10;
 const BULK: usize = 16 << 10;
 
 /// What comes of a deadline.
-pub(crate) enum Verdict {
+pub(crate) enum Judgement {
     /// Nothing for now: it is not due, or what arrived in time is yet to be read.
     Open,
     /// What was due is done; there may be output.
@@ -134,7 +134,7 @@ impl Live {
     /// Bytes that came with the end of what was before the connection: the first `len` of the buffer.
     pub(crate) fn already_read(&mut self, len: usize) -> Chunk {
         self.note_read(len);
-        Chunk { fresh: len, place: self.in_buffer(len), short: false }
+        Chunk { fresh: len, location: self.in_buffer(len), short: false }
     }
 
     /// Reads once: to where a large message wants its bytes, or into `buffer`, behind the `held` bytes of a frame that is not whole yet.
@@ -144,7 +144,7 @@ impl Live {
     #[inline]
     pub(crate) fn read(&mut self, buffer: &mut [u8], held: usize, env: &mut Env) -> Result<Chunk, Stop> {
         if self.has_undelivered() {
-            return Ok(Chunk { fresh: 0, place: Place::Undelivered, short: false });
+            return Ok(Chunk { fresh: 0, location: Location::Undelivered, short: false });
         }
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
         // What is encrypted cannot be read to where it belongs.
@@ -160,11 +160,11 @@ impl Live {
             (Ok(fresh), Some(room)) => {
                 self.note_read(fresh);
                 let short = fresh < BULK && fresh < room;
-                Ok(Chunk { fresh, place: self.in_buffer(held + fresh), short })
+                Ok(Chunk { fresh, location: self.in_buffer(held + fresh), short })
             }
             (Ok(fresh), None) => {
                 self.note_read(fresh);
-                Ok(Chunk { fresh, place: Place::Message, short: false })
+                Ok(Chunk { fresh, location: Location::Message, short: false })
             }
             (Err(stop), _) => {
                 if let Some(secure) = &mut self.secure {
@@ -292,8 +292,8 @@ impl Live {
     }
 
     /// Where `len` bytes are that came from the stream.
-    const fn in_buffer(&self, len: usize) -> Place {
-        if self.secure.is_some() { Place::Encrypted(len) } else { Place::Buffer(len) }
+    const fn in_buffer(&self, len: usize) -> Location {
+        if self.secure.is_some() { Location::Encrypted(len) } else { Location::Buffer(len) }
     }
 
     /// How much of `buffer` bytes one read may fill.

@@ -12,7 +12,7 @@ use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Live, Secure, Verdict};
+use crate::live::{Judgement, Live, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -68,20 +68,19 @@ impl Driver<'_> {
         let Some(mut app) = self.apps.take(id) else { return };
         self.apps.running = Some(id);
         self.apps.interrupted = false;
-        // Writing to a socket calls nobody who does not say so.
-        let may_call =
-            !matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
+        // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
+        let only_writes =
+            matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
-        if may_call || caught.is_some() {
-            self.apps.env.user_code_ran();
-        }
         if let Some(panic) = &caught {
+            self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
         }
         self.apps.running = None;
         self.settle(app, id);
-        // So have the callbacks for the panic, and what the app has dropped.
-        self.apps.env.user_code_ran();
+        if !only_writes || caught.is_some() {
+            self.apps.env.user_code_ran();
+        }
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -237,9 +236,9 @@ impl Driver<'_> {
             app.control.mark_dirty(self.apps, id);
         }
         match verdict {
-            Verdict::Open | Verdict::Met(Ok(())) => {}
-            Verdict::Met(Err(error)) => self.failed(app, id, error),
-            Verdict::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
+            Judgement::Open | Judgement::Met(Ok(())) => {}
+            Judgement::Met(Err(error)) => self.failed(app, id, error),
+            Judgement::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
         }
     }
 

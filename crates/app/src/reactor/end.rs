@@ -186,6 +186,8 @@ impl Driver<'_> {
         } else {
             contain_panic(id, || drop(app));
         }
+        // What the app has dropped is the user's.
+        self.apps.env.user_code_ran();
     }
 
     /// Drops a removed app.

@@ -10,7 +10,7 @@ use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Ope
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::{Chunk, Live, Place, Stop, Undelivered};
+use crate::live::{Chunk, Live, Location, Stop, Undelivered};
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -104,16 +104,16 @@ impl Driver<'_> {
         chunk: &Chunk,
     ) -> Result<usize, Error> {
         let mut undelivered = Undelivered::default();
-        let (bytes, filled) = match chunk.place {
-            Place::Encrypted(len) => {
+        let (bytes, filled) = match chunk.location {
+            Location::Encrypted(len) => {
                 return self.deliver_secure(handler, control, live, identity, len).map(|()| 0);
             }
-            Place::Undelivered => {
+            Location::Undelivered => {
                 undelivered = live.take_undelivered();
                 (undelivered.rest(), Ok(()))
             }
-            Place::Message => (&[][..], live.connection.filled(chunk.fresh, self.apps.env.current())),
-            Place::Buffer(len) => (&self.buffer[..len], Ok(())),
+            Location::Message => (&[][..], live.connection.filled(chunk.fresh, self.apps.env.current())),
+            Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
         let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
@@ -125,10 +125,10 @@ impl Driver<'_> {
             control.mark_dirty(self.apps, identity.id);
         }
         let used = input.used();
-        match (outcome?, chunk.place) {
-            (Conversation::Paused, Place::Undelivered) => live.put_back_undelivered(undelivered, used),
+        match (outcome?, chunk.location) {
+            (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
             (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
-            (Conversation::Ended, Place::Buffer(len)) => {
+            (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
             }
