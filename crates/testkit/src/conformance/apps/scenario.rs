@@ -32,6 +32,7 @@ fn play<H: Host>(host: &mut H) -> BTreeMap<&'static str, Vec<String>> {
     pieces(&mut stage);
     burst(&mut stage);
     firehose(&mut stage);
+    errands(&mut stage);
     flood(&mut stage);
     from_outside(&mut stage);
     losses(&mut stage);
@@ -144,6 +145,29 @@ fn firehose<H: Host>(stage: &mut Stage<'_, H>) {
     assert!(stage.reactor().apps().remove(busy));
     // How much came by then is the loop's affair.
     stage.log.forget("firehose");
+}
+
+/// A single message for one app comes through beside another that always has more to do. A firehose may run dry for a moment on a machine
+/// that is busy; this does not.
+fn errands<H: Host>(stage: &mut Stage<'_, H>) {
+    fn run(app: &mut Context<'_>) {
+        app.sender().run(run);
+    }
+    let (busy, server) = stage.open_with("errands", |app, event| {
+        if event == "text go" {
+            run(app);
+        }
+    });
+    let (_, other) = stage.open("neighbour");
+    stage.servers[server].text("go");
+    stage.until_logged("errands", "text go");
+    // The loop is to be in the midst of it.
+    for _ in 0..3 {
+        stage.poll(Duration::ZERO);
+    }
+    stage.servers[other].text("excuse me");
+    stage.until_logged("neighbour", "text excuse me");
+    assert!(stage.reactor().apps().remove(busy));
 }
 
 /// More than the socket takes: the rest is written when there is room, and `on_drain` comes when all is.
