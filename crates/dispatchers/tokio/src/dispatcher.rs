@@ -19,6 +19,10 @@ pub struct TokioDispatcher {
     sleep: Pin<Box<Sleep>>,
     /// The runtime has had the opportunity to look for events since the deadline passed.
     looked: bool,
+    /// It has had one since the last wait was over.
+    gave_way: bool,
+    /// This wait was woken, and is over after such an opportunity: wakes that come all the time do not hide what the sockets have.
+    woken: bool,
 }
 
 impl TokioDispatcher {
@@ -37,7 +41,7 @@ impl TokioDispatcher {
             ))
         })?;
         let sleep = Box::pin(tokio::time::sleep_until(tokio::time::Instant::now()));
-        Ok(Self { runtime, streams: Polled::new(), sleep, looked: false })
+        Ok(Self { runtime, streams: Polled::new(), sleep, looked: false, gave_way: false, woken: false })
     }
 
     /// Ready when `deadline` has passed and the runtime has looked for events.
@@ -48,7 +52,6 @@ impl TokioDispatcher {
                 // sockets.
                 return pin!(tokio::task::yield_now()).poll(cx);
             }
-            self.looked = false;
             return Poll::Ready(());
         }
         loop {
@@ -120,17 +123,27 @@ impl PollWait for TokioDispatcher {
     ) -> Poll<io::Result<()>> {
         // Used up, tokio's budget would make ready streams look as if they were not. The reactor gives way
         // after each turn.
+        let known = ready.len();
         let wait = tokio::task::unconstrained(std::future::poll_fn(|cx| {
             if let Poll::Ready(outcome) = self.streams.poll(cx, ready) {
-                self.looked = false;
-                return Poll::Ready(outcome);
+                if outcome.is_err() || ready.len() > known || self.gave_way {
+                    return Poll::Ready(outcome);
+                }
+                self.woken = true;
+                return pin!(tokio::task::yield_now()).poll(cx).map(Ok);
             }
             match deadline {
+                _ if self.woken => Poll::Ready(Ok(())),
                 Some(deadline) => self.poll_deadline(cx, deadline).map(Ok),
                 None => Poll::Pending,
             }
         }));
-        pin!(wait).poll(cx)
+        let waited = pin!(wait).poll(cx);
+        self.gave_way = waited.is_pending();
+        if waited.is_ready() {
+            (self.looked, self.woken) = (false, false);
+        }
+        waited
     }
 }
 
