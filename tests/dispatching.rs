@@ -13,7 +13,7 @@ use websocket_app::{Error, Next, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
 use websocket_testkit::sim::{Faults, SimDispatcher, SimNet, SimPeer};
-use websocket_tests::{Counting, Edges, Log, SERVER, URL, dispatcher, run_forever};
+use websocket_tests::{Counting, Edges, Log, SERVER, URL, dispatcher, forward_to, run_forever};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -341,21 +341,7 @@ struct Breakable {
 }
 
 impl Dispatcher for Breakable {
-    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.inner.register(key, io, interest)
-    }
-
-    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.inner.reregister(key, io, interest)
-    }
-
-    fn deregister(&mut self, key: Key, io: Io) {
-        self.inner.deregister(key, io);
-    }
-
-    fn waker(&self) -> Waker {
-        self.inner.waker()
-    }
+    forward_to!(inner);
 }
 
 impl Wait for Breakable {

@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::io;
-use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, Ready, Wait};
+use websocket_app::dispatcher::{Dispatcher, Ready, Wait};
+use websocket_tests::forward_to;
 
 use crate::dice::Dice;
 use crate::life::{Asked, Life, Phase};
@@ -360,25 +360,7 @@ impl Life {
 pub struct Sleeper<D>(pub D);
 
 impl<D: Dispatcher> Dispatcher for Sleeper<D> {
-    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.register(key, io, interest)
-    }
-
-    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.reregister(key, io, interest)
-    }
-
-    fn deregister(&mut self, key: Key, io: Io) {
-        self.0.deregister(key, io);
-    }
-
-    fn waker(&self) -> Waker {
-        self.0.waker()
-    }
-
-    fn clock(&self) -> Clock {
-        self.0.clock()
-    }
+    forward_to!(0);
 }
 
 impl<D: Wait> Wait for Sleeper<D> {

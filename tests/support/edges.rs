@@ -1,35 +1,19 @@
 //! A loop that runs futures, made of one that a thread waits on.
 
 use std::io;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
-use websocket_app::dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollWait, Ready, Wait};
+use websocket_app::dispatcher::{Dispatcher, PollWait, Ready, Wait};
+
+use crate::forward_to;
 
 /// A dispatcher that a thread waits on as one of a loop that runs futures, for a test that polls again and again. It reports each edge once.
 #[derive(Debug)]
 pub struct Edges<D>(pub D);
 
 impl<D: Dispatcher> Dispatcher for Edges<D> {
-    fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.register(key, io, interest)
-    }
-
-    fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.reregister(key, io, interest)
-    }
-
-    fn deregister(&mut self, key: Key, io: Io) {
-        self.0.deregister(key, io);
-    }
-
-    fn waker(&self) -> Waker {
-        self.0.waker()
-    }
-
-    fn clock(&self) -> Clock {
-        self.0.clock()
-    }
+    forward_to!(0);
 }
 
 impl<D: Wait> PollWait for Edges<D> {

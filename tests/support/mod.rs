@@ -3,6 +3,7 @@
 mod certificates;
 mod counting;
 mod edges;
+mod forward;
 mod host;
 mod log;
 mod neighbour;
