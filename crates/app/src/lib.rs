@@ -64,7 +64,7 @@ mod web_socket_app;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
-pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, PanicPolicy};
+pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;
 pub use crate::cookies::{CookieError, CookieJar};
@@ -74,6 +74,7 @@ pub use crate::id::{AppId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, NoRetry, Outcome};
+pub use crate::panics::PanicPolicy;
 pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;

@@ -47,22 +47,6 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    pub(super) fn job(&mut self, job: Job) {
-        match job {
-            Job::Commands(id) => self.attend(id, Work::Commands),
-            Job::Resolved { app, query, addresses } => self.attend(app, Work::Resolved(query, addresses)),
-            Job::Run(work) => {
-                let ran = catch_unwind(AssertUnwindSafe(|| work(self.apps)));
-                self.apps.env.user_code_ran();
-                if let Err(panic) = ran {
-                    let message = panic_message(&*panic);
-                    log::error!(target: "websocket::app", "work from another thread panicked: {message}");
-                    self.apps.keep_panic(panic);
-                }
-            }
-        }
-    }
-
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
@@ -362,27 +346,6 @@ impl Driver<'_> {
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }
-    }
-
-    /// Puts the app back into its slot with its deadline armed, or drops it.
-    fn settle(&mut self, mut app: Box<App>, id: AppId) {
-        if self.apps.is_removed(id) {
-            return self.release(app, id);
-        }
-        if app.control.ended {
-            self.apps.take_removed(id);
-            return self.retire(app, id);
-        }
-        if let Stage::Live(live) = &app.stage {
-            let state = live.connection.state();
-            app.control.log_state(id, state);
-            if state != State::Connecting {
-                app.attempt = None;
-            }
-        }
-        self.apps.arm(&mut app, id);
-        app.publish();
-        self.apps.put_back(id, app);
     }
 
     /// What dialling needs.

@@ -3,7 +3,7 @@
 
 use websocket_connection::{CloseCode, Side, State};
 
-use super::drive::{Driver, Work};
+use super::drive::Driver;
 use crate::apps::{App, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -43,29 +43,6 @@ impl Driver<'_> {
         }
         app.say_goodbye(CloseCode::Away, self.apps);
         self.finish(app, id, AfterEnd::Stop);
-    }
-
-    /// Closes all apps if that was asked for.
-    pub(super) fn drain_apps(&mut self) {
-        if std::mem::take(&mut self.apps.draining) {
-            for id in self.apps.ids() {
-                self.attend(id, Work::Drain);
-            }
-        }
-    }
-
-    /// Stops the reactor if that was asked for, or if it has been drained.
-    pub(super) fn stop_apps(&mut self) {
-        let now = self.apps.env.now();
-        let drained = self.apps.stop_at.is_some_and(|at| at <= now || self.apps.is_empty());
-        if self.apps.stopping || drained {
-            self.apps.stopped = true;
-            for id in self.apps.ids() {
-                self.attend(id, Work::Stop);
-            }
-            // What was asked again in the meantime has happened.
-            (self.apps.stopping, self.apps.draining, self.apps.stop_at) = (false, false, None);
-        }
     }
 
     /// Closes the stream and calls `on_close`, the last callback of the attempt.
@@ -163,6 +140,27 @@ impl Driver<'_> {
             }
             Stage::Over => {}
         }
+    }
+
+    /// Puts the app back into its slot with its deadline armed, or drops it.
+    pub(super) fn settle(&mut self, mut app: Box<App>, id: AppId) {
+        if self.apps.is_removed(id) {
+            return self.release(app, id);
+        }
+        if app.control.ended {
+            self.apps.take_removed(id);
+            return self.retire(app, id);
+        }
+        if let Stage::Live(live) = &app.stage {
+            let state = live.connection.state();
+            app.control.log_state(id, state);
+            if state != State::Connecting {
+                app.attempt = None;
+            }
+        }
+        self.apps.arm(&mut app, id);
+        app.publish();
+        self.apps.put_back(id, app);
     }
 
     /// Releases everything that a removed app holds, without a callback.

@@ -22,11 +22,12 @@ use websocket_connection::{Entropy, SeededEntropy};
 use websocket_dispatcher::{Dispatcher, MioDispatcher, Next, Ready};
 use websocket_link::{Connector, Resolver, SystemConnector, SystemResolver};
 
-use crate::apps::{Apps, PanicPolicy};
+use crate::apps::Apps;
 use crate::dial::Links;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::pace::TurnPart;
+use crate::panics::PanicPolicy;
 use crate::surroundings::Surroundings;
 use crate::threads::{Inbox, Job, ReactorHandle};
 use drive::Driver;

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
@@ -10,6 +11,8 @@ use super::drive::{Driver, Work};
 use crate::apps::{Apps, ToRead};
 use crate::id::AppId;
 use crate::pace::TurnPart;
+use crate::panics::panic_message;
+use crate::threads::Job;
 
 /// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
 const ADMITTED: usize = 64;
@@ -45,7 +48,7 @@ impl<D: Dispatcher> Reactor<D> {
                 left_out = left_out.or_else(|| has_work(&driver, part).then_some(part));
             } else {
                 serve(&mut driver, part, &backlog, &mut listed);
-                driver.drain_apps();
+                drain_apps(&mut driver);
                 if matches!(part, TurnPart::Jobs) {
                     // What other threads have asked for, a close first of all, does not wait for the callbacks of this turn.
                     write(&mut driver, &mut listed);
@@ -55,7 +58,7 @@ impl<D: Dispatcher> Reactor<D> {
         write(&mut driver, &mut listed);
         // Before the stop, which is over when no app is left, and for what the stop itself removes.
         each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
-        driver.stop_apps();
+        stop_apps(&mut driver);
         each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
         self.listed = listed;
         self.first_part = left_out.unwrap_or_default();
@@ -94,7 +97,7 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
         TurnPart::Jobs => {
             for _ in 0..backlog.jobs {
                 let Some(job) = driver.apps.jobs.pop_front() else { break };
-                driver.job(job);
+                work_off(driver, job);
                 if driver.apps.turn_is_over() {
                     break;
                 }
@@ -175,5 +178,47 @@ fn each<'a>(
     mem::swap(listed, list(driver.apps));
     for id in listed.drain(..) {
         work(driver, id);
+    }
+}
+
+/// Does what another thread has asked for.
+fn work_off(driver: &mut Driver<'_>, job: Job) {
+    match job {
+        Job::Commands(id) => driver.attend(id, Work::Commands),
+        Job::Resolved { app, query, addresses } => driver.attend(app, Work::Resolved(query, addresses)),
+        Job::Run(work) => {
+            let ran = catch_unwind(AssertUnwindSafe(|| work(driver.apps)));
+            driver.apps.env.user_code_ran();
+            if let Err(panic) = ran {
+                let message = panic_message(&*panic);
+                log::error!(target: "websocket::app", "work from another thread panicked: {message}");
+                driver.apps.keep_panic(panic);
+            }
+        }
+    }
+}
+
+/// Closes all apps if that was asked for.
+fn drain_apps(driver: &mut Driver<'_>) {
+    if mem::take(&mut driver.apps.draining) {
+        for id in driver.apps.ids() {
+            driver.attend(id, Work::Drain);
+        }
+    }
+}
+
+/// Stops the reactor if that was asked for, or if it has been drained.
+fn stop_apps(driver: &mut Driver<'_>) {
+    let apps = &mut *driver.apps;
+    let now = apps.env.now();
+    let drained = apps.stop_at.is_some_and(|at| at <= now || apps.is_empty());
+    if apps.stopping || drained {
+        apps.stopped = true;
+        for id in apps.ids() {
+            driver.attend(id, Work::Stop);
+        }
+        // What was asked again in the meantime has happened.
+        let apps = &mut *driver.apps;
+        (apps.stopping, apps.draining, apps.stop_at) = (false, false, None);
     }
 }

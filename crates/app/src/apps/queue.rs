@@ -1,0 +1,92 @@
+//! What waits for its part of a turn, and how much of the turn's budget is left for it.
+
+use std::collections::HashMap;
+
+use websocket_dispatcher::{Key, Ready};
+
+use super::Apps;
+use crate::id::AppId;
+use crate::threads::Job;
+
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
+}
+
+impl Apps {
+    /// Whether other threads have asked for something that is not done yet.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty() || self.inbox.has_jobs()
+    }
+
+    /// Takes what other threads have asked for.
+    pub(crate) fn fetch_jobs(&mut self) {
+        if self.inbox.has_jobs() {
+            self.inbox.take(&mut self.jobs);
+        }
+    }
+
+    /// Queues the streams that the dispatcher has reported. One that is queued already keeps its place: a level-triggered loop
+    /// repeats itself until the stream has been read.
+    pub(crate) fn queue_streams(&mut self, ready: &[Ready]) {
+        let place = |(place, read): (usize, &ToRead)| match read {
+            ToRead::Stream(ready) => Some((ready.key, place)),
+            ToRead::App(_) => None,
+        };
+        // Empty unless the last turn has left something.
+        let places: HashMap<Key, usize> = self.reads.iter().enumerate().filter_map(place).collect();
+        for ready in ready {
+            match places.get(&ready.key).map(|place| &mut self.reads[*place]) {
+                Some(ToRead::Stream(queued)) => {
+                    queued.readable |= ready.readable;
+                    queued.writable |= ready.writable;
+                    queued.read_closed |= ready.read_closed;
+                }
+                _ => self.reads.push_back(ToRead::Stream(*ready)),
+            }
+        }
+    }
+
+    /// Whether an answer of the resolver for this app waits to be handled.
+    pub(crate) fn has_answer_for(&self, id: AppId) -> bool {
+        let is_answer = |job: &Job| matches!(job, Job::Resolved { app, .. } if *app == id);
+        // What is in the inbox stays there: it is what ends the reading of this turn.
+        self.jobs.iter().any(is_answer) || self.inbox.has(is_answer)
+    }
+
+    /// Whether the turn has used up its budget.
+    pub(crate) fn turn_is_over(&mut self) -> bool {
+        self.pace.turn_is_over(self.env.current().now)
+    }
+
+    /// Apps begin to be delivered what they have received.
+    pub(crate) fn begin_reads(&mut self) {
+        self.pace.begin_reads(self.env.current().now);
+    }
+
+    /// An app begins to be delivered what it has received.
+    #[inline]
+    pub(crate) fn begin_visit(&mut self, max_stride: u32) {
+        self.pace.begin_visit(self.env.current().now, max_stride);
+    }
+
+    /// A message was delivered; whether [`pauses`](Self::pauses) is to be asked if there is more to deliver or to read.
+    #[inline]
+    pub(crate) fn may_pause(&mut self) -> bool {
+        self.pace.count() || self.inbox.has_jobs()
+    }
+
+    /// Whether the others have their turn now.
+    #[inline(never)]
+    pub(crate) fn pauses(&mut self) -> bool {
+        self.pace.look(self.env.now(), self.inbox.has_jobs())
+    }
+
+    /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.
+    pub(crate) fn pauses_before_more(&mut self) -> bool {
+        self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
+    }
+}
