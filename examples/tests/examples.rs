@@ -50,6 +50,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../multiplex.rs"),
         include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
+        include_str!("../rel_port.rs"),
         include_str!("../stream.rs"),
         include_str!("../threads.rs"),
         include_str!("../tls.rs"),
@@ -229,6 +230,28 @@ fn ctrl_c_closes_what_would_go_on_for_ever() {
         "{rest:?}"
     );
     assert_eq!(rest.last().unwrap(), "all connections are closed");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn rel_port_sends_what_its_timer_and_its_socket_bring_until_it_is_interrupted() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let mut child = command("rel_port").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    // The second tick, since one may have come before the app was open.
+    while seen.iter().filter(|line| *line == "first: Binary(4 bytes)").count() < 2 {
+        seen.push(lines.next().unwrap());
+    }
+    assert!(seen.iter().any(|line| line == "first: Text(\"first\")"), "{seen:?}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let rest: Vec<_> = lines.collect();
+    for expected in ["interrupted", "first: closed, cleanly: true", "second: closed, cleanly: true"] {
+        assert!(rest.iter().any(|line| line == expected), "{expected}: {rest:?}");
+    }
     assert!(child.wait().unwrap().success());
 }
 
