@@ -216,7 +216,7 @@ fn an_error_leaves_the_source_and_a_panic_removes_it() {
     let (errors, panics) = (calls.clone(), calls.clone());
     let kept = world.reactor.apps().watch(first, Interest::Read, move |stream, _| -> Result<(), BoxError> {
         errors.set((errors.get().0 + 1, errors.get().1));
-        stream.source.read(&mut [0; 1])?;
+        assert_eq!(stream.source.read(&mut [0; 1])?, 1);
         Err("the callback's own".into())
     });
     let lost = world.reactor.apps().watch(second, Interest::Read, move |_, _| {
