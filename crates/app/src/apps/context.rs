@@ -109,7 +109,7 @@ impl Context<'_> {
     /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
     /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
-    /// ends without another callback. Closing twice is harmless.
+    /// ends, and only `on_end` is called. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.

@@ -154,7 +154,8 @@ impl Apps {
 
     /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001
     /// if its socket takes it, and each app gets `on_close`, but for those that wait to connect again, whose
-    /// last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
+    /// last attempt has had it; then each gets `on_end`. `run` returns. Apps that are added meanwhile stay for
+    /// the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.call_host();

@@ -1,5 +1,7 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another
-//! attempt follows.
+//! attempt follows. The end of a run: `on_end`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_connection::{CloseCode, Side, State};
 
@@ -8,7 +10,7 @@ use crate::apps::{App, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::outcome::{Closed, NoRetry, Outcome};
-use crate::panics::contain_panic;
+use crate::panics::{contain_panic, panic_message};
 use crate::threads::Job;
 
 /// What follows an attempt that ends.
@@ -110,16 +112,17 @@ impl Driver<'_> {
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{identity}: on_close, the last callback, returned an error: {error}");
         }
-        if self.apps.keeps_outcome_of != Some(id) {
-            // It may be as large as the body of a response, and the app may wait for long.
-            app.outcome = None;
-        }
         if app.control.close_requested {
             app.give_up(id);
         }
         // Orders that came too late for this attempt are for the next.
         if app.control.has_orders() && !app.control.ended {
             self.apps.inbox.push(Job::Commands(id));
+        }
+        // It may be as large as the body of a response, and the app may wait for long.
+        let keeps_outcome = app.control.ended || self.apps.keeps_outcome_of == Some(id);
+        if !keeps_outcome && !app.handler.wants_end() {
+            app.outcome = None;
         }
     }
 
@@ -148,6 +151,7 @@ impl Driver<'_> {
             return self.release(app, id);
         }
         if app.control.ended {
+            self.report_end(&mut app, id);
             self.apps.take_removed(id);
             return self.retire(app, id);
         }
@@ -161,6 +165,30 @@ impl Driver<'_> {
         self.apps.arm(&mut app, id);
         app.publish();
         self.apps.put_back(id, app);
+    }
+
+    /// Calls `on_end`. Nothing follows from an error or a panic in it: the run is over.
+    fn report_end(&mut self, app: &mut App, id: AppId) {
+        self.apps.running = Some(id);
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            if !app.handler.wants_end() {
+                return;
+            }
+            let App { handler, control, plan, outcome, .. } = &mut *app;
+            let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
+            let identity = Identity { id, plan };
+            let mut context = Context { apps: self.apps, identity, control, connected: None };
+            if let Err(error) = handler.on_end(&mut context, outcome) {
+                log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
+            }
+        }));
+        self.apps.running = None;
+        if let Err(panic) = called {
+            let identity = Identity { id, plan: &app.plan };
+            let message = panic_message(&*panic);
+            log::error!(target: "websocket::app", "{identity}: on_end panicked: {message}");
+            self.apps.keep_panic(panic);
+        }
     }
 
     /// Releases everything that a removed app holds, without a callback.

@@ -86,7 +86,7 @@ impl Sender {
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
     /// takes no bytes: accepted messages that the full output could not take yet come back as
     /// [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
-    /// attempt is ended instead; while it waits to connect again, it ends without another callback.
+    /// attempt is ended instead; while it waits to connect again, it ends, and only `on_end` is called.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
