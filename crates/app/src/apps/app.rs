@@ -62,6 +62,8 @@ pub(crate) struct Control {
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
+    /// A callback wants the connection to be dropped, with this error.
+    pub(crate) drop_for: Option<Box<Error>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -358,7 +360,8 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 
 #[cold]
 fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
-    if context.apps.interrupted {
+    // The error of a callback that wants another connection is reported all the same.
+    if context.apps.is_removed(context.identity.id) {
         return;
     }
     context.control.in_last_callback = true;

@@ -1,6 +1,7 @@
 //! What a callback can reach: the apps of one reactor, an app's context, its timers.
 
 mod app;
+mod connection;
 mod context;
 mod handler;
 mod never;
@@ -73,7 +74,7 @@ pub struct Apps {
     pub(crate) host_waits_for: Option<Next>,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
     pub(crate) running: Option<AppId>,
-    /// The app that is running was removed.
+    /// Nothing else is delivered to the app that is running: it was removed, or its connection is to be dropped.
     pub(crate) interrupted: bool,
     /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
@@ -146,7 +147,8 @@ impl Apps {
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let app = self.take(id)?;
         let running = self.running.replace(id);
-        let mut lent = Lent { apps: self, id, app: Some(app), running };
+        let interrupted = std::mem::take(&mut self.interrupted);
+        let mut lent = Lent { apps: self, id, app: Some(app), running, interrupted };
         let app = lent.app.as_mut()?;
         let (_, mut context) = app.split(id, lent.apps);
         Some(work(&mut context))
@@ -286,6 +288,8 @@ struct Lent<'a> {
     app: Option<Box<App>>,
     /// The app whose callback was running before.
     running: Option<AppId>,
+    /// Whether nothing else is delivered to that one.
+    interrupted: bool,
 }
 
 impl Drop for Lent<'_> {
@@ -295,7 +299,7 @@ impl Drop for Lent<'_> {
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;
-        self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
+        self.apps.interrupted = self.interrupted || self.running.is_some_and(|id| self.apps.is_removed(id));
         self.apps.call_host();
     }
 }

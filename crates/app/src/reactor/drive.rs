@@ -55,7 +55,11 @@ impl Driver<'_> {
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            self.work(&mut app, id, work);
+            self.conclude(&mut app, id);
+        }));
+        let caught = caught.err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
@@ -76,6 +80,9 @@ impl Driver<'_> {
         }
         if app.is_unwanted() {
             return self.end(app, id, None);
+        }
+        if app.control.drop_for.is_some() {
+            return;
         }
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
@@ -105,7 +112,16 @@ impl Driver<'_> {
             },
             Work::Stop => self.stop(app, id),
         }
-        if let Stage::Live(live) = &app.stage
+    }
+
+    /// Ends the attempt if its connection has ended, or if the user wants another one.
+    fn conclude(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.control.drop_for.take() {
+            if !self.apps.is_removed(id) {
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(*error));
+            }
+        } else if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
         {
             self.end(app, id, None);

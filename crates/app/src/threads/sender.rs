@@ -97,6 +97,14 @@ impl Sender {
         Ok(())
     }
 
+    /// Drops the connection in the loop's next turn and leaves the rest to the policy for reconnecting, as
+    /// [`Context::reconnect`] does. It comes after everything that this thread has asked for before. Unless the
+    /// connection is open then, it has no effect.
+    pub fn reconnect(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.run(move |app| app.reconnect(reason));
+    }
+
     /// Ends the app at once and silently: no closing handshake, no further callback.
     pub fn remove(&self) {
         self.0.order(Order::Remove);
