@@ -319,7 +319,13 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected })
+        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, handler: None })
+    }
+
+    /// The context for code that is not the handler's: it can reach the handler.
+    pub(crate) fn lend<'a>(&'a mut self, id: AppId, apps: &'a mut Apps) -> Context<'a> {
+        let (handler, context) = self.split(id, apps);
+        Context { handler: Some(handler), ..context }
     }
 
     /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
@@ -342,11 +348,18 @@ impl App {
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
         let Self { handler, control, stage, failure, plan, .. } = self;
         let identity = Identity { id, plan };
-        let mut context = Context { apps, identity, control, connected: stage.connected() };
+        let mut context = Context { apps, identity, control, connected: stage.connected(), handler: None };
         match failure {
             None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
             Some(_) => call_on_error(&mut **handler, &mut context, &error),
         }
+    }
+}
+
+/// Passes the error of code that the handler was lent to, to its `on_error`.
+pub(crate) fn check_lent(context: &mut Context<'_>, result: CallbackResult) {
+    if let Some(handler) = context.handler.take() {
+        check(handler, context, result);
     }
 }
 

@@ -1,11 +1,51 @@
-//! What a callback can do with its connection besides sending and closing.
+//! What a callback can do with its app and its connection besides sending and closing.
+
+use std::any::Any;
 
 use websocket_connection::{Close, CloseCode, State};
 
-use super::Context;
+use super::{Context, Handler};
 use crate::error::Error;
 
 impl Context<'_> {
+    /// Returns the app's handler, if it is an `H`: in timers, in [`Apps::with`](crate::Apps::with) and in
+    /// [`Sender::run`](crate::Sender::run), so that these share its state without `Rc<RefCell<_>>`.
+    ///
+    /// Returns `None` for any other type, for an app of closures, and in the handler's own callbacks, where it is `self`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::{CallbackResult, Context, Handler, Message, Open, WebSocketApp};
+    ///
+    /// #[derive(Default)]
+    /// struct Counter {
+    ///     messages: u64,
+    /// }
+    ///
+    /// impl Handler for Counter {
+    ///     fn on_open(&mut self, app: &mut Context<'_>, _open: &Open<'_>) -> CallbackResult {
+    ///         app.set_interval(Duration::from_secs(1), |app| {
+    ///             if let Some(counter) = app.handler_mut::<Self>() {
+    ///                 println!("{} messages in the last second", std::mem::take(&mut counter.messages));
+    ///             }
+    ///         });
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn on_message(&mut self, _app: &mut Context<'_>, _message: Message<'_>) -> CallbackResult {
+    ///         self.messages += 1;
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let app = WebSocketApp::with_handler("ws://127.0.0.1:9001/", Counter::default());
+    /// # let _ = app;
+    /// ```
+    pub fn handler_mut<H: Handler>(&mut self) -> Option<&mut H> {
+        let handler: &mut dyn Any = &mut **self.handler.as_mut()?;
+        handler.downcast_mut()
+    }
+
     /// Drops this connection, and leaves the rest to the policy for reconnecting, as after a loss: `on_error` and
     /// `on_close` come with [`Error::ReconnectRequested`], which has the `reason`, and another attempt follows after the
     /// policy's delay. Attempts, limits, `AppId` and senders continue. By default the policy retries; without

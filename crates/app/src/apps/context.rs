@@ -8,7 +8,7 @@ use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use super::app::Control;
-use super::{Apps, CallbackResult, IntoCallbackResult};
+use super::{Apps, CallbackResult, Handler, IntoCallbackResult};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::id::{AppId, TimerId};
@@ -24,6 +24,8 @@ pub struct Context<'a> {
     pub(crate) identity: Identity<'a>,
     pub(crate) control: &'a mut Control,
     pub(crate) connected: Option<Connected<'a>>,
+    /// Where the code that runs is not the handler's own.
+    pub(crate) handler: Option<&'a mut dyn Handler>,
 }
 
 /// Which app it is, for log lines and for the app itself.

@@ -26,7 +26,7 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check};
+pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
@@ -150,8 +150,7 @@ impl Apps {
         let interrupted = std::mem::take(&mut self.interrupted);
         let mut lent = Lent { apps: self, id, app: Some(app), running, interrupted };
         let app = lent.app.as_mut()?;
-        let (_, mut context) = app.split(id, lent.apps);
-        Some(work(&mut context))
+        Some(work(&mut app.lend(id, lent.apps)))
     }
 
     /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001

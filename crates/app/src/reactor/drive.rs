@@ -8,7 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
@@ -175,9 +175,9 @@ impl Driver<'_> {
             }
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
-        let (handler, mut context) = app.split(id, self.apps);
+        let mut context = app.lend(id, self.apps);
         let result = call(&mut context);
-        check(handler, &mut context, result);
+        check_lent(&mut context, result);
         app.control.timers.rearm(timer, call, entry.at, id, self.apps);
     }
 
@@ -323,7 +323,10 @@ impl Driver<'_> {
                     self.apps.remove(id);
                 }
                 Order::Run(work) => {
-                    app.call(id, self.apps, |_, context| work(context));
+                    let mut context = app.lend(id, self.apps);
+                    let result = work(&mut context);
+                    context.apps.env.user_code_ran();
+                    check_lent(&mut context, result);
                     if app.control.has_orders() && self.apps.turn_is_over() {
                         // The rest comes behind what others have asked for.
                         self.apps.jobs.push_back(Job::Commands(id));

@@ -107,7 +107,8 @@ impl Driver<'_> {
         }
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
-        let mut context = Context { apps: self.apps, identity, control: &mut app.control, connected: None };
+        let control = &mut app.control;
+        let mut context = Context { apps: self.apps, identity, control, connected: None, handler: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
@@ -241,7 +242,7 @@ fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
         let App { handler, control, plan, outcome, .. } = &mut *app;
         let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
         let identity = Identity { id, plan };
-        let mut context = Context { apps: &mut *apps, identity, control, connected: None };
+        let mut context = Context { apps: &mut *apps, identity, control, connected: None, handler: None };
         if let Err(error) = handler.on_end(&mut context, outcome) {
             log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
         }
