@@ -75,11 +75,13 @@ impl Dispatcher for PollDispatcher {
 impl Wait for PollDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
-        let watched = self.watched.iter().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
-        let mut fds: Vec<_> = [bell].into_iter().chain(watched).collect();
+        // poll(2) reports a hang-up also where it is asked for nothing.
+        let watched = self.watched.iter().filter(|(_, (_, flags))| !flags.is_empty());
+        let polled = watched.clone().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
+        let mut fds: Vec<_> = [bell].into_iter().chain(polled).collect();
         let polled = poll(&mut fds, timeout(deadline));
         polled.or_else(|error| if error == Errno::EINTR { Ok(0) } else { Err(error) })?;
-        for ((key, _), fd) in self.watched.iter().zip(&fds[1..]) {
+        for ((key, _), fd) in watched.zip(&fds[1..]) {
             let seen = fd.revents().unwrap_or(PollFlags::empty());
             if !seen.is_empty() {
                 let broken = PollFlags::POLLERR | PollFlags::POLLHUP;

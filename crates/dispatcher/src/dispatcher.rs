@@ -46,6 +46,11 @@ use crate::{Clock, Interest, Io, Key, Ready};
 ///    it sleeps in.
 /// 10. **Interruption.** A wait that a signal interrupts returns `Ok(())`, with what it has.
 /// 11. **Its own clock.** Deadlines are on [`clock`](Self::clock), which does not go backwards. It is always the same one.
+/// 12. **Watched for nothing.** [`Interest::None`] keeps the key live, from `register` or `reregister` on, and the loop silent: bytes, room
+///     or a hang-up do not keep it from sleeping. Systems report a hang-up or an error whatever they are asked for, so a loop takes such a
+///     stream out of its poll or disarms it. When another interest comes back, point 2 holds: what is there by then is reported.
+/// 13. **Sources are streams that only their owner reads.** An [`Io`] made by [`Io::source`] is registered by its descriptor or socket as
+///     any other. What the system refuses to watch (epoll refuses a regular file) is an error of `register` that leaves the key free.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///

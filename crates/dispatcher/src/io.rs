@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use crate::Interest;
+use crate::{Interest, Source};
 
 /// A non-blocking byte stream that is neither a TCP nor a unix socket: a pipe, a vsock, a simulation.
 ///
@@ -56,7 +56,7 @@ pub trait Stream: Read + Write + Any {
     }
 }
 
-/// One non-blocking byte stream, in the form that every dispatcher can register.
+/// One non-blocking byte stream, or a [`Source`], in the form that every dispatcher can register.
 ///
 /// Dropping it closes it; that is why [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by
 /// value.
@@ -67,6 +67,7 @@ enum Kind {
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
     Custom(Box<dyn Stream>),
+    Source(Box<dyn Source>),
 }
 
 impl Io {
@@ -94,7 +95,21 @@ impl Io {
         Self(Kind::Custom(Box::new(stream)))
     }
 
-    /// Whether the stream is connected: `Ok(false)` while that is under way.
+    /// Takes over something that is watched, but not read or written through this `Io`.
+    ///
+    /// `read`, `write` and `flush` fail with `Unsupported`; [`source_mut`](Self::source_mut) gives access to
+    /// the source itself.
+    pub fn source(source: impl Source) -> Self {
+        Self(Kind::Source(Box::new(source)))
+    }
+
+    /// Returns the source as its type; `None` if this is a stream or a source of another type.
+    pub fn source_mut<S: Source>(&mut self) -> Option<&mut S> {
+        let Kind::Source(source) = &mut self.0 else { return None };
+        (source.as_mut() as &mut dyn Any).downcast_mut()
+    }
+
+    /// Whether the stream is connected: `Ok(false)` while that is under way. A source counts as connected.
     ///
     /// # Errors
     /// The reason why connecting failed. The system reports it once: drop the stream then.
@@ -110,6 +125,7 @@ impl Io {
                 None => stream.peer_addr().map(drop),
             },
             Kind::Custom(stream) => return stream.connected(),
+            Kind::Source(_) => return Ok(true),
         };
         match peer {
             Ok(()) => Ok(true),
@@ -131,33 +147,39 @@ impl Io {
         }
     }
 
-    /// Whether this is a socket of the operating system, which reads short only when it has run dry.
+    /// Whether this is a stream socket of the operating system, which reads short only when it has run dry.
     pub fn is_socket(&self) -> bool {
-        !matches!(self.0, Kind::Custom(_))
+        !matches!(self.0, Kind::Custom(_) | Kind::Source(_))
     }
 
-    /// The descriptor to watch; `None` for a custom stream that has none, nor wraps one.
+    /// The descriptor to watch; `None` for a custom stream or a source that has none, nor wraps one.
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_fd()),
             Kind::Unix(stream) => Some(stream.as_fd()),
             Kind::Custom(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
+            Kind::Source(source) => source.fd().or_else(|| source.io()?.fd()),
         }
     }
 
-    /// The socket to watch; `None` for a custom stream that has none, nor wraps one.
+    /// The socket to watch; `None` for a custom stream or a source that has none, nor wraps one.
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_socket()),
             Kind::Custom(stream) => stream.socket().or_else(|| stream.inner()?.socket()),
+            Kind::Source(source) => source.socket().or_else(|| source.io()?.socket()),
         }
     }
 
-    /// The custom stream as the type that its dispatcher knows, also from inside a wrapper.
+    /// The custom stream as the type that its dispatcher knows, also from inside a wrapper or a source.
     pub fn downcast_mut<S: Stream>(&mut self) -> Option<&mut S> {
-        let Kind::Custom(stream) = &mut self.0 else { return None };
+        let stream = match &mut self.0 {
+            Kind::Custom(stream) => stream,
+            Kind::Source(source) => return source.io_mut()?.downcast_mut(),
+            _ => return None,
+        };
         if (stream.as_ref() as &dyn Any).is::<S>() {
             return (stream.as_mut() as &mut dyn Any).downcast_mut();
         }
@@ -180,8 +202,31 @@ impl Io {
                 Some(visit(&mut mio::unix::SourceFd(&fd)))
             }
             Kind::Custom(stream) => stream.inner_mut()?.with_source(visit),
+            #[cfg(unix)]
+            Kind::Source(source) if source.io().is_none() => {
+                use std::os::fd::AsRawFd;
+                let fd = source.fd()?.as_raw_fd();
+                Some(visit(&mut mio::unix::SourceFd(&fd)))
+            }
+            #[cfg(windows)]
+            Kind::Source(source) if source.io().is_none() => {
+                let source: &mut dyn Any = source.as_mut();
+                if let Some(socket) = source.downcast_mut::<mio::net::UdpSocket>() {
+                    return Some(visit(socket));
+                }
+                source.downcast_mut::<mio::net::TcpListener>().map(|listener| visit(listener))
+            }
+            Kind::Source(source) => source.io_mut()?.with_source(visit),
         }
     }
+}
+
+/// What only its owner reads and writes.
+fn unreadable() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this is a source, which is only watched: read and write it as the type that it has",
+    )
 }
 
 macro_rules! each {
@@ -191,6 +236,7 @@ macro_rules! each {
             #[cfg(unix)]
             Kind::Unix($stream) => $body,
             Kind::Custom($stream) => $body,
+            Kind::Source(_) => Err(unreadable()),
         }
     };
 }
@@ -226,6 +272,7 @@ impl fmt::Debug for Io {
             #[cfg(unix)]
             Kind::Unix(stream) => f.debug_tuple("Io").field(stream).finish(),
             Kind::Custom(_) => f.write_str("Io(custom)"),
+            Kind::Source(_) => f.write_str("Io(source)"),
         }
     }
 }

@@ -107,6 +107,9 @@ impl LibuvDispatcher {
     }
 
     fn watch(&self, key: Key, mut poll: PollHandle, interest: Interest) -> io::Result<()> {
+        if interest.is_none() {
+            return poll.stop().map_err(failure);
+        }
         let mut events = PollEvents::empty();
         events.set(PollEvents::READABLE | PollEvents::DISCONNECT, interest.is_read());
         events.set(PollEvents::WRITABLE, interest.is_write());
