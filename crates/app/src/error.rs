@@ -94,6 +94,8 @@ pub enum Error {
     Io(io::Error),
     /// The server closed the stream without a closing handshake (1006 in other APIs).
     EndOfStream,
+    /// The program has asked for another connection, for this reason; see [`Context::reconnect`](crate::Context::reconnect).
+    ReconnectRequested(String),
     /// A callback returned an error. The connection continues.
     Callback(BoxError),
     /// A callback panicked. The app was closed; its neighbours were not harmed.
@@ -176,6 +178,7 @@ impl fmt::Display for Error {
             Self::Timeout(timeout) => write!(f, "{timeout}"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
+            Self::ReconnectRequested(reason) => write!(f, "the program asked to reconnect: {reason}"),
             Self::Callback(error) => write!(f, "a callback returned an error: {error}"),
             Self::CallbackPanicked(message) => write!(f, "a callback panicked: {message}"),
             Self::Dispatcher(error) => write!(f, "the event loop failed: {error}"),
@@ -230,6 +233,7 @@ impl Error {
             Self::Callback(error) => Some(&**error),
             Self::Timeout(_)
             | Self::EndOfStream
+            | Self::ReconnectRequested(_)
             | Self::NoResponse { source: None }
             | Self::CallbackPanicked(_) => None,
         }
@@ -271,6 +275,7 @@ impl From<Error> for io::Error {
             | Error::NoResponse { source: Some(ref source) }
             | Error::Io(ref source) => source.kind(),
             Error::Timeout(_) => io::ErrorKind::TimedOut,
+            Error::ReconnectRequested(_) => io::ErrorKind::ConnectionAborted,
             Error::EndOfStream | Error::NoResponse { source: None } => io::ErrorKind::UnexpectedEof,
             _ => io::ErrorKind::Other,
         };

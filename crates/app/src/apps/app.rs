@@ -62,6 +62,8 @@ pub(crate) struct Control {
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
+    /// A callback wants the connection to be dropped, with this error.
+    pub(crate) drop_for: Option<Box<Error>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -317,7 +319,13 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected })
+        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, handler: None })
+    }
+
+    /// The context for code that is not the handler's: it can reach the handler.
+    pub(crate) fn lend<'a>(&'a mut self, id: AppId, apps: &'a mut Apps) -> Context<'a> {
+        let (handler, context) = self.split(id, apps);
+        Context { handler: Some(handler), ..context }
     }
 
     /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
@@ -340,11 +348,18 @@ impl App {
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
         let Self { handler, control, stage, failure, plan, .. } = self;
         let identity = Identity { id, plan };
-        let mut context = Context { apps, identity, control, connected: stage.connected() };
+        let mut context = Context { apps, identity, control, connected: stage.connected(), handler: None };
         match failure {
             None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
             Some(_) => call_on_error(&mut **handler, &mut context, &error),
         }
+    }
+}
+
+/// Passes the error of code that the handler was lent to, to its `on_error`.
+pub(crate) fn check_lent(context: &mut Context<'_>, result: CallbackResult) {
+    if let Some(handler) = context.handler.take() {
+        check(handler, context, result);
     }
 }
 
@@ -358,7 +373,8 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 
 #[cold]
 fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
-    if context.apps.interrupted {
+    // The error of a callback that wants another connection is reported all the same.
+    if context.apps.is_removed(context.identity.id) {
         return;
     }
     context.control.in_last_callback = true;

@@ -7,8 +7,8 @@ use std::time::Instant;
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
-use super::Apps;
 use super::app::Control;
+use super::{Apps, Handler};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::id::AppId;
@@ -24,6 +24,8 @@ pub struct Context<'a> {
     pub(crate) identity: Identity<'a>,
     pub(crate) control: &'a mut Control,
     pub(crate) connected: Option<Connected<'a>>,
+    /// Where the code that runs is not the handler's own.
+    pub(crate) handler: Option<&'a mut dyn Handler>,
 }
 
 /// Which app it is, for log lines and for the app itself.
@@ -109,7 +111,7 @@ impl Context<'_> {
     /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
     /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
-    /// ends without another callback. Closing twice is harmless.
+    /// ends, and only `on_end` is called. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.

@@ -11,7 +11,7 @@ use super::Context;
 use super::never::Never;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
-use crate::outcome::Closed;
+use crate::outcome::{Closed, Outcome};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
 /// continues.
@@ -82,7 +82,7 @@ pub struct Open<'a> {
 /// block it.
 ///
 /// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it
-/// never opened.
+/// never opened. Each run ends with exactly one [`on_end`](Self::on_end), after the last `on_close`.
 ///
 /// ```
 /// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
@@ -185,5 +185,24 @@ pub trait Handler: Any {
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         Ok(())
+    }
+
+    /// Called when the run has ended, exactly once and last of all, however it ended: also when the app was
+    /// closed or stopped while it waited for its next attempt, which no `on_close` reports. Only an app that is
+    /// removed, or whose reactor is dropped, ends without it.
+    ///
+    /// The outcome is the one that [`run_forever`](crate::WebSocketApp::run_forever) returns. The app has no
+    /// connection here and is not [running](Context::is_running); its timers and what is asked of its senders
+    /// are dropped. Other apps can be reached and added. An error or a panic from here is only logged.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Returns whether [`on_end`](Self::on_end) is called. Called after each attempt. With `false` an app that
+    /// waits for its next attempt does not keep the outcome of the last one, which may hold the body of a
+    /// response.
+    fn wants_end(&self) -> bool {
+        true
     }
 }

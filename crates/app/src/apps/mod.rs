@@ -1,6 +1,7 @@
 //! What a callback can reach: the apps of one reactor, an app's context, timers, sources.
 
 mod app;
+mod connection;
 mod context;
 mod handler;
 mod never;
@@ -26,7 +27,7 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check};
+pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
@@ -84,7 +85,7 @@ pub struct Apps {
     pub(crate) host_waits_for: Option<Next>,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
     pub(crate) running: Option<AppId>,
-    /// The app that is running was removed.
+    /// Nothing else is delivered to the app that is running: it was removed, or its connection is to be dropped.
     pub(crate) interrupted: bool,
     /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
@@ -165,15 +166,16 @@ impl Apps {
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let app = self.take(id)?;
         let running = self.running.replace(id);
-        let mut lent = Lent { apps: self, id, app: Some(app), running };
+        let interrupted = std::mem::take(&mut self.interrupted);
+        let mut lent = Lent { apps: self, id, app: Some(app), running, interrupted };
         let app = lent.app.as_mut()?;
-        let (_, mut context) = app.split(id, lent.apps);
-        Some(work(&mut context))
+        Some(work(&mut app.lend(id, lent.apps)))
     }
 
     /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001
     /// if its socket takes it, and each app gets `on_close`, but for those that wait to connect again, whose
-    /// last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
+    /// last attempt has had it; then each gets `on_end`. `run` returns. Apps that are added meanwhile stay for
+    /// the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.call_host();
@@ -310,6 +312,8 @@ struct Lent<'a> {
     app: Option<Box<App>>,
     /// The app whose callback was running before.
     running: Option<AppId>,
+    /// Whether nothing else is delivered to that one.
+    interrupted: bool,
 }
 
 impl Drop for Lent<'_> {
@@ -319,7 +323,7 @@ impl Drop for Lent<'_> {
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;
-        self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
+        self.apps.interrupted = self.interrupted || self.running.is_some_and(|id| self.apps.is_removed(id));
         self.apps.call_host();
     }
 }

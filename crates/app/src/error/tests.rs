@@ -21,6 +21,7 @@ fn as_an_io_error_any_other_keeps_its_text_and_its_type_and_gets_a_kind() {
         (Error::NoResponse { source: Some(refused()) }, io::ErrorKind::ConnectionRefused),
         (Error::NoResponse { source: None }, io::ErrorKind::UnexpectedEof),
         (Error::EndOfStream, io::ErrorKind::UnexpectedEof),
+        (Error::ReconnectRequested("why".into()), io::ErrorKind::ConnectionAborted),
         (Error::Protocol(ProtocolError::MaskedFrame), io::ErrorKind::Other),
     ];
     for (error, kind) in table {
@@ -88,6 +89,7 @@ fn every_variant() -> Vec<Error> {
         Error::Io(io()),
         Error::Io(io::Error::from_raw_os_error(104)),
         Error::EndOfStream,
+        Error::ReconnectRequested("the sequence is lost".into()),
         Error::Callback(Box::new(behind())),
         Error::Callback("only a text".into()),
         Error::Callback(Box::new(Error::Io(io()))),
@@ -123,6 +125,7 @@ fn place(error: &Error) -> usize {
         Error::Tls(_) => 20,
         #[cfg(feature = "tls")]
         Error::TlsOptions(_) => 21,
+        Error::ReconnectRequested(_) => 22,
     }
 }
 
@@ -135,7 +138,7 @@ fn chain(error: &dyn std::error::Error) -> Vec<String> {
 fn no_text_occurs_twice_in_an_error_and_its_sources() {
     let errors = every_variant();
     let places: std::collections::BTreeSet<_> = errors.iter().map(place).collect();
-    assert_eq!(places.len(), if cfg!(feature = "tls") { 22 } else { 20 }, "a variant is missing");
+    assert_eq!(places.len(), if cfg!(feature = "tls") { 23 } else { 21 }, "a variant is missing");
     for error in errors {
         let inner = error.inner().map(ToString::to_string);
         let texts = chain(&error);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
@@ -55,7 +55,11 @@ impl Driver<'_> {
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            self.work(&mut app, id, work);
+            self.conclude(&mut app, id);
+        }));
+        let caught = caught.err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
@@ -76,6 +80,9 @@ impl Driver<'_> {
         }
         if app.is_unwanted() {
             return self.end(app, id, None);
+        }
+        if app.control.drop_for.is_some() {
+            return;
         }
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
@@ -105,7 +112,16 @@ impl Driver<'_> {
             },
             Work::Stop => self.stop(app, id),
         }
-        if let Stage::Live(live) = &app.stage
+    }
+
+    /// Ends the attempt if its connection has ended, or if the user wants another one.
+    fn conclude(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.control.drop_for.take() {
+            if !self.apps.is_removed(id) {
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(*error));
+            }
+        } else if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
         {
             self.end(app, id, None);
@@ -159,9 +175,9 @@ impl Driver<'_> {
             Due::Deadline(_) | Due::Timer(_) => return,
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
-        let (handler, mut context) = app.split(id, self.apps);
+        let mut context = app.lend(id, self.apps);
         let result = call(&mut context);
-        check(handler, &mut context, result);
+        check_lent(&mut context, result);
         let times = (entry.at, self.apps.env.now());
         app.control.timers.rearm(timer, call, times, entry.due, &mut self.apps.schedule);
     }
@@ -308,7 +324,10 @@ impl Driver<'_> {
                     self.apps.remove(id);
                 }
                 Order::Run(work) => {
-                    app.call(id, self.apps, |_, context| work(context));
+                    let mut context = app.lend(id, self.apps);
+                    let result = work(&mut context);
+                    context.apps.env.user_code_ran();
+                    check_lent(&mut context, result);
                     if app.control.has_orders() && self.apps.turn_is_over() {
                         // The rest comes behind what others have asked for.
                         self.apps.jobs.push_back(Job::Commands(id));

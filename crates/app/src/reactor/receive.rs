@@ -247,7 +247,7 @@ fn converse(
     loop {
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: io.as_deref_mut() });
-            let mut context = Context { apps, identity, control, connected };
+            let mut context = Context { apps, identity, control, connected, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
@@ -263,7 +263,7 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: io.as_deref_mut() });
-        dispatch(handler, Context { apps, identity, control, connected }, event);
+        dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }

@@ -86,7 +86,7 @@ impl Sender {
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
     /// takes no bytes: accepted messages that the full output could not take yet come back as
     /// [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
-    /// attempt is ended instead; while it waits to connect again, it ends without another callback.
+    /// attempt is ended instead; while it waits to connect again, it ends, and only `on_end` is called.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
@@ -95,6 +95,14 @@ impl Sender {
         close.check()?;
         self.0.order(Order::Close(close));
         Ok(())
+    }
+
+    /// Drops the connection in the loop's next turn and leaves the rest to the policy for reconnecting, as
+    /// [`Context::reconnect`] does. It comes after everything that this thread has asked for before. Unless the
+    /// connection is open then, it has no effect.
+    pub fn reconnect(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.run(move |app| app.reconnect(reason));
     }
 
     /// Ends the app at once and silently: no closing handshake, no further callback.
