@@ -16,7 +16,7 @@ use crate::callbacks::Callbacks;
 use crate::challenge::Challenge;
 use crate::cookies::CookieJar;
 use crate::error::Error;
-use crate::headers::{self, HeaderError, ToHeaders};
+use crate::headers::{self, HeaderError, HeaderText, ToHeaders};
 use crate::outcome::Closed;
 use crate::plan::Functions;
 use crate::threads::Outbox;
@@ -69,10 +69,25 @@ impl WebSocketApp {
         Self { handler: Some(Box::new(handler)), ..Self::new(url) }
     }
 
-    /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has by default
-    /// is replaced.
+    /// Adds a request header. Where the request has a header of this name by default, yours replaces it; headers
+    /// that you add are all sent, also those with the same name. A value that is `None` leaves the header out.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("wss://feed.example/")
+    ///     .header("Authorization", "Bearer token")
+    ///     .header("X-Trace", std::env::var("TRACE").ok());
+    /// # let _ = app;
+    /// ```
     #[must_use]
-    pub fn header(mut self, given: impl ToHeaders) -> Self {
+    pub fn header(self, name: impl AsRef<str>, value: impl HeaderText) -> Self {
+        self.headers([(name, value)])
+    }
+
+    /// Adds request headers, as [`header`](Self::header) does: a map, pairs or `"Name: value"` lines.
+    #[must_use]
+    pub fn headers(mut self, given: impl ToHeaders) -> Self {
         self.headers = self.headers.and_then(|mut all| {
             headers::append_all(&mut all, &given.to_headers()?)?;
             Ok(all)

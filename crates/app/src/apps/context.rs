@@ -14,7 +14,7 @@ use crate::attempts::Attempts;
 use crate::id::{AppId, TimerId};
 use crate::live::write_all;
 use crate::plan::Plan;
-use crate::threads::{Mailbox, Outbox, Sender};
+use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
@@ -51,18 +51,19 @@ impl Context<'_> {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was
+    /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
+    /// follows, or the message would exceed `max_queued_bytes`. Nothing was
     /// queued.
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
+    pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_text(text.as_ref(), apps.env.untimed()))
     }
 
     /// Sends a binary message.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
+    pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_binary(bytes.as_ref(), apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -227,8 +228,9 @@ impl Context<'_> {
             Outbox::new(mailbox)
         });
         let mailbox = outbox.mailbox().clone();
-        mailbox.set_state(self.state());
-        mailbox.set_output(self.queued_bytes());
+        let waits = self.control.waits_to_reconnect();
+        let state = if waits { SenderState::Waiting } else { self.state().into() };
+        mailbox.publish(state, self.queued_bytes());
         Sender(mailbox)
     }
 
@@ -273,7 +275,12 @@ impl Context<'_> {
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let Some(connected) = &mut self.connected else { return Err(SendError::NotOpen(self.state())) };
+        let Some(connected) = &mut self.connected else {
+            return Err(match self.control.waits_to_reconnect() {
+                true => SendError::WaitingToReconnect,
+                false => SendError::NotOpen(self.state()),
+            });
+        };
         let sent = send(connected.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),

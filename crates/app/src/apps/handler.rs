@@ -95,7 +95,7 @@ pub struct Open<'a> {
 /// impl Handler for Counter {
 ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
 ///         self.messages += 1;
-///         Ok(app.send_text(&format!("{} bytes, message {}", message.len(), self.messages))?)
+///         Ok(app.send_text(format!("{} bytes, message {}", message.len(), self.messages))?)
 ///     }
 /// }
 ///

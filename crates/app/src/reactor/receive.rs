@@ -11,6 +11,7 @@ use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
+use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -326,7 +327,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set_state(State::Open);
+        outbox.mailbox().set(SenderState::Open);
         if outbox.has_backlog() {
             control.mark_dirty(context.apps, context.identity.id);
         }
