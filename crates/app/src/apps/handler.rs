@@ -8,9 +8,9 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 use websocket_link::tls::TlsInfo;
 
 use super::Context;
-use super::never::Never;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
+use crate::never::Never;
 use crate::outcome::Closed;
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection

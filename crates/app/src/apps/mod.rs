@@ -3,7 +3,6 @@
 mod app;
 mod context;
 mod handler;
-mod never;
 mod queue;
 mod timers;
 

@@ -88,6 +88,7 @@ fn every_variant() -> Vec<Error> {
         Error::Io(io()),
         Error::Io(io::Error::from_raw_os_error(104)),
         Error::EndOfStream,
+        Error::Function { name: "url_with", source: Box::new(behind()) },
         Error::Callback(Box::new(behind())),
         Error::Callback("only a text".into()),
         Error::Callback(Box::new(Error::Io(io()))),
@@ -123,6 +124,7 @@ fn place(error: &Error) -> usize {
         Error::Tls(_) => 20,
         #[cfg(feature = "tls")]
         Error::TlsOptions(_) => 21,
+        Error::Function { .. } => 22,
     }
 }
 

@@ -72,6 +72,7 @@ impl Verdict {
             | Error::Io(_)
             | Error::EndOfStream
             | Error::NoResponse { .. }
+            | Error::Function { .. }
             | Error::Upgrade(UpgradeError::EndOfStream) => Self::Retry,
             Error::Upgrade(UpgradeError::Status { response, .. }) => match response.status.as_u16() {
                 408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {
