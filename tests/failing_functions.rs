@@ -42,7 +42,11 @@ fn an_error_ends_the_attempt_and_the_next_one_asks_again() {
         world.settle();
         assert!(listener.accept().is_none(), "{name}: nothing was connected");
         let text = format!("the function of {name} returned an error: not yet");
-        assert_eq!(log.take(), [format!("{name}: not yet: {text}"), format!("close: {text}, retry in 1s")], "{name}");
+        assert_eq!(
+            log.take(),
+            [format!("{name}: not yet: {text}"), format!("close: {text}, retry in 1s")],
+            "{name}"
+        );
         world.run_for(SECOND);
         let request = listener.accept().unwrap().read_request().unwrap();
         let asked = [

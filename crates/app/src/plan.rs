@@ -64,6 +64,8 @@ pub(crate) struct Extras {
     pub(crate) subprotocols: Vec<String>,
     pub(crate) mask_key: Option<MaskKey>,
     pub(crate) mask_failure: Option<MaskFailure>,
+    /// Where redirects have led the current attempt.
+    pub(crate) redirected_to: Option<Box<str>>,
     /// Connected already; serves one attempt.
     pub(crate) stream: Option<Io>,
 }
@@ -125,6 +127,7 @@ impl Plan {
 
     /// Where the next attempt leads.
     pub(crate) fn next_target(&mut self) -> Result<Target, Error> {
+        drop(self.take(|extras| &mut extras.redirected_to));
         if let Some(url) = self.function(|functions| &mut functions.url) {
             self.url = url.map_err(|error| Error::of_function("url_with", error))?.into();
         }
@@ -134,6 +137,12 @@ impl Plan {
     /// The URL of the current attempt, or of the next if none has begun.
     pub(crate) const fn url(&self) -> AppUrl<'_> {
         AppUrl::new(&self.url)
+    }
+
+    /// Where the current attempt leads.
+    pub(crate) fn final_url(&self) -> AppUrl<'_> {
+        let redirected = self.extras.as_ref().and_then(|extras| extras.redirected_to.as_deref());
+        AppUrl::new(redirected.unwrap_or(&self.url))
     }
 
     /// The stream of the next attempt, where it is not to be connected.

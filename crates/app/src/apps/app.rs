@@ -173,8 +173,8 @@ impl Stage {
     fn connected(&mut self) -> Option<Connected<'_>> {
         match self {
             Self::Live(live) => {
-                let (tx, io) = live.sending_half();
-                Some(Connected { tx, io })
+                let (tx, io, writes_at_once) = live.sending_half();
+                Some(Connected { tx, io, writes_at_once })
             }
             _ => None,
         }

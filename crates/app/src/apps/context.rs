@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
@@ -43,8 +44,9 @@ impl fmt::Display for Identity<'_> {
 /// The connection of an app that has one.
 pub(crate) struct Connected<'a> {
     pub(crate) tx: &'a mut Tx,
-    /// Where to write at once; `None` where that must wait.
-    pub(crate) io: Option<&'a mut Io>,
+    pub(crate) io: &'a mut Io,
+    /// What is sent may be written before the turn ends.
+    pub(crate) writes_at_once: bool,
 }
 
 impl Context<'_> {
@@ -145,7 +147,7 @@ impl Context<'_> {
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
+        let Some(Connected { tx, io, writes_at_once: true }) = &mut self.connected else { return Ok(()) };
         self.apps.env.user_code_ran();
         self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
@@ -210,6 +212,44 @@ impl Context<'_> {
     /// ```
     pub const fn url(&self) -> AppUrl<'_> {
         self.identity.plan.url()
+    }
+
+    /// The URL that the current attempt leads to: [`url`](Self::url), or where redirects have led it, without user and
+    /// password. It may be logged as that one.
+    pub fn final_url(&self) -> AppUrl<'_> {
+        self.identity.plan.final_url()
+    }
+
+    /// The address of the peer: the server, or the proxy on the way to it. `None` without a connection, and for a stream
+    /// that has no address, such as a unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.io()?.peer_addr()
+    }
+
+    /// The address of this end, as [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.io()?.local_addr()
+    }
+
+    /// Returns the stream below the connection, to set or read its options and to see what your own stream knows.
+    /// `None` without a connection: before it, in `on_close`, and while the app waits to connect again.
+    ///
+    /// ```no_run
+    /// use websocket_app::link::socket2::SockRef;
+    /// use websocket_app::{CallbackResult, RunOptions, WebSocketApp};
+    ///
+    /// let mut app = WebSocketApp::new("wss://feed.example/").on_open(|app, _open| -> CallbackResult {
+    ///     # #[cfg(unix)]
+    ///     if let Some(socket) = app.io().and_then(|io| io.fd()) {
+    ///         SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// app.run_forever(&RunOptions::new())?;
+    /// # Ok::<(), websocket_app::Error>(())
+    /// ```
+    pub fn io(&self) -> Option<&Io> {
+        self.connected.as_ref().map(|connected| &*connected.io)
     }
 
     /// The time on the dispatcher's clock.

@@ -208,6 +208,7 @@ impl Attempt {
             }
             plan.redirect(&mut self.request, &target, self.redirects.crossed_origin())?;
             target.check_tls(cfg!(feature = "tls"))?;
+            plan.extras(|extras| &mut extras.redirected_to, Some(target.to_text().into()));
             let same = target.same_origin(&self.target);
             self.other_host |= target.host != self.target.host;
             self.target = target;
