@@ -123,7 +123,7 @@ fn b016_what_an_attempt_needs_is_asked_for_once_each_time_and_in_order() {
     let mut net = world.net.clone();
     let mut attempt = 0;
     let app = WebSocketApp::new("ws://never.used/")
-        .header([("X-Fixed", "yes"), ("X-Attempt", "fixed")])
+        .headers([("X-Fixed", "yes"), ("X-Attempt", "fixed")])
         .url_with(move || {
             url.push("url");
             attempt += 1;

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod bar;
+pub mod block_on;
+pub mod calculator;
 pub mod connect_proxy;
 pub mod descriptors;
 pub mod flaky;

@@ -51,6 +51,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
         include_str!("../rel_port.rs"),
+        include_str!("../rpc.rs"),
         include_str!("../stream.rs"),
         include_str!("../threads.rs"),
         include_str!("../tls.rs"),
@@ -162,6 +163,17 @@ fn reconnect_survives_everything_and_loses_nothing() {
             if expected.contains("503") { 2 } else { 1 },
             "{output}"
         );
+    }
+}
+
+#[test]
+fn rpc_gets_each_response_to_its_call_and_gives_up_at_a_deadline() {
+    let output = output("rpc", &[]);
+    for number in 1..=4 {
+        assert_eq!(output.matches(&format!("{number} + 1 = {}\n", number + 1)).count(), 1, "{output}");
+    }
+    for expected in ["divide: Err(\"there is no such method\")", "sleep: Err(Timeout)"] {
+        assert!(output.contains(expected), "{expected}: {output}");
     }
 }
 

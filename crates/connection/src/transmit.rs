@@ -11,8 +11,9 @@ use crate::{
     Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
 };
 
-/// A source of mask keys that takes the place of the default one.
-pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
+/// A source of mask keys that takes the place of the default one, [`Env`]. Where it returns `None`, the frame gets a key
+/// from the default one.
+pub type MaskKey = Box<dyn FnMut() -> Option<[u8; 4]>>;
 
 /// The sending half of a [`Connection`](crate::Connection): open even while an event is borrowed from the receiving half.
 ///
@@ -316,10 +317,8 @@ impl Tx {
             self.out.drain(..self.start);
             self.start = 0;
         }
-        let key = match &mut self.mask_key {
-            Some(mask_key) => mask_key(),
-            None => env.next_u32().to_ne_bytes(),
-        };
+        let given = self.mask_key.as_mut().and_then(|mask_key| mask_key());
+        let key = given.unwrap_or_else(|| env.next_u32().to_ne_bytes());
         append_header(&mut self.out, first, payload.len(), key);
         mask::append(&mut self.out, payload, key);
     }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
@@ -43,6 +44,16 @@ pub trait Stream: Read + Write + Any {
     /// The reason why connecting failed.
     fn connected(&mut self) -> io::Result<bool> {
         Ok(true)
+    }
+
+    /// The address of the peer, if the stream has one.
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.inner()?.peer_addr()
+    }
+
+    /// The address of this end, if the stream has one.
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner()?.local_addr()
     }
 
     /// The stream inside, if this one is a wrapper: it is what a dispatcher watches.
@@ -171,6 +182,36 @@ impl Io {
             Kind::Custom(stream) => stream.socket().or_else(|| stream.inner()?.socket()),
             Kind::Source(source) => source.socket().or_else(|| source.io()?.socket()),
         }
+    }
+
+    /// The address of the peer: the server, or the proxy on the way to it. `None` for a unix socket, for a custom stream
+    /// that has none, and once the system does not know it any more.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+            Kind::Custom(stream) => stream.peer_addr(),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// The address of this end, as [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.local_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+            Kind::Custom(stream) => stream.local_addr(),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// The custom stream as its type, also from inside a wrapper.
+    pub fn downcast_ref<S: Stream>(&self) -> Option<&S> {
+        let Kind::Custom(stream) = &self.0 else { return None };
+        let stream = stream.as_ref();
+        (stream as &dyn Any).downcast_ref().or_else(|| stream.inner()?.downcast_ref())
     }
 
     /// The custom stream as the type that its dispatcher knows, also from inside a wrapper or a source.
@@ -340,7 +381,9 @@ mod tests {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (mut peer, _) = listener.accept().unwrap();
         let mut io = Io::custom(Wrapper(Io::custom(Wrapper(Io::tcp(stream).unwrap()))));
-        assert!(!io.is_socket());
+        assert!(!io.is_socket() && io.downcast_ref::<Simulated>().is_none());
+        assert_eq!(io.peer_addr(), Some(listener.local_addr().unwrap()));
+        assert_eq!(io.local_addr(), Some(peer.peer_addr().unwrap()));
         #[cfg(unix)]
         assert!(io.fd().is_some());
 
@@ -361,6 +404,8 @@ mod tests {
         let mut io = Io::custom(Wrapper(Io::custom(Simulated)));
         assert!(io.downcast_mut::<Simulated>().is_some());
         assert!(io.downcast_mut::<Wrapper>().is_some());
+        assert!(io.downcast_ref::<Simulated>().is_some() && io.downcast_ref::<Wrapper>().is_some());
+        assert_eq!((io.peer_addr(), io.local_addr()), (None, None));
         #[cfg(unix)]
         assert!(io.fd().is_none());
 

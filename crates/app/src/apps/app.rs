@@ -23,7 +23,7 @@ use crate::outcome::{NoRetry, Outcome};
 use crate::panics::{contain_panic, panic_message};
 use crate::plan::Plan;
 use crate::schedule::{Armed, later};
-use crate::threads::Outbox;
+use crate::threads::{Outbox, SenderState};
 
 /// One app.
 pub(crate) struct App {
@@ -100,6 +100,11 @@ impl Control {
         self.outbox.as_ref().is_some_and(|outbox| outbox.has_orders())
     }
 
+    /// Whether the last connection has ended and another attempt follows.
+    pub(crate) fn waits_to_reconnect(&self) -> bool {
+        !self.ended && !self.close_requested && self.retry_at().is_some()
+    }
+
     /// When the next attempt begins, while the app waits for it.
     pub(crate) fn retry_at(&self) -> Option<Instant> {
         self.streak.as_ref()?.retry_at
@@ -170,8 +175,8 @@ impl Stage {
     fn connected(&mut self) -> Option<Connected<'_>> {
         match self {
             Self::Live(live) => {
-                let (tx, io) = live.sending_half();
-                Some(Connected { tx, io })
+                let (tx, io, writes_at_once) = live.sending_half();
+                Some(Connected { tx, io, writes_at_once })
             }
             _ => None,
         }
@@ -304,12 +309,12 @@ impl App {
     pub(crate) fn publish(&self) {
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
-            Stage::Live(live) => (live.connection.state(), live.connection.queued_bytes()),
-            Stage::Over if self.attempt_is_over() => (State::Closed, 0),
-            _ => (State::Connecting, 0),
+            Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),
+            Stage::Over if self.control.waits_to_reconnect() => (SenderState::Waiting, 0),
+            Stage::Over if self.attempt_is_over() => (SenderState::Closed, 0),
+            _ => (SenderState::Connecting, 0),
         };
-        outbox.mailbox().set_state(state);
-        outbox.mailbox().set_output(output);
+        outbox.mailbox().publish(state, output);
     }
 
     /// The handler, and the context to call it with.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
@@ -14,7 +15,7 @@ use crate::attempts::Attempts;
 use crate::id::AppId;
 use crate::live::write_all;
 use crate::plan::Plan;
-use crate::threads::{Mailbox, Outbox, Sender};
+use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
@@ -45,26 +46,28 @@ impl fmt::Display for Identity<'_> {
 /// The connection of an app that has one.
 pub(crate) struct Connected<'a> {
     pub(crate) tx: &'a mut Tx,
-    /// Where to write at once; `None` where that must wait.
-    pub(crate) io: Option<&'a mut Io>,
+    pub(crate) io: &'a mut Io,
+    /// What is sent may be written before the turn ends.
+    pub(crate) writes_at_once: bool,
 }
 
 impl Context<'_> {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was
+    /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
+    /// follows, or the message would exceed `max_queued_bytes`. Nothing was
     /// queued.
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
+    pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_text(text.as_ref(), apps.env.untimed()))
     }
 
     /// Sends a binary message.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
+    pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_binary(bytes.as_ref(), apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -146,7 +149,7 @@ impl Context<'_> {
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
+        let Some(Connected { tx, io, writes_at_once: true }) = &mut self.connected else { return Ok(()) };
         self.apps.env.user_code_ran();
         self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
@@ -213,6 +216,44 @@ impl Context<'_> {
         self.identity.plan.url()
     }
 
+    /// The URL that the current attempt leads to: [`url`](Self::url), or where redirects have led it, without user and
+    /// password. It may be logged as that one.
+    pub fn final_url(&self) -> AppUrl<'_> {
+        self.identity.plan.final_url()
+    }
+
+    /// The address of the peer: the server, or the proxy on the way to it. `None` without a connection, and for a stream
+    /// that has no address, such as a unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.io()?.peer_addr()
+    }
+
+    /// The address of this end, as [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.io()?.local_addr()
+    }
+
+    /// Returns the stream below the connection, to set or read its options and to see what your own stream knows.
+    /// `None` without a connection: before it, in `on_close`, and while the app waits to connect again.
+    ///
+    /// ```no_run
+    /// use websocket_app::link::socket2::SockRef;
+    /// use websocket_app::{CallbackResult, RunOptions, WebSocketApp};
+    ///
+    /// let mut app = WebSocketApp::new("wss://feed.example/").on_open(|app, _open| -> CallbackResult {
+    ///     # #[cfg(unix)]
+    ///     if let Some(socket) = app.io().and_then(|io| io.fd()) {
+    ///         SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// app.run_forever(&RunOptions::new())?;
+    /// # Ok::<(), websocket_app::Error>(())
+    /// ```
+    pub fn io(&self) -> Option<&Io> {
+        self.connected.as_ref().map(|connected| &*connected.io)
+    }
+
     /// The time on the dispatcher's clock.
     pub fn now(&self) -> Instant {
         self.apps.env.clock().now()
@@ -229,8 +270,9 @@ impl Context<'_> {
             Outbox::new(mailbox)
         });
         let mailbox = outbox.mailbox().clone();
-        mailbox.set_state(self.state());
-        mailbox.set_output(self.queued_bytes());
+        let waits = self.control.waits_to_reconnect();
+        let state = if waits { SenderState::Waiting } else { self.state().into() };
+        mailbox.publish(state, self.queued_bytes());
         Sender(mailbox)
     }
 
@@ -244,7 +286,12 @@ impl Context<'_> {
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let Some(connected) = &mut self.connected else { return Err(SendError::NotOpen(self.state())) };
+        let Some(connected) = &mut self.connected else {
+            return Err(match self.control.waits_to_reconnect() {
+                true => SendError::WaitingToReconnect,
+                false => SendError::NotOpen(self.state()),
+            });
+        };
         let sent = send(connected.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),

@@ -1,6 +1,7 @@
 //! The events of one app.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Response};
@@ -8,9 +9,10 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 use websocket_link::tls::TlsInfo;
 
 use super::Context;
-use super::never::Never;
+use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
+use crate::never::Never;
 use crate::outcome::{Closed, Outcome};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
@@ -70,6 +72,12 @@ pub struct Open<'a> {
     /// The attempts of this run: `started` is the number of the one that has led here, `opened` is 1 for the
     /// first connection.
     pub attempts: Attempts,
+    /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
+    pub url: AppUrl<'a>,
+    /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].
+    pub peer_addr: Option<SocketAddr>,
+    /// The address of this end.
+    pub local_addr: Option<SocketAddr>,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
     pub tls: Option<&'a TlsInfo>,
@@ -95,7 +103,7 @@ pub struct Open<'a> {
 /// impl Handler for Counter {
 ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
 ///         self.messages += 1;
-///         Ok(app.send_text(&format!("{} bytes, message {}", message.len(), self.messages))?)
+///         Ok(app.send_text(format!("{} bytes, message {}", message.len(), self.messages))?)
 ///     }
 /// }
 ///

@@ -4,7 +4,6 @@ mod app;
 mod connection;
 mod context;
 mod handler;
-mod never;
 mod queue;
 mod source;
 mod timers;

@@ -353,10 +353,9 @@ impl Dial {
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);
-                if self.attempt.answers_proxy(&failure, plan) {
-                    self.next_hop(plan, net)
-                } else {
-                    Progress::Failed(failure)
+                match self.attempt.answer_proxy(failure, plan) {
+                    Ok(()) => self.next_hop(plan, net),
+                    Err(failure) => Progress::Failed(failure),
                 }
             }
         }

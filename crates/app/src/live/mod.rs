@@ -79,12 +79,11 @@ impl Live {
         })
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS, nor before the connection is
-    /// open, when all that there is to write is the request, whose deadline begins when it was written.
-    pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
+    /// The connection's sending half, the stream, and whether what it sends may be written at once: not over TLS, nor before the connection
+    /// is open, when all that there is to write is the request, whose deadline begins when it was written.
+    pub(crate) fn sending_half(&mut self) -> (&mut Tx, &mut Io, bool) {
         let is_at_once = self.secure.is_none() && self.connection.state() != State::Connecting;
-        let io = is_at_once.then_some(&mut self.wire.io);
-        (self.connection.tx(), io)
+        (self.connection.tx(), &mut self.wire.io, is_at_once)
     }
 
     /// What the dispatcher has seen.

@@ -341,6 +341,12 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.plan.take_mask_failure() {
+            app.call(id, self.apps, |_, _| Err(error));
+            if self.apps.interrupted {
+                return;
+            }
+        }
         app.control.dirty = false;
         // It may have ended since the output grew.
         let Stage::Live(live) = &mut app.stage else { return };

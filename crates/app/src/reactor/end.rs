@@ -137,6 +137,8 @@ impl Driver<'_> {
             Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
+                // Nothing is sent with the key that was not given.
+                drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));

@@ -11,6 +11,7 @@ use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
+use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -116,9 +117,9 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
+        let stream = (&mut live.wire.io, live.secure.is_none());
         let outcome = filled.map_err(Error::from).and_then(|()| {
-            converse(handler, control, self.apps, identity, &mut live.connection, flush, &mut input)
+            converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
         // A pong or a close frame may have been queued without the handler's doing.
         if live.connection.queued_bytes() > 0 {
@@ -146,7 +147,7 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
@@ -158,7 +159,8 @@ impl Driver<'_> {
                 return ControlFlow::Continue(());
             }
             let mut input = Input::new(plaintext);
-            match converse(handler, control, self.apps, identity, connection, None, &mut input) {
+            let stream = (&mut wire.io, false);
+            match converse(handler, control, self.apps, identity, connection, stream, &mut input) {
                 Ok(Conversation::Paused) => {
                     undelivered.extend_from_slice(&plaintext[input.used()..]);
                     is_paused = true;
@@ -233,7 +235,8 @@ enum Conversation {
     Paused,
 }
 
-/// Hands every event in `input` to the handler, until others are to have their turn. `io` is where it may flush its answers to meanwhile.
+/// Hands every event in `input` to the handler, until others are to have their turn. With the stream comes whether it may flush its answers
+/// there meanwhile.
 #[inline]
 fn converse(
     handler: &mut dyn Handler,
@@ -241,12 +244,12 @@ fn converse(
     apps: &mut Apps,
     identity: Identity<'_>,
     connection: &mut Connection,
-    mut io: Option<&mut Io>,
+    (io, writes_at_once): (&mut Io, bool),
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     loop {
         while let Some((message, tx)) = connection.receive_message(input) {
-            let connected = Some(Connected { tx, io: io.as_deref_mut() });
+            let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
             let mut context = Context { apps, identity, control, connected, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
@@ -262,7 +265,7 @@ fn converse(
         let Some((event, tx)) = connection.receive(input, env)? else {
             return Ok(Conversation::Ended);
         };
-        let connected = Some(Connected { tx, io: io.as_deref_mut() });
+        let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
         dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
@@ -326,7 +329,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set_state(State::Open);
+        outbox.mailbox().set(SenderState::Open);
         if outbox.has_backlog() {
             control.mark_dirty(context.apps, context.identity.id);
         }
@@ -334,6 +337,9 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     let open = Open {
         response,
         attempts: context.control.attempts,
+        url: context.identity.plan.final_url(),
+        peer_addr: context.peer_addr(),
+        local_addr: context.local_addr(),
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };

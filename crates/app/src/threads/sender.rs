@@ -1,16 +1,19 @@
 //! An app as other threads see it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use tungstenite::{Bytes, Utf8Bytes};
-use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError, State};
+use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError};
 
 use super::inbox::ReactorHandle;
-use super::mailbox::{Mailbox, Order};
+use super::mailbox::{Mailbox, Order, SenderState};
+use super::waits::Need;
 use crate::apps::{Context, IntoCallbackResult};
-use crate::message::{OwnedMessage, Refused};
+use crate::message::{MAX_HEADER, OwnedMessage, Refused};
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
 ///
@@ -40,7 +43,8 @@ impl Sender {
     /// Queues a text message.
     ///
     /// # Errors
-    /// [`Refused`] with the message when the connection is not open, or when it would exceed
+    /// [`Refused`] with the message when the connection is not open, which is [`SendError::WaitingToReconnect`] while
+    /// another attempt follows, or when it would exceed
     /// `max_queued_bytes`.
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
@@ -65,12 +69,14 @@ impl Sender {
         self.send(OwnedMessage::Ping(payload.into()))
     }
 
-    /// Queues `message`.
+    /// Queues `message`: an [`OwnedMessage`] or what becomes one, such as a string or a received
+    /// [`Message`](crate::Message).
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
-    pub fn send(&self, message: OwnedMessage) -> Result<(), Refused> {
+    pub fn send(&self, message: impl Into<OwnedMessage>) -> Result<(), Refused> {
+        let message = message.into();
         let len = message.as_bytes().len();
         if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
             return Err(Refused { message, reason: SendError::ControlTooLong { len } });
@@ -136,6 +142,45 @@ impl Sender {
         self.0.reactor()
     }
 
+    /// Waits until the connection is open. An app that has not begun to run, connects or waits to connect again is
+    /// waited for. The future needs no runtime: it is for any executor, on any thread, and dropping it leaves nothing
+    /// behind. By the time its task continues, the connection may have been lost again.
+    ///
+    /// # Errors
+    /// [`SendError::NotOpen`] when the app has ended or was dropped, now or while it is waited for.
+    pub fn opened(&self) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
+        Wait::new(self.0.clone(), Need::Open)
+    }
+
+    /// Waits until the connection is open and a message of `len` bytes would be accepted: what to do after
+    /// [`SendError::QueueFull`]. The same holds as for [`opened`](Self::opened). Nothing is reserved: where several
+    /// tasks send, another one may take the room first.
+    ///
+    /// ```
+    /// use websocket_app::{OwnedMessage, Refused, SendError, Sender};
+    ///
+    /// /// Sends `message` when there is room for it.
+    /// async fn send(sender: &Sender, mut message: OwnedMessage) -> Result<(), SendError> {
+    ///     loop {
+    ///         sender.ready(message.as_bytes().len()).await?;
+    ///         match sender.send(message) {
+    ///             Ok(()) => return Ok(()),
+    ///             Err(refused) => message = refused.message,
+    ///         }
+    ///     }
+    /// }
+    /// # let _ = send;
+    /// ```
+    ///
+    /// # Errors
+    /// As [`opened`](Self::opened); [`SendError::TooBig`] when a message of `len` bytes is never accepted.
+    pub fn ready(
+        &self,
+        len: usize,
+    ) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
+        Wait::new(self.0.clone(), Need::Room(len.saturating_add(MAX_HEADER)))
+    }
+
     /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its
     /// last turn.
     pub fn queued_bytes(&self) -> usize {
@@ -144,7 +189,37 @@ impl Sender {
 
     /// Whether the connection was open when the loop last looked.
     pub fn is_open(&self) -> bool {
-        self.0.state() == State::Open
+        self.0.state() == SenderState::Open
+    }
+}
+
+/// The future of [`Sender::opened`] and [`Sender::ready`].
+struct Wait {
+    mailbox: Arc<Mailbox>,
+    need: Need,
+    name: Option<u64>,
+}
+
+impl Wait {
+    const fn new(mailbox: Arc<Mailbox>, need: Need) -> Self {
+        Self { mailbox, need, name: None }
+    }
+}
+
+impl Future for Wait {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Self { mailbox, need, name } = &mut *self;
+        mailbox.poll(*need, name, cx.waker())
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if self.name.is_some() {
+            self.mailbox.forget(self.name);
+        }
     }
 }
 

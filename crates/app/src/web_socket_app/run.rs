@@ -141,6 +141,7 @@ impl WebSocketApp {
         plan.extras(|extras| &mut extras.jar, self.jar.clone());
         plan.set_functions(std::mem::take(&mut self.functions));
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
+        plan.extras(|extras| &mut extras.mask_failure, self.mask_failure.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
         Ok(App::new(handler, plan, self.outbox.take()))
@@ -151,7 +152,7 @@ impl WebSocketApp {
         let (handler, plan, outbox, attempts) = app.into_parts();
         self.attempts = attempts;
         self.outbox = outbox;
-        (self.functions, self.mask_key) = plan.into_functions();
+        (self.functions, self.mask_key, self.mask_failure) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
                 self.callbacks = *callbacks;

@@ -207,10 +207,10 @@ const CHUNK: usize = 256 << 10;
 /// Sends until the stream takes no more, and one more message. Returns how many that were.
 pub(super) fn fill(app: &mut Context<'_>, log: &super::actor::Log, name: &'static str) -> usize {
     for number in 0..1000 {
-        app.send_bytes(&vec![number as u8; CHUNK]).expect("what is queued is within its limit");
+        app.send_bytes(vec![number as u8; CHUNK]).expect("what is queued is within its limit");
         app.flush().expect("an open stream");
         if app.queued_bytes() > 0 {
-            app.send_bytes(&vec![(number + 1) as u8; CHUNK]).expect("what is queued is within its limit");
+            app.send_bytes(vec![(number + 1) as u8; CHUNK]).expect("what is queued is within its limit");
             log.note(name, "full");
             return number + 2;
         }
