@@ -64,13 +64,15 @@ mod web_socket_app;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
-pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open};
+pub use crate::apps::{
+    Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, SourceContext, SourceEvent, WatchError,
+};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;
 pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
-pub use crate::id::{AppId, TimerId};
+pub use crate::id::{AppId, Holder, SourceId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, NoRetry, Outcome};

@@ -2,16 +2,16 @@
 
 use std::fmt;
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
+use super::Apps;
 use super::app::Control;
-use super::{Apps, CallbackResult, IntoCallbackResult};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
-use crate::id::{AppId, TimerId};
+use crate::id::AppId;
 use crate::live::write_all;
 use crate::plan::Plan;
 use crate::threads::{Mailbox, Outbox, Sender};
@@ -230,37 +230,6 @@ impl Context<'_> {
         mailbox.set_state(self.state());
         mailbox.set_output(self.queued_bytes());
         Sender(mailbox)
-    }
-
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the
-    /// connection attempt; one that is set in `on_close`, while another attempt follows, ends with that one.
-    pub fn set_timeout<R: IntoCallbackResult>(
-        &mut self,
-        after: Duration,
-        callback: impl FnOnce(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let mut callback = Some(callback);
-        let call = move |app: &mut Context<'_>| -> CallbackResult {
-            callback.take().map_or(Ok(()), |callback| callback(app).into_callback_result())
-        };
-        self.control.timers.add(self.identity.id, self.apps, after, None, Box::new(call))
-    }
-
-    /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
-    /// from it goes to `on_error`. The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means
-    /// once a turn.
-    pub fn set_interval<R: IntoCallbackResult>(
-        &mut self,
-        every: Duration,
-        mut callback: impl FnMut(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let call = move |app: &mut Context<'_>| callback(app).into_callback_result();
-        self.control.timers.add(self.identity.id, self.apps, every, Some(every), Box::new(call))
-    }
-
-    /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
-    pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.control.timers.cancel(timer, self.apps)
     }
 
     /// The other apps of this reactor: add, remove, send to a peer, stop.

@@ -1,21 +1,22 @@
-//! What a callback can reach: the apps of one reactor, an app's context, its timers.
+//! What a callback can reach: the apps of one reactor, an app's context, timers, sources.
 
 mod app;
 mod context;
 mod handler;
 mod never;
 mod queue;
+mod source;
 mod timers;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::Next;
+use websocket_dispatcher::{Next, Ready};
 
-use crate::id::AppId;
+use crate::id::{AppId, Holder};
 use crate::live::Scratch;
 use crate::outcome::Outcome;
 use crate::pace::Pace;
@@ -29,12 +30,22 @@ pub(crate) use app::{App, Control, OpenDetails, Stage, check};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
-pub(crate) use queue::ToRead;
+pub(crate) use source::{SourceCall, Sources};
+pub use source::{SourceContext, SourceEvent, WatchError};
+use timers::ReactorTimers;
 
 struct Slot {
     /// Absent while it runs.
     app: Option<Box<App>>,
     removed: bool,
+}
+
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
 }
 
 /// How an app whose outcome is waited for has ended.
@@ -83,6 +94,11 @@ pub struct Apps {
     pub(crate) keeps_outcome_of: Option<AppId>,
     /// Memory to encrypt into, which all connections take turns in.
     pub(crate) scratch: Scratch,
+    /// Timers that belong to no app.
+    pub(crate) timers: ReactorTimers,
+    pub(crate) sources: Sources,
+    /// Timers and sources that keep the reactor running.
+    pub(crate) holders: BTreeSet<Holder>,
     slots: Table<Slot>,
 }
 
@@ -111,6 +127,9 @@ impl Apps {
             finished: None,
             keeps_outcome_of: None,
             scratch: Scratch::default(),
+            timers: ReactorTimers::default(),
+            sources: Sources::default(),
+            holders: BTreeSet::new(),
             slots: Table::default(),
         }
     }
@@ -185,6 +204,11 @@ impl Apps {
         self.slots.keys().map(AppId).collect()
     }
 
+    /// The time on the dispatcher's clock.
+    pub fn now(&self) -> Instant {
+        self.env.clock().now()
+    }
+
     /// A handle for other threads.
     pub fn handle(&self) -> ReactorHandle {
         ReactorHandle(self.inbox.clone())
@@ -201,7 +225,8 @@ impl Apps {
             && self.reads.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
-            && self.removals.is_empty())
+            && self.removals.is_empty()
+            && !self.sources.has_changes())
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
@@ -263,17 +288,17 @@ impl Apps {
         };
         if !serves {
             self.schedule.forget(usize::from(armed.is_some()));
-            app.control.armed = due.map(|at| self.schedule.push(at, id, Due::Deadline));
+            app.control.armed = due.map(|at| self.schedule.push(at, Due::Deadline(id)));
         }
     }
 
     pub(crate) fn tidy_schedule(&mut self) {
-        let slots = &self.slots;
-        self.schedule.tidy(|entry: &Entry| {
-            slots.get(entry.app.0).and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
-                Due::Deadline => app.control.armed == Some(entry.armed()),
-                Due::Timer(timer) => app.control.timers.contains(timer),
-            })
+        let Self { slots, timers, .. } = self;
+        let app = |id: AppId| slots.get(id.0).and_then(|slot| slot.app.as_ref());
+        self.schedule.tidy(|entry: &Entry| match entry.due {
+            Due::Deadline(id) => app(id).is_some_and(|app| app.control.armed == Some(entry.armed())),
+            Due::AppTimer(id, timer) => app(id).is_some_and(|app| app.control.timers.contains(timer)),
+            Due::Timer(timer) => timers.contains(timer),
         });
     }
 }

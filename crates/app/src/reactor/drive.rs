@@ -150,19 +150,20 @@ impl Driver<'_> {
 
     fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
         let timer = match entry.due {
-            Due::Timer(timer) => timer,
-            // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
-            Due::Deadline => {
+            Due::AppTimer(_, timer) => timer,
+            Due::Deadline(_) if app.control.armed == Some(entry.armed()) => {
                 app.control.armed = None;
                 return self.deadline(app, id);
             }
+            // One that was armed before may come after its successor.
+            Due::Deadline(_) | Due::Timer(_) => return,
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
         let (handler, mut context) = app.split(id, self.apps);
         let result = call(&mut context);
         check(handler, &mut context, result);
-        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+        let times = (entry.at, self.apps.env.now());
+        app.control.timers.rearm(timer, call, times, entry.due, &mut self.apps.schedule);
     }
 
     /// A deadline of the app may be due.

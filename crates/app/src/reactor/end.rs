@@ -86,7 +86,7 @@ impl Driver<'_> {
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
         app.control.blocked = false;
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
 
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
@@ -171,7 +171,7 @@ impl Driver<'_> {
 
     /// Drops an app that has ended or was removed, or keeps it where its outcome is waited for.
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
