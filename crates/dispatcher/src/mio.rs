@@ -65,7 +65,8 @@ fn mio_interest(interest: Interest) -> Option<mio::Interest> {
     }
 }
 
-/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is in the poll then.
+/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is
+/// in the poll then.
 fn watch(
     registry: &Registry,
     key: Key,

@@ -39,7 +39,8 @@ pub fn a_source_is_reported_like_a_stream<H: Host>(host: &mut H) {
     rig.until_readable("the end of a source", line.key);
 }
 
-/// A source whose owner has left something unread is reported again by re-registering, which makes a level of an edge.
+/// A source whose owner has left something unread is reported again by re-registering, which makes a level of
+/// an edge.
 pub fn reregistration_reports_a_source_that_is_still_ready<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let mut line = open(&mut rig, 0, Interest::Read);
@@ -157,7 +158,8 @@ pub fn listeners_are_watched<H: Host>(host: &mut H) {
     }
 }
 
-/// Some systems cannot watch a regular file, for others it is always ready. The outcome is an error that leaves the key free, or readiness.
+/// Some systems cannot watch a regular file, for others it is always ready. The outcome is an error that
+/// leaves the key free, or readiness.
 #[cfg(unix)]
 pub fn a_regular_file_is_refused_or_ready<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);

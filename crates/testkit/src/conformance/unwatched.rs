@@ -12,7 +12,8 @@ use super::{Far, Host};
 /// Long enough to tell a loop that sleeps from one that returns in circles.
 const REST: Duration = Duration::from_millis(5);
 
-/// Neither bytes nor room of a stream that is watched for nothing are reported, and the loop sleeps beside them.
+/// Neither bytes nor room of a stream that is watched for nothing are reported, and the loop sleeps beside
+/// them.
 pub fn a_stream_watched_for_nothing_is_silent<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     for (slot, before) in (0..).zip([Interest::Read, Interest::Write, Interest::ReadWrite]) {
@@ -97,7 +98,8 @@ pub fn a_stream_can_be_registered_for_nothing<H: Host>(host: &mut H) {
     rig.until_readable("bytes after the first interest", line.key);
 }
 
-/// The errors are the same where nothing is of interest: for a live key, for a dead one, and for a stream that the loop cannot watch.
+/// The errors are the same where nothing is of interest: for a live key, for a dead one, and for a stream
+/// that the loop cannot watch.
 pub fn errors_do_not_depend_on_the_interest<H: Host>(host: &mut H) {
     let mut rig = Rig::new(host);
     let line = rig.open_as(Key::new(0, 1), Interest::Read);
