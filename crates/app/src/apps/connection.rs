@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use websocket_connection::{Close, CloseCode, State};
+use websocket_connection::{Close, CloseCode, SendError, State};
 
 use super::{Context, Handler};
 use crate::error::Error;
@@ -44,6 +44,22 @@ impl Context<'_> {
     pub fn handler_mut<H: Handler>(&mut self) -> Option<&mut H> {
         let handler: &mut dyn Any = &mut **self.handler.as_mut()?;
         handler.downcast_mut()
+    }
+
+    /// Sends the heartbeat of the options from now on. It is a timer, so it ends with the attempt.
+    pub(crate) fn start_heartbeat(&mut self) {
+        let Some(heartbeat) = self.identity.plan.options.connect.feed.heartbeat.clone() else { return };
+        self.set_interval(heartbeat.every, move |app| {
+            if !app.is_open() {
+                return Ok(());
+            }
+            let message = (heartbeat.message)();
+            match app.transmit(|tx, apps| message.encode(tx, apps.env.untimed())) {
+                // The server is behind, or hears of the app by what is being sent.
+                Err(SendError::QueueFull { .. } | SendError::InsideFragmented) => Ok(()),
+                sent => sent,
+            }
+        });
     }
 
     /// Drops this connection, and leaves the rest to the policy for reconnecting, as after a loss: `on_error` and
