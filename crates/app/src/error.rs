@@ -125,6 +125,8 @@ pub enum Timeout {
     Upgrade,
     /// `ping_timeout`
     Pong,
+    /// The time of a [`probe`](crate::Context::probe)
+    Probe,
     /// `silence_timeout`
     Silence,
     /// `write_timeout`
@@ -144,6 +146,7 @@ impl fmt::Display for Timeout {
             Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
             Self::Upgrade => ConnectionTimeout::Upgrade.fmt(f),
             Self::Pong => ConnectionTimeout::Pong.fmt(f),
+            Self::Probe => ConnectionTimeout::Probe.fmt(f),
             Self::Silence => f.write_str("the server sent no data message within silence_timeout"),
             Self::Write => ConnectionTimeout::Write.fmt(f),
             Self::Close => ConnectionTimeout::Close.fmt(f),
@@ -256,6 +259,7 @@ impl From<websocket_connection::Error> for Error {
             ConnectionError::Upgrade(error) => Self::Upgrade(error),
             ConnectionError::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
             ConnectionError::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            ConnectionError::Timeout(ConnectionTimeout::Probe) => Self::Timeout(Timeout::Probe),
             ConnectionError::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
             ConnectionError::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,

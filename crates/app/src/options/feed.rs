@@ -76,4 +76,25 @@ impl RunOptions {
         let message = Arc::new(move || make().into());
         self.with_connect(|connect| connect.feed.heartbeat = Some(Heartbeat { every, message }))
     }
+
+    /// Probes an open connection, with this deadline, after the clock has jumped: the process or the system stood still
+    /// for five seconds or more, as after SIGSTOP or a suspend, and the server may have given the connection up meanwhile. See
+    /// [`Context::probe`](crate::Context::probe). Must be above zero. Default: no probe.
+    ///
+    /// The app looks at the clocks every five seconds while its connection is open, so a jump is noticed within that
+    /// time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::{Reconnect, RunOptions};
+    ///
+    /// // For a laptop.
+    /// let options =
+    ///     RunOptions::new().probe_after_jump(Duration::from_secs(3)).reconnect(Reconnect::default());
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn probe_after_jump(self, deadline: Duration) -> Self {
+        self.with_connect(|connect| connect.feed.probe_after_jump = Some(deadline))
+    }
 }

@@ -346,7 +346,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };
-    context.start_heartbeat();
+    context.start_feed();
     let result = handler.on_open(context, &open);
     check(handler, context, result);
     if open.attempts.is_reconnect() && !context.apps.interrupted {
