@@ -35,6 +35,7 @@ mod chapters {
         getting_started: "getting-started.md",
         hosts: "hosts.md",
         life_cycle: "life-cycle.md",
+        feeds: "feeds.md",
         limits: "limits.md",
         many_apps: "many-apps.md",
         sources: "sources.md",

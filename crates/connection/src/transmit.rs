@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::deflate::Outbound;
 use crate::frame::{First, MAX_HEADER, append_header};
-use crate::ping::Pings;
+use crate::ping::{Pings, Purpose};
 use crate::state::Lifecycle;
 use crate::{
     Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
@@ -162,7 +162,20 @@ impl Tx {
     /// [`SendError`]; nothing was queued.
     pub fn ping(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.admit_control(payload)?;
-        self.queue_ping(payload.into(), false, env);
+        self.queue_ping(payload.into(), Purpose::Caller, env);
+        Ok(())
+    }
+
+    /// Sends a ping, and ends the connection with [`Timeout::Probe`](crate::Timeout::Probe) unless the peer gives a sign
+    /// of life, as [`Config::liveness`](crate::Config::liveness) says, within `timeout` from when the ping was written. Of
+    /// several probes that wait for an answer, the earliest deadline holds. With a timeout of zero no answer can be in time.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn probe(&mut self, timeout: Duration, env: &mut Env) -> Result<(), SendError> {
+        self.admit_control(&[0; 8])?;
+        let payload = self.pings.next_payload();
+        self.queue_ping(payload, Purpose::Probe(timeout), env);
         Ok(())
     }
 
@@ -219,10 +232,10 @@ impl Tx {
         }
     }
 
-    pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, keep_alive: bool, env: &mut Env) {
+    pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, purpose: Purpose, env: &mut Env) {
         self.frame(First::whole(Opcode::Ping), &payload, env);
         let end = self.written + self.queued_bytes() as u64;
-        self.pings.queued(payload, end, keep_alive);
+        self.pings.queued(payload, end, purpose);
     }
 
     /// The bytes to write next.

@@ -58,6 +58,8 @@ pub(crate) struct Control {
     pub(crate) in_last_callback: bool,
     /// The run is over.
     pub(crate) ended: bool,
+    /// A data message was delivered since the reactor last looked.
+    pub(crate) has_heard: bool,
     pub(crate) attempts: Attempts,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,

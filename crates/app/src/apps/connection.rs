@@ -1,11 +1,13 @@
 //! What a callback can do with its app and its connection besides sending and closing.
 
 use std::any::Any;
+use std::time::{Duration, SystemTime};
 
-use websocket_connection::{Close, CloseCode, State};
+use websocket_connection::{Close, CloseCode, SendError, State};
 
 use super::{Context, Handler};
 use crate::error::Error;
+use crate::feed::Clocks;
 
 impl Context<'_> {
     /// Returns the app's handler, if it is an `H`: in timers, in [`Apps::with`](crate::Apps::with) and in
@@ -44,6 +46,59 @@ impl Context<'_> {
     pub fn handler_mut<H: Handler>(&mut self) -> Option<&mut H> {
         let handler: &mut dyn Any = &mut **self.handler.as_mut()?;
         handler.downcast_mut()
+    }
+
+    /// Finds out whether the server is still there: sends a ping, and ends the connection with
+    /// [`Timeout::Probe`](crate::Timeout::Probe) unless there is a sign of life within `deadline` from when the ping was
+    /// written. [`RunOptions::liveness`](crate::RunOptions::liveness) says what counts as one. The default policy for
+    /// reconnecting retries after that; `on_pong` gets the answer with its round-trip time.
+    ///
+    /// It is independent of [`ping_interval`](crate::RunOptions::ping_interval). Of several probes that wait for an answer,
+    /// the earliest deadline holds. What has arrived is read before the deadline is judged. A deadline of zero leaves the
+    /// server no time.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::Sender;
+    ///
+    /// /// To be called when the network has changed.
+    /// fn network_changed(feed: &Sender) {
+    ///     feed.run(|app| app.probe(Duration::from_secs(3)));
+    /// }
+    /// # let _ = network_changed;
+    /// ```
+    pub fn probe(&mut self, deadline: Duration) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.probe(deadline, apps.env.untimed()))
+    }
+
+    /// Starts what the options want while the connection is open. All of it is timers, which end with the attempt.
+    pub(crate) fn start_feed(&mut self) {
+        self.start_heartbeat();
+        if let Some(deadline) = self.identity.plan.options.connect.feed.probe_after_jump {
+            let mut clocks = Clocks::new(self.now(), SystemTime::now());
+            self.set_interval(Clocks::LOOK, move |app| {
+                let jumped = clocks.have_jumped(app.now(), SystemTime::now());
+                if jumped && app.is_open() { app.probe(deadline) } else { Ok(()) }
+            });
+        }
+    }
+
+    fn start_heartbeat(&mut self) {
+        let Some(heartbeat) = self.identity.plan.options.connect.feed.heartbeat.clone() else { return };
+        self.set_interval(heartbeat.every, move |app| {
+            if !app.is_open() {
+                return Ok(());
+            }
+            let message = (heartbeat.message)();
+            match app.transmit(|tx, apps| message.encode(tx, apps.env.untimed())) {
+                // The server is behind, or hears of the app by what is being sent.
+                Err(SendError::QueueFull { .. } | SendError::InsideFragmented) => Ok(()),
+                sent => sent,
+            }
+        });
     }
 
     /// Drops this connection, and leaves the rest to the policy for reconnecting, as after a loss: `on_error` and

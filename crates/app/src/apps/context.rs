@@ -282,7 +282,7 @@ impl Context<'_> {
     }
 
     #[inline]
-    fn transmit(
+    pub(super) fn transmit(
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {

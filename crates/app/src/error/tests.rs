@@ -68,6 +68,7 @@ fn every_variant() -> Vec<Error> {
         Error::Request(RequestError::Path("x".into())),
         Error::Options(ConfigError::PingTimeoutWithoutInterval),
         Error::Reconnect(ReconnectError::FirstDelayZero),
+        Error::Feed(FeedError::SilenceTimeoutZero),
         Error::Resolve { host: "feed.example".into(), source: io() },
         Error::Connect { address: Some(([192, 0, 2, 1], 80).into()), source: io() },
         Error::Connect { address: None, source: io::ErrorKind::ConnectionRefused.into() },
@@ -128,6 +129,7 @@ fn place(error: &Error) -> usize {
         Error::TlsOptions(_) => 21,
         Error::ReconnectRequested(_) => 22,
         Error::Function { .. } => 23,
+        Error::Feed(_) => 24,
     }
 }
 
@@ -140,7 +142,7 @@ fn chain(error: &dyn std::error::Error) -> Vec<String> {
 fn no_text_occurs_twice_in_an_error_and_its_sources() {
     let errors = every_variant();
     let places: std::collections::BTreeSet<_> = errors.iter().map(place).collect();
-    assert_eq!(places.len(), if cfg!(feature = "tls") { 24 } else { 22 }, "a variant is missing");
+    assert_eq!(places.len(), if cfg!(feature = "tls") { 25 } else { 23 }, "a variant is missing");
     for error in errors {
         let inner = error.inner().map(ToString::to_string);
         let texts = chain(&error);

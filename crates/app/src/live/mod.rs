@@ -4,6 +4,7 @@
 
 mod behind;
 mod chunk;
+mod feed;
 mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
@@ -15,6 +16,9 @@ use websocket_connection::{Connection, Env, Error as ConnectionError, Input, Sta
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
+use crate::feed::FeedOptions;
+use crate::surroundings::Surroundings;
+use feed::Feed;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
@@ -60,11 +64,18 @@ pub(crate) struct Live {
     pub(crate) max_stride: u32,
     /// Where the app does not keep up with what it receives.
     behind: Option<Box<Behind>>,
+    /// Where messages are expected of the server.
+    feed: Option<Box<Feed>>,
 }
 
 impl Live {
     /// A connection whose request waits to be written to the stream.
-    pub(crate) fn new(wire: Wire, secure: Option<Box<Secure>>, connection: Connection) -> Box<Self> {
+    pub(crate) fn new(
+        wire: Wire,
+        secure: Option<Box<Secure>>,
+        connection: Connection,
+        options: &FeedOptions,
+    ) -> Box<Self> {
         Box::new(Self {
             wire,
             secure,
@@ -76,6 +87,7 @@ impl Live {
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
+            feed: Feed::new(options),
         })
     }
 
@@ -205,6 +217,16 @@ impl Live {
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
+    }
+
+    /// What was read has been delivered; whether there was a data message in it.
+    #[inline]
+    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
+        if let Some(feed) = &mut self.feed
+            && self.connection.state() == State::Open
+        {
+            feed.delivered(message, || env.current().now);
+        }
     }
 
     fn note_read(&mut self, fresh: usize) {

@@ -239,7 +239,11 @@ impl Driver<'_> {
         match verdict {
             Judgement::Open | Judgement::Met(Ok(())) => {}
             Judgement::Met(Err(error)) => self.failed(app, id, error),
-            Judgement::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
+            Judgement::Timeout(timeout) => {
+                // A server that is silent on an open connection may be there.
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
         }
     }
 
@@ -289,7 +293,7 @@ impl Driver<'_> {
         let jar = app.plan.jar();
         app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection));
+        app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);

@@ -1,5 +1,6 @@
 //! Reading: from the stream through the shared buffer to the callbacks.
 
+use std::mem;
 use std::ops::ControlFlow;
 
 use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
@@ -42,6 +43,7 @@ impl Driver<'_> {
                         return;
                     }
                     live.max_stride = self.apps.pace.max_stride();
+                    live.note_delivered(mem::take(&mut app.control.has_heard), &mut self.apps.env);
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -71,7 +73,7 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            if matches!(stop, Stop::Budget) && !std::mem::replace(&mut live.queued, true) {
+            if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
             }
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
@@ -248,6 +250,7 @@ fn converse(
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     loop {
+        let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
             let mut context = Context { apps, identity, control, connected, handler: None };
@@ -256,9 +259,11 @@ fn converse(
                 return Ok(Conversation::Ended);
             }
             if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+                control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
         }
+        control.has_heard |= input.used() > before;
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();
         let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };
@@ -296,8 +301,12 @@ fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, messag
 fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
     let context = &mut context;
     let result = match event {
-        Event::Message(message) => return dispatch_message(handler, context, message),
+        Event::Message(message) => {
+            context.control.has_heard = true;
+            return dispatch_message(handler, context, message);
+        }
         Event::Fragment(fragment) => {
+            context.control.has_heard = true;
             if context.control.wants_data {
                 let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
                 check(handler, context, data);
@@ -343,6 +352,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };
+    context.start_feed();
     let result = handler.on_open(context, &open);
     check(handler, context, result);
     if open.attempts.is_reconnect() && !context.apps.interrupted {
