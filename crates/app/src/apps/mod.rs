@@ -4,6 +4,7 @@ mod app;
 mod context;
 mod handler;
 mod queue;
+mod retry;
 mod timers;
 
 use std::any::Any;

@@ -75,13 +75,14 @@ impl Driver<'_> {
             }
         };
         let retry = match next {
-            AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
+            AfterEnd::Ask => app.settle_retry(id, &outcome, self.apps),
             AfterEnd::Stop => Err(NoRetry::Stopped),
             AfterEnd::Nothing => Err(NoRetry::Panicked),
         };
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
+        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
