@@ -1,7 +1,6 @@
 //! One app on its reactor: where its attempt stands.
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, CloseCode, SendError, State};
@@ -20,9 +19,8 @@ use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
 use crate::outcome::{NoRetry, Outcome};
-use crate::panics::{contain_panic, panic_message};
 use crate::plan::Plan;
-use crate::schedule::{Armed, later};
+use crate::schedule::Armed;
 use crate::threads::{Outbox, SenderState};
 
 /// One app.
@@ -63,6 +61,8 @@ pub(crate) struct Control {
     pub(crate) attempts: Attempts,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
+    /// Whether another attempt follows, once something has ended this one or will.
+    pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants the connection to be dropped, with this error.
     pub(crate) drop_for: Option<Box<Error>>,
@@ -85,6 +85,7 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
+        self.retry = None;
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
         streak.failed_addresses.clone()
@@ -105,6 +106,20 @@ impl Control {
     /// Whether the last connection has ended and another attempt follows.
     pub(crate) fn waits_to_reconnect(&self) -> bool {
         !self.ended && !self.close_requested && self.retry_at().is_some()
+    }
+
+    /// What was `decided` about another attempt, unless the program has closed the app or stops the reactor.
+    pub(crate) fn still_holds(
+        &self,
+        decided: Result<Duration, NoRetry>,
+        apps: &Apps,
+    ) -> Result<Duration, NoRetry> {
+        match decided {
+            Err(NoRetry::Panicked) => decided,
+            _ if self.close_requested => Err(NoRetry::Closed),
+            _ if apps.is_stopping() => Err(NoRetry::Stopped),
+            _ => decided,
+        }
     }
 
     /// When the next attempt begins, while the app waits for it.
@@ -174,7 +189,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The connection as callbacks see it.
-    fn connected(&mut self) -> Option<Connected<'_>> {
+    pub(super) fn connected(&mut self) -> Option<Connected<'_>> {
         match self {
             Self::Live(live) => {
                 let (tx, io, writes_at_once) = live.sending_half();
@@ -246,42 +261,6 @@ impl App {
         self.control.ended = true;
     }
 
-    /// Asks the policy for reconnecting whether another attempt follows this outcome, and returns the time until then,
-    /// or why none follows. The policy may be the user's code, and its panic must not take `on_close` away.
-    pub(crate) fn ask_for_retry(
-        &mut self,
-        id: AppId,
-        outcome: &Outcome,
-        apps: &mut Apps,
-    ) -> Result<Duration, NoRetry> {
-        let asked = catch_unwind(AssertUnwindSafe(|| self.plan_retry(outcome, apps)));
-        asked.unwrap_or_else(|panic| {
-            let error = Error::CallbackPanicked(panic_message(&*panic));
-            contain_panic(id, || self.report(id, apps, error));
-            // The outcome stands: it was there before.
-            self.failure = None;
-            apps.keep_panic(panic);
-            Err(NoRetry::Panicked)
-        })
-    }
-
-    fn plan_retry(&mut self, outcome: &Outcome, apps: &mut Apps) -> Result<Duration, NoRetry> {
-        let Self { control, plan, .. } = self;
-        if control.close_requested {
-            return Err(NoRetry::Closed);
-        }
-        if apps.is_stopping() {
-            return Err(NoRetry::Stopped);
-        }
-        let policy = plan.options.connect.reconnect.as_ref().ok_or(NoRetry::NoPolicy)?;
-        let streak = control.streak.as_mut().ok_or(NoRetry::NoPolicy)?;
-        let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
-        let delay = streak.ended(policy, outcome, &mut control.attempts, now, random)?;
-        // The policy may have taken its time.
-        streak.retry_at = Some(later(apps.env.now(), delay));
-        Ok(delay)
-    }
-
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(crate) fn say_goodbye(&mut self, code: CloseCode, apps: &mut Apps) {
         if let Stage::Live(live) = &mut self.stage
@@ -350,17 +329,6 @@ impl App {
         context.apps.env.user_code_ran();
         check(handler, &mut context, result);
     }
-
-    /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics.
-    pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
-        let Self { handler, control, stage, failure, plan, .. } = self;
-        let identity = Identity { id, plan };
-        let mut context = Context { apps, identity, control, connected: stage.connected(), handler: None };
-        match failure {
-            None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
-            Some(_) => call_on_error(&mut **handler, &mut context, &error),
-        }
-    }
 }
 
 /// Passes the error of code that the handler was lent to, to its `on_error`.
@@ -379,7 +347,7 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 }
 
 #[cold]
-fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+pub(super) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     // The error of a callback that wants another connection is reported all the same.
     if context.apps.is_removed(context.identity.id) {
         return;

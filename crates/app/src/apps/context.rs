@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
@@ -14,6 +14,7 @@ use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::id::AppId;
 use crate::live::write_all;
+use crate::outcome::NoRetry;
 use crate::plan::Plan;
 use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
@@ -182,6 +183,27 @@ impl Context<'_> {
     /// When the next attempt begins, while the app waits for it.
     pub fn retry_at(&self) -> Option<Instant> {
         self.control.retry_at()
+    }
+
+    /// Whether another attempt follows this one, and how long after its end, or why none does. `None` as long as nothing
+    /// has ended the attempt or will: an error of a callback, after which the connection continues, leaves it so.
+    ///
+    /// The policy is asked before [`on_error`](crate::Handler::on_error) gets the failure, so `on_error` can tell a failure that
+    /// is repaired from one that needs attention. A close, or a stop of the reactor, still prevents the attempt.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("wss://feed.example/").on_error(|app, error| match app.retry() {
+    ///     None => eprintln!("{error}; the connection continues"),
+    ///     Some(Ok(delay)) => eprintln!("{error}; the next attempt begins in {delay:?}"),
+    ///     Some(Err(reason)) => eprintln!("{error}; this is the end: {reason}"),
+    /// });
+    /// # let _ = app;
+    /// ```
+    pub fn retry(&self) -> Option<Result<Duration, NoRetry>> {
+        let decided = **self.control.retry.as_ref()?;
+        Some(self.control.still_holds(decided, self.apps))
     }
 
     /// Bytes that were sent here and are not written yet.

@@ -5,6 +5,7 @@ mod connection;
 mod context;
 mod handler;
 mod queue;
+mod retry;
 mod source;
 mod timers;
 

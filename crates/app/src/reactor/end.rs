@@ -77,7 +77,7 @@ impl Driver<'_> {
             }
         };
         let retry = match next {
-            AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
+            AfterEnd::Ask => app.settle_retry(id, &outcome, self.apps),
             AfterEnd::Stop => Err(NoRetry::Stopped),
             AfterEnd::Nothing => Err(NoRetry::Panicked),
         };
@@ -85,6 +85,7 @@ impl Driver<'_> {
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
         app.control.drop_for = None;
+        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();

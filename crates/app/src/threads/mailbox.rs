@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Poll, Waker};
 
 use websocket_connection::{Close, SendError, State};
@@ -74,6 +74,8 @@ pub(crate) struct Mailbox {
     output: AtomicUsize,
     limit: AtomicUsize,
     queue: Mutex<Queue>,
+    /// The app's mailbox, where this one was made before the app and the app came with its own.
+    successor: OnceLock<Arc<Self>>,
 }
 
 #[derive(Default)]
@@ -96,6 +98,7 @@ impl Mailbox {
             output: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
             queue: Mutex::default(),
+            successor: OnceLock::new(),
         })
     }
 
@@ -110,6 +113,25 @@ impl Mailbox {
         }
         queue.home = Some((inbox, app));
         queue.ended = false;
+    }
+
+    /// From now on `successor` has what this mailbox is asked for, and what it was asked for before.
+    pub(crate) fn succeed(&self, successor: &Arc<Self>) {
+        let mut queue = self.lock();
+        if self.successor.set(successor.clone()).is_ok() {
+            // Under the lock of this one, so that no later command overtakes them.
+            for command in std::mem::take(&mut queue.commands) {
+                let refused = successor.lock().post(command);
+                drop(refused);
+            }
+        }
+        drop(queue);
+        self.wake();
+    }
+
+    /// The mailbox of the app.
+    pub(super) fn current(self: &Arc<Self>) -> &Arc<Self> {
+        self.successor.get().unwrap_or(self)
     }
 
     /// The app has ended; returns what was not done.
@@ -158,16 +180,20 @@ impl Mailbox {
         known.into_iter().find(|known| *known as u8 == state).unwrap_or(SenderState::Closed)
     }
 
-    /// Asks whether `need` is met. Until it is, the future called `name` is woken when it may be.
+    /// Asks whether `need` is met. Until it is, the future called `name` is woken when it may be. `None` where the successor is to be
+    /// asked.
     pub(super) fn poll(
         &self,
         need: Need,
         name: &mut Option<u64>,
         waker: &Waker,
-    ) -> Poll<Result<(), SendError>> {
+    ) -> Option<Poll<Result<(), SendError>>> {
         // A waker may be the last reference to a task that holds this very future: it is cloned and dropped without the lock.
         let waker = waker.clone();
         let mut queue = self.lock();
+        if self.successor.get().is_some() {
+            return None;
+        }
         let met = self.meets(&queue, need);
         let old = match met {
             Some(_) => queue.waits.forget(name.take()),
@@ -179,7 +205,7 @@ impl Mailbox {
         }
         drop(queue);
         drop(old);
-        met.map_or(Poll::Pending, Poll::Ready)
+        Some(met.map_or(Poll::Pending, Poll::Ready))
     }
 
     /// A future is dropped.
@@ -201,6 +227,10 @@ impl Mailbox {
 
     /// `None` while a future that needs this has to wait.
     fn meets(&self, queue: &Queue, need: Need) -> Option<Result<(), SendError>> {
+        if self.successor.get().is_some() {
+            // It is asked next.
+            return Some(Ok(()));
+        }
         if queue.ended {
             return Some(Err(SendError::NotOpen(State::Closed)));
         }
@@ -241,7 +271,13 @@ impl Mailbox {
 
     pub(super) fn order(&self, order: Order) {
         // A closure that is not taken is dropped without the lock: its destructor may use this very sender.
-        let refused = self.lock().post(Command::Do(order));
+        let mut queue = self.lock();
+        if let Some(successor) = self.successor.get() {
+            drop(queue);
+            return successor.order(order);
+        }
+        let refused = queue.post(Command::Do(order));
+        drop(queue);
         drop(refused);
     }
 

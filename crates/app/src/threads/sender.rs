@@ -81,12 +81,12 @@ impl Sender {
         if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
             return Err(Refused { message, reason: SendError::ControlTooLong { len } });
         }
-        self.0.accept(message).map_err(|(message, reason)| Refused { message, reason })
+        self.0.current().accept(message).map_err(|(message, reason)| Refused { message, reason })
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
     pub fn close(&self) {
-        self.0.order(Order::Close(Close::default()));
+        self.0.current().order(Order::Close(Close::default()));
     }
 
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
@@ -99,7 +99,7 @@ impl Sender {
     pub fn close_with(&self, close: impl Into<Close>) -> Result<(), SendError> {
         let close = close.into();
         close.check()?;
-        self.0.order(Order::Close(close));
+        self.0.current().order(Order::Close(close));
         Ok(())
     }
 
@@ -113,13 +113,13 @@ impl Sender {
 
     /// Ends the app at once and silently: no closing handshake, no further callback.
     pub fn remove(&self) {
-        self.0.order(Order::Remove);
+        self.0.current().order(Order::Remove);
     }
 
     /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`.
     /// If the app ends first, `work` is dropped.
     pub fn run<R: IntoCallbackResult>(&self, work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static) {
-        self.0.order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
+        self.0.current().order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
     }
 
     /// Stops the reactor, as [`Apps::stop`](crate::Apps::stop). Nothing happens when this app does not run.
@@ -139,7 +139,7 @@ impl Sender {
 
     /// The reactor that the app runs on, while it runs.
     pub fn reactor(&self) -> Option<ReactorHandle> {
-        self.0.reactor()
+        self.0.current().reactor()
     }
 
     /// Waits until the connection is open. An app that has not begun to run, connects or waits to connect again is
@@ -184,12 +184,12 @@ impl Sender {
     /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its
     /// last turn.
     pub fn queued_bytes(&self) -> usize {
-        self.0.queued()
+        self.0.current().queued()
     }
 
     /// Whether the connection was open when the loop last looked.
     pub fn is_open(&self) -> bool {
-        self.0.state() == SenderState::Open
+        self.0.current().state() == SenderState::Open
     }
 }
 
@@ -211,7 +211,13 @@ impl Future for Wait {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
         let Self { mailbox, need, name } = &mut *self;
-        mailbox.poll(*need, name, cx.waker())
+        loop {
+            if let Some(poll) = mailbox.poll(*need, name, cx.waker()) {
+                return poll;
+            }
+            mailbox.forget(name.take());
+            *mailbox = mailbox.current().clone();
+        }
     }
 }
 
