@@ -137,6 +137,7 @@ fn name(error: &Error) -> String {
         Error::EndOfStream => "EndOfStream".to_owned(),
         Error::Callback(error) => format!("Callback({error})"),
         Error::CallbackPanicked(message) => format!("CallbackPanicked({message:?})"),
+        Error::Successor(error) => format!("Successor({})", name(error)),
         other => other.to_string(),
     }
 }

@@ -97,6 +97,9 @@ pub enum Error {
     Io(io::Error),
     /// The server closed the stream without a closing handshake (1006 in other APIs).
     EndOfStream,
+    /// The successor of the open connection, which [`Context::renew`](crate::Context::renew) or `renew_every` has asked for, was not
+    /// opened, for this reason. The connection continues.
+    Successor(Box<Self>),
     /// The program has asked for another connection, for this reason; see [`Context::reconnect`](crate::Context::reconnect).
     ReconnectRequested(String),
     /// A function that is asked for every attempt returned an error, and the attempt has ended.
@@ -197,6 +200,7 @@ impl fmt::Display for Error {
             Self::Timeout(timeout) => write!(f, "{timeout}"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
+            Self::Successor(error) => write!(f, "the successor of the open connection failed: {error}"),
             Self::ReconnectRequested(reason) => write!(f, "the program asked to reconnect: {reason}"),
             Self::Function { name, source } => write!(f, "the function of {name} returned an error: {source}"),
             Self::Callback(error) => write!(f, "a callback returned an error: {error}"),
@@ -260,6 +264,7 @@ impl Error {
                 Some(error)
             }
             Self::Function { source: error, .. } | Self::Callback(error) => Some(&**error),
+            Self::Successor(error) => Some(&**error),
             Self::Timeout(_)
             | Self::EndOfStream
             | Self::ReconnectRequested(_)

@@ -13,6 +13,9 @@ pub(crate) struct FeedOptions {
     pub(crate) heartbeat: Option<Heartbeat>,
     /// The time that the server has for its answer.
     pub(crate) probe_after_jump: Option<Duration>,
+    pub(crate) renew_every: Option<Duration>,
+    /// How long a connection stays open after its successor has opened.
+    pub(crate) renew_overlap: Duration,
 }
 
 /// A message that is sent every so often.
@@ -44,6 +47,9 @@ impl FeedOptions {
         if self.probe_after_jump.is_some_and(|deadline| deadline.is_zero()) {
             return Err(FeedError::ProbeZero);
         }
+        if self.renew_every.is_some_and(|every| every.is_zero()) {
+            return Err(FeedError::RenewZero);
+        }
         Ok(())
     }
 }
@@ -58,6 +64,8 @@ pub enum FeedError {
     HeartbeatZero,
     /// The deadline of `probe_after_jump` is zero.
     ProbeZero,
+    /// The interval of `renew_every` is zero.
+    RenewZero,
 }
 
 impl fmt::Display for FeedError {
@@ -71,6 +79,9 @@ impl fmt::Display for FeedError {
             }
             Self::ProbeZero => {
                 "the deadline of probe_after_jump must be above zero; leave it out to send no probe"
+            }
+            Self::RenewZero => {
+                "the interval of renew_every must be above zero; leave it out to keep each connection"
             }
         })
     }

@@ -54,6 +54,12 @@ pub(crate) struct Plan {
     extras: Option<Box<Extras>>,
 }
 
+/// The URL of one attempt, and where redirects have led it.
+pub(crate) struct CurrentUrl {
+    url: Box<str>,
+    redirected_to: Option<Box<str>>,
+}
+
 /// What only some apps have.
 #[derive(Default)]
 pub(crate) struct Extras {
@@ -144,6 +150,21 @@ impl Plan {
     pub(crate) fn final_url(&self) -> AppUrl<'_> {
         let redirected = self.extras.as_ref().and_then(|extras| extras.redirected_to.as_deref());
         AppUrl::new(redirected.unwrap_or(&self.url))
+    }
+
+    /// The URL as it is, for the time in which another attempt is under way.
+    pub(crate) fn current_url(&self) -> CurrentUrl {
+        CurrentUrl { url: self.url.clone(), redirected_to: None }
+    }
+
+    /// Exchanges the URL of the current attempt, and where redirects have led it.
+    pub(crate) fn swap_url(&mut self, other: &mut CurrentUrl) {
+        std::mem::swap(&mut self.url, &mut other.url);
+        let redirected_to = self.take(|extras| &mut extras.redirected_to);
+        self.extras(
+            |extras| &mut extras.redirected_to,
+            std::mem::replace(&mut other.redirected_to, redirected_to),
+        );
     }
 
     /// The stream of the next attempt, where it is not to be connected.

@@ -8,6 +8,7 @@ use websocket_connection::{Close, CloseCode, SendError, State};
 use websocket_link::tls::TlsInfo;
 
 use super::context::{Connected, Identity};
+use super::successor::Companion;
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
 use crate::address::Target;
@@ -66,6 +67,10 @@ pub(crate) struct Control {
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants the connection to be dropped, with this error.
     pub(crate) drop_for: Option<Box<Error>>,
+    /// A callback wants a successor to be made.
+    pub(crate) wants_successor: bool,
+    /// Where there are two connections.
+    pub(crate) companion: Option<Box<Companion>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -144,7 +149,7 @@ impl Control {
         if let Some(outbox) = &mut self.outbox {
             outbox.wrote(written.bytes);
         }
-        self.blocked |= matches!(written.emptied, Ok(false));
+        self.blocked |= matches!(written.emptied, Ok(false)) && !self.is_swapped();
         written.emptied
     }
 }
@@ -189,7 +194,7 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The connection as callbacks see it.
-    pub(super) fn connected(&mut self) -> Option<Connected<'_>> {
+    pub(crate) fn connected(&mut self) -> Option<Connected<'_>> {
         match self {
             Self::Live(live) => {
                 let (tx, io, writes_at_once) = live.sending_half();
@@ -246,10 +251,14 @@ impl App {
     /// When this app must be looked at next, unless something happens before.
     #[inline]
     pub(crate) fn due(&self) -> Option<Instant> {
-        match &self.stage {
+        let own = match &self.stage {
             Stage::Dialling(dial) => dial.due(),
             Stage::Live(live) => live.due(self.opens_by()),
             Stage::Over => self.control.retry_at(),
+        };
+        match &self.control.companion {
+            None => own,
+            Some(companion) => own.into_iter().chain(companion.due()).min(),
         }
     }
 
@@ -347,7 +356,7 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 }
 
 #[cold]
-pub(super) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+pub(crate) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     // The error of a callback that wants another connection is reported all the same.
     if context.apps.is_removed(context.identity.id) {
         return;

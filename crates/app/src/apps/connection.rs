@@ -77,6 +77,9 @@ impl Context<'_> {
     /// Starts what the options want while the connection is open. All of it is timers, which end with the attempt.
     pub(crate) fn start_feed(&mut self) {
         self.start_heartbeat();
+        if let Some(every) = self.identity.plan.options.connect.feed.renew_every {
+            self.set_interval(every, |app| app.renew());
+        }
         if let Some(deadline) = self.identity.plan.options.connect.feed.probe_after_jump {
             let mut clocks = Clocks::new(self.now(), SystemTime::now());
             self.set_interval(Clocks::LOOK, move |app| {

@@ -72,6 +72,8 @@ pub struct Open<'a> {
     /// The attempts of this run: `started` is the number of the one that has led here, `opened` is 1 for the
     /// first connection.
     pub attempts: Attempts,
+    /// Whether the connection takes the place of one that is still open, as [`Context::renew`] describes.
+    pub is_successor: bool,
     /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
     pub url: AppUrl<'a>,
     /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].

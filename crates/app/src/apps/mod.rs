@@ -7,6 +7,7 @@ mod handler;
 mod queue;
 mod retry;
 mod source;
+mod successor;
 mod timers;
 
 use std::any::Any;
@@ -27,7 +28,7 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
+pub(crate) use app::{App, Control, OpenDetails, Stage, call_on_error, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};

@@ -15,6 +15,10 @@ impl App {
     /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics, and decides
     /// whether another attempt follows.
     pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
+        if self.control.is_swapped() {
+            self.failure.get_or_insert_with(|| Box::new(error));
+            return;
+        }
         if self.failure.is_some() {
             let (handler, mut context) = self.split(id, apps);
             return call_on_error(handler, &mut context, &error);

@@ -97,4 +97,43 @@ impl RunOptions {
     pub fn probe_after_jump(self, deadline: Duration) -> Self {
         self.with_connect(|connect| connect.feed.probe_after_jump = Some(deadline))
     }
+
+    /// Replaces an open connection this often by a successor that is opened before the old one is closed, as
+    /// [`Context::renew`](crate::Context::renew) does: for servers that end every connection after some hours. The time begins when a connection has
+    /// opened. A successor that fails is tried again after the same time, so choose one of which several fit into what the server allows.
+    /// Must be above zero. Default: never.
+    ///
+    /// Apps that have connected together renew together, within the reactor's limits for connections in the making.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::{Reconnect, RunOptions, WebSocketApp};
+    ///
+    /// let hour = Duration::from_secs(3600);
+    /// let options = RunOptions::new()
+    ///     .renew_every(8 * hour) // the server cuts connections after 24 hours
+    ///     .renew_overlap(Duration::from_secs(5)) // the time to subscribe
+    ///     .reconnect(Reconnect::default());
+    /// let app = WebSocketApp::new("wss://feed.example/").on_open(|app, open| {
+    ///     if open.is_successor {
+    ///         println!("a new connection takes over");
+    ///     }
+    ///     app.send_text(r#"{"op":"subscribe","channel":"trades"}"#)
+    /// });
+    /// # let _ = (app, options);
+    /// ```
+    #[must_use]
+    pub fn renew_every(self, interval: Duration) -> Self {
+        self.with_connect(|connect| connect.feed.renew_every = Some(interval))
+    }
+
+    /// How long the old connection stays open, and its messages are delivered, after a successor has opened and `on_open` was called for it;
+    /// [`Context::end_overlap`](crate::Context::end_overlap) ends that earlier. A feed that has to be subscribed to needs some time for
+    /// it, in which both connections may bring the same messages; [`Context::is_from_predecessor`](crate::Context::is_from_predecessor) tells them apart.
+    /// Default zero: the old connection is closed when `on_open` has returned, and what the server sends until it answers the close
+    /// frame is delivered.
+    #[must_use]
+    pub fn renew_overlap(self, overlap: Duration) -> Self {
+        self.with_connect(|connect| connect.feed.renew_overlap = overlap)
+    }
 }

@@ -8,12 +8,13 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::successor;
 use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
 use crate::live::{Judgement, Live, Secure};
-use crate::panics::panic_message;
+use crate::panics::{contain_panic, panic_message};
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
@@ -53,8 +54,8 @@ impl Driver<'_> {
         self.apps.running = Some(id);
         self.apps.interrupted = false;
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
-        let only_writes =
-            matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
+        let only_writes = app.control.companion.is_none()
+            && matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
         let caught = catch_unwind(AssertUnwindSafe(|| {
             self.work(&mut app, id, work);
             self.conclude(&mut app, id);
@@ -62,6 +63,7 @@ impl Driver<'_> {
         let caught = caught.err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
+            contain_panic(id, || successor::put_in_order(self.apps, &mut app, id));
             self.panicked(&mut app, id, panic_message(&**panic));
         }
         self.apps.running = None;
@@ -84,6 +86,14 @@ impl Driver<'_> {
         if app.control.drop_for.is_some() {
             return;
         }
+        match app.control.companion {
+            None => self.work_on(app, id, work),
+            Some(_) => successor::work(self, app, id, work),
+        }
+    }
+
+    /// Does the work that concerns the connection in the app's own fields.
+    pub(super) fn work_on(&mut self, app: &mut App, id: AppId, work: Work) {
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
             Work::Read => {
@@ -95,6 +105,7 @@ impl Driver<'_> {
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
             Work::Look if app.is_new() => self.start(app, id),
+            Work::Look if app.control.wants_successor => successor::begin(self, app, id),
             Work::Look => {}
             Work::Commands => self.commands(app, id),
             Work::Resolved(query, addresses) => {
@@ -183,7 +194,7 @@ impl Driver<'_> {
     }
 
     /// A deadline of the app may be due.
-    fn deadline(&mut self, app: &mut App, id: AppId) {
+    pub(super) fn deadline(&mut self, app: &mut App, id: AppId) {
         if app.due().is_none_or(|due| due > self.apps.env.now()) {
             return;
         }
@@ -345,7 +356,8 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
-        if let Some(error) = app.plan.take_mask_failure() {
+        let is_swapped = app.control.is_swapped();
+        if !is_swapped && let Some(error) = app.plan.take_mask_failure() {
             app.call(id, self.apps, |_, _| Err(error));
             if self.apps.interrupted {
                 return;
@@ -369,7 +381,7 @@ impl Driver<'_> {
             return self.end(app, id, Some(Error::Io(error)));
         }
         let open = live.connection.state() == State::Open;
-        if emptied {
+        if emptied && !is_swapped {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
+use super::successor;
 use crate::apps::{App, Apps, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -27,6 +28,9 @@ pub(super) enum AfterEnd {
 impl Driver<'_> {
     /// Ends the attempt, with `error` unless its failure has been reported before.
     pub(super) fn end(&mut self, app: &mut App, id: AppId, error: Option<Error>) {
+        if app.control.is_swapped() {
+            return successor::ended(self, app, id, error);
+        }
         if app.attempt_is_over() {
             return app.give_up(id);
         }
@@ -66,6 +70,7 @@ impl Driver<'_> {
         if let Stage::Dialling(dial) = &app.stage {
             app.control.set_on_trial(dial.connected_to());
         }
+        successor::hang_up(self, app, id);
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
@@ -174,6 +179,7 @@ impl Driver<'_> {
 
     /// Releases everything that a removed app holds, without a callback.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
+        successor::hang_up(self, &mut app, id);
         self.close_stream(&mut app, id);
         self.retire(app, id);
     }

@@ -5,6 +5,7 @@ mod end;
 mod receive;
 mod run;
 mod shared;
+mod successor;
 #[cfg(test)]
 mod tests;
 mod turn;

@@ -7,6 +7,7 @@ use websocket_connection::{Connection, Event, Input, Message, Response, State, U
 use websocket_dispatcher::Io;
 
 use super::drive::Driver;
+use super::successor;
 use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Open, Stage, ToRead, check};
 use crate::dial::Dial;
 use crate::error::Error;
@@ -230,7 +231,7 @@ impl Driver<'_> {
 }
 
 /// How a conversation came to its end.
-enum Conversation {
+pub(super) enum Conversation {
     /// Every event was delivered.
     Ended,
     /// Others have their turn now; there may be more events.
@@ -249,6 +250,9 @@ fn converse(
     (io, writes_at_once): (&mut Io, bool),
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
+    if control.serves_predecessor() {
+        return successor::converse(handler, control, apps, identity, connection, input);
+    }
     loop {
         let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
@@ -298,7 +302,7 @@ fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, messag
 
 /// Calls the handler for one event.
 #[inline]
-fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
+pub(super) fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
     let context = &mut context;
     let result = match event {
         Event::Message(message) => {
@@ -334,6 +338,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         streak.opened(context.apps.env.current().now);
     }
     let on_open = control.on_open.take();
+    let is_successor = control.take_over(context.identity, context.apps);
     if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {
         jar.store(target, &response.headers);
     }
@@ -346,6 +351,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     let open = Open {
         response,
         attempts: context.control.attempts,
+        is_successor,
         url: context.identity.plan.final_url(),
         peer_addr: context.peer_addr(),
         local_addr: context.local_addr(),
@@ -355,7 +361,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     context.start_feed();
     let result = handler.on_open(context, &open);
     check(handler, context, result);
-    if open.attempts.is_reconnect() && !context.apps.interrupted {
+    if open.attempts.is_reconnect() && !is_successor && !context.apps.interrupted {
         let result = handler.on_reconnect(context, &open);
         check(handler, context, result);
     }

@@ -9,5 +9,5 @@ mod waits;
 pub use inbox::ReactorHandle;
 pub(crate) use inbox::{Inbox, Job};
 pub(crate) use mailbox::{Mailbox, Order, SenderState};
-pub(crate) use outbox::Outbox;
+pub(crate) use outbox::{Outbox, Output};
 pub use sender::Sender;

@@ -19,8 +19,14 @@ pub(crate) struct Outbox {
     commands: VecDeque<Command>,
     /// Messages whose turn has come, which the full output could not take yet.
     backlog: VecDeque<OwnedMessage>,
-    /// Messages in the output, each with the position at which its frame ends.
-    in_output: VecDeque<(u64, OwnedMessage)>,
+    output: Output,
+}
+
+/// What the output of one connection holds of senders' messages.
+#[derive(Default)]
+pub(crate) struct Output {
+    /// Each with the position at which its frame ends.
+    messages: VecDeque<(u64, OwnedMessage)>,
     /// The position up to which the output was written.
     written: u64,
 }
@@ -31,8 +37,7 @@ impl Outbox {
             mailbox,
             commands: VecDeque::new(),
             backlog: VecDeque::new(),
-            in_output: VecDeque::new(),
-            written: 0,
+            output: Output::default(),
         })
     }
 
@@ -73,17 +78,31 @@ impl Outbox {
         while let Some(message) = self.backlog.front() {
             message.encode(tx, env)?;
             self.mailbox.release(message);
-            let end = self.written + tx.queued_bytes() as u64;
-            self.in_output.extend(self.backlog.pop_front().map(|message| (end, message)));
+            let end = self.output.written + tx.queued_bytes() as u64;
+            self.output.messages.extend(self.backlog.pop_front().map(|message| (end, message)));
         }
         Ok(())
     }
 
     /// `len` bytes more of the output were written.
     pub(crate) fn wrote(&mut self, len: usize) {
-        self.written += len as u64;
-        while self.in_output.front().is_some_and(|(end, _)| *end <= self.written) {
-            self.in_output.pop_front();
+        let Output { messages, written } = &mut self.output;
+        *written += len as u64;
+        while messages.front().is_some_and(|(end, _)| *end <= *written) {
+            messages.pop_front();
+        }
+    }
+
+    /// What the output of the connection in use holds.
+    pub(crate) const fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// Another connection has ended with this in its output, which goes to the front of the backlog.
+    pub(crate) fn resend(&mut self, output: Output) {
+        for (_, message) in output.messages.into_iter().rev() {
+            self.mailbox.keep(&message);
+            self.backlog.push_front(message);
         }
     }
 
@@ -91,7 +110,7 @@ impl Outbox {
     /// senders and is not wholly on the wire.
     pub(crate) fn interrupt(&mut self, last: bool, unsent: Unsent) -> Vec<OwnedMessage> {
         self.commands.append(&mut if last { self.mailbox.detach() } else { self.mailbox.pause() });
-        let mut messages: Vec<_> = self.in_output.drain(..).map(|(_, message)| message).collect();
+        let mut messages: Vec<_> = self.output.messages.drain(..).map(|(_, message)| message).collect();
         messages.extend(self.backlog.drain(..));
         // Orders stay: they are done if the app continues. If not, they are dropped with the app, since some
         // are the user's closures.

@@ -111,6 +111,11 @@ impl Sender {
         self.run(move |app| app.reconnect(reason));
     }
 
+    /// Opens a successor of the connection, as [`Context::renew`] does, which says when it has no effect.
+    pub fn renew(&self) {
+        self.run(|app| app.renew());
+    }
+
     /// Ends the app at once and silently: no closing handshake, no further callback.
     pub fn remove(&self) {
         self.0.current().order(Order::Remove);
