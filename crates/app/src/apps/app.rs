@@ -32,7 +32,7 @@ pub(crate) struct App {
     pub(crate) attempt: Option<Box<Attempt>>,
     pub(crate) plan: Box<Plan>,
     /// The failure that has been reported and will end, or has ended, the attempt.
-    pub(crate) failure: Option<Box<Error>>,
+    pub(crate) failure: Option<Box<Outcome>>,
     /// How the last attempt ended, from then on until the next one begins or it is not needed.
     pub(crate) outcome: Option<Box<Outcome>>,
 }
@@ -59,7 +59,7 @@ pub(crate) struct Control {
     pub(crate) attempts: Attempts,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
-    /// Whether another attempt follows, once something has ended this one or will.
+    /// Whether another attempt follows this one, once the policy has been asked.
     pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// The state that was logged last.
@@ -102,20 +102,6 @@ impl Control {
     /// Whether the last connection has ended and another attempt follows.
     pub(crate) fn waits_to_reconnect(&self) -> bool {
         !self.ended && !self.close_requested && self.retry_at().is_some()
-    }
-
-    /// What was `decided` about another attempt, unless the program has closed the app or stops the reactor.
-    pub(crate) fn still_holds(
-        &self,
-        decided: Result<Duration, NoRetry>,
-        apps: &Apps,
-    ) -> Result<Duration, NoRetry> {
-        match decided {
-            Err(NoRetry::Panicked) => decided,
-            _ if self.close_requested => Err(NoRetry::Closed),
-            _ if apps.is_stopping() => Err(NoRetry::Stopped),
-            _ => decided,
-        }
     }
 
     /// When the next attempt begins, while the app waits for it.
@@ -301,7 +287,7 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected })
+        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, failure: None })
     }
 
     /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.

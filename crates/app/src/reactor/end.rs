@@ -67,7 +67,7 @@ impl Driver<'_> {
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
-            Some(error) => Outcome::Lost(*error),
+            Some(failure) => *failure,
             None if next == AfterEnd::Stop => Outcome::Stopped,
             None => {
                 let by = by.unwrap_or(Side::Client);
@@ -82,7 +82,6 @@ impl Driver<'_> {
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
-        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
@@ -105,7 +104,8 @@ impl Driver<'_> {
         }
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
-        let mut context = Context { apps: self.apps, identity, control: &mut app.control, connected: None };
+        let control = &mut app.control;
+        let mut context = Context { apps: self.apps, identity, control, connected: None, failure: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
@@ -216,12 +216,12 @@ impl Driver<'_> {
             contain_panic(id, || app.say_goodbye(CloseCode::Error, self.apps));
         }
         contain_panic(id, || match in_last_callback {
-            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
+            true => drop(app.failure.get_or_insert_with(|| Box::new(Outcome::Lost(error)))),
             false => app.report(id, self.apps, error),
         });
         if over {
             // It waits to connect again: its last attempt has had its on_close.
-            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            app.outcome = app.failure.take();
             return app.give_up(id);
         }
         contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));

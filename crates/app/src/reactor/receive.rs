@@ -250,7 +250,7 @@ fn converse(
     loop {
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected };
+            let mut context = Context { apps, identity, control, connected, failure: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
@@ -266,7 +266,7 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-        dispatch(handler, Context { apps, identity, control, connected }, event);
+        dispatch(handler, Context { apps, identity, control, connected, failure: None }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
