@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod after_close;
 mod app_url;
 mod apps;
 mod attempts;
@@ -85,7 +86,7 @@ pub use crate::threads::{ReactorHandle, Sender};
 pub use crate::web_socket_app::WebSocketApp;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
-    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
+    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, Part, ProtocolError,
     RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
 };
 #[cfg(feature = "deflate")]

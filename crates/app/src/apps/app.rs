@@ -50,8 +50,7 @@ pub(crate) struct Control {
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
-    /// The handler wants `on_data`.
-    pub(crate) wants_data: bool,
+    pub(crate) delivery: Delivery,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
@@ -66,6 +65,18 @@ pub(crate) struct Control {
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
     pub(crate) armed: Option<Armed>,
+}
+
+/// What is called for data that is received.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Delivery {
+    /// `on_message` and `on_cont_message`.
+    #[default]
+    Messages,
+    /// `on_data` before them.
+    Data,
+    /// Nothing: the program has closed the app and wants no more.
+    Nothing,
 }
 
 impl Control {

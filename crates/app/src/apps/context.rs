@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
-use super::app::Control;
+use super::app::{Control, Delivery};
 use super::{Apps, CallbackResult, IntoCallbackResult};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
@@ -114,7 +114,8 @@ impl Context<'_> {
     }
 
     /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
-    /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
+    /// continue to arrive until the server answers or the close's timeout passes, unless
+    /// [`deliver_after_close`](crate::RunOptions::deliver_after_close) is off; then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
     /// ends without another callback. Closing twice is harmless.
     ///
@@ -132,6 +133,9 @@ impl Context<'_> {
         self.apps.env.user_code_ran();
         match &mut self.connected {
             Some(connected) if connected.tx.state() != State::Connecting => {
+                if !self.identity.plan.options.connect.deliver_after_close {
+                    self.control.delivery = Delivery::Nothing;
+                }
                 // Code and reason were checked when the close was asked for.
                 let _checked = connected.tx.close(close, self.apps.env.current());
                 self.control.mark_dirty(self.apps, self.identity.id);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
@@ -278,7 +278,8 @@ impl Driver<'_> {
         app.control.mark_dirty(self.apps, id);
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
-        app.control.wants_data = app.handler.wants_data();
+        let wants_data = app.handler.wants_data();
+        app.control.delivery = if wants_data { Delivery::Data } else { Delivery::Messages };
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }

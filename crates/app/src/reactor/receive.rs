@@ -2,11 +2,13 @@
 
 use std::ops::ControlFlow;
 
-use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
+use websocket_connection::{Connection, Event, Input, Kind, Message, Part, Response, State, UpgradeError};
 use websocket_dispatcher::Io;
 
 use super::drive::Driver;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Open, Stage, ToRead, check};
+use crate::apps::{
+    App, Apps, Connected, Context, Control, Delivery, Handler, Identity, Open, Stage, ToRead, check,
+};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
@@ -280,15 +282,30 @@ fn converse(
 /// Calls the handler for one message.
 #[inline(always)]
 fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    if context.control.wants_data {
-        let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
-        check(handler, context, data);
-        if context.apps.interrupted {
-            return;
-        }
+    if context.control.delivery != Delivery::Messages
+        && !deliver_data(handler, context, message.as_bytes(), message.kind(), Part::Whole)
+    {
+        return;
     }
     let result = handler.on_message(context, message);
     check(handler, context, result);
+}
+
+/// Calls `on_data` where the handler wants it. Returns whether the message or fragment is to be delivered then.
+fn deliver_data(
+    handler: &mut dyn Handler,
+    context: &mut Context<'_>,
+    payload: &[u8],
+    kind: Kind,
+    part: Part,
+) -> bool {
+    if context.control.delivery == Delivery::Nothing {
+        return false;
+    }
+    let result = handler.on_data(context, payload, kind.into(), part);
+    check(handler, context, result);
+    // It may have closed the app, or removed it.
+    !context.apps.interrupted && context.control.delivery != Delivery::Nothing
 }
 
 /// Calls the handler for one event.
@@ -298,12 +315,10 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
     let result = match event {
         Event::Message(message) => return dispatch_message(handler, context, message),
         Event::Fragment(fragment) => {
-            if context.control.wants_data {
-                let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
-                check(handler, context, data);
-                if context.apps.interrupted {
-                    return;
-                }
+            if context.control.delivery != Delivery::Messages
+                && !deliver_data(handler, context, fragment.payload, fragment.kind, fragment.part())
+            {
+                return;
             }
             handler.on_cont_message(context, fragment)
         }
