@@ -35,7 +35,8 @@ pub(super) enum Work {
     MayConnect(Place<Server>),
     /// Begin to stop.
     Drain,
-    Stop,
+    /// The reactor stops, because its loop is broken if there is an error.
+    Stop(Option<Error>),
 }
 
 /// The parts of a reactor while it takes a turn.
@@ -101,9 +102,9 @@ impl Driver<'_> {
                 Stage::Live(live) if live.connection.state() != State::Connecting => {
                     app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
                 }
-                _ => self.stop(app, id),
+                _ => self.stop(app, id, None),
             },
-            Work::Stop => self.stop(app, id),
+            Work::Stop(broken) => self.stop(app, id, broken),
         }
         if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
@@ -133,7 +134,7 @@ impl Driver<'_> {
     /// Begins an attempt, unless the reactor is to stop.
     pub(super) fn start(&mut self, app: &mut App, id: AppId) {
         if self.apps.stop_at.is_some() {
-            return self.stop(app, id);
+            return self.stop(app, id, None);
         }
         app.control.log_state(id, State::Connecting);
         app.outcome = None;

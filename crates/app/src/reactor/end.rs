@@ -35,13 +35,16 @@ impl Driver<'_> {
         self.apps.env.user_code_ran();
     }
 
-    /// Ends the attempt because the reactor stops.
-    pub(super) fn stop(&mut self, app: &mut App, id: AppId) {
+    /// Ends the attempt because the reactor stops, which is a failure if its loop is `broken`.
+    pub(super) fn stop(&mut self, app: &mut App, id: AppId, broken: Option<Error>) {
         if app.attempt_is_over() {
-            app.outcome = Some(Box::new(Outcome::Stopped));
+            app.outcome = Some(Box::new(broken.map_or(Outcome::Stopped, Outcome::Lost)));
             return app.give_up(id);
         }
         app.say_goodbye(CloseCode::Away, self.apps);
+        if let Some(error) = broken.filter(|_| app.failure.is_none()) {
+            app.report(id, self.apps, error);
+        }
         self.finish(app, id, AfterEnd::Stop);
     }
 
