@@ -64,6 +64,8 @@ mod surroundings;
 mod table;
 mod threads;
 mod web_socket_app;
+mod wire_event;
+mod wire_tap;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
@@ -84,6 +86,7 @@ pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
 pub use crate::threads::{ReactorHandle, Sender};
 pub use crate::web_socket_app::WebSocketApp;
+pub use crate::wire_event::WireEvent;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
     Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, Part, ProtocolError,

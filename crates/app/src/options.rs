@@ -14,6 +14,7 @@ use websocket_link::tls::TlsOptions;
 use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
 use crate::reconnect::Reconnect;
+use crate::wire_event::Tap;
 
 /// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on
 /// the app.
@@ -71,6 +72,7 @@ pub(crate) struct ConnectOptions {
     pub(crate) origin: Option<String>,
     pub(crate) suppress_origin: bool,
     pub(crate) require_subprotocol: bool,
+    pub(crate) tap: Option<Tap>,
 }
 
 impl Default for ConnectOptions {
@@ -96,6 +98,7 @@ impl Default for ConnectOptions {
             origin: None,
             suppress_origin: false,
             require_subprotocol: true,
+            tap: None,
         }
     }
 }

@@ -8,11 +8,12 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::show::show;
 use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Judgement, Live, Secure};
+use crate::live::{Judgement, Live, Secure, Trace};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -273,7 +274,11 @@ impl Driver<'_> {
         let jar = app.plan.jar();
         app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection));
+        let mut live = Live::new(wire, secure, connection);
+        // Asked once for each connection, so that one that is not traced costs a look for each read and write.
+        let is_logged = log::log_enabled!(target: "websocket::wire", log::Level::Trace);
+        live.trace = (is_logged || app.plan.options.connect.tap.is_some()).then(Trace::new);
+        app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
@@ -336,7 +341,12 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-        let emptied = match app.control.wrote(written) {
+        let wrote = app.control.wrote(written);
+        if let Some(trace) = &mut live.trace {
+            show(&app.plan, trace, id);
+            self.apps.env.user_code_ran();
+        }
+        let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {
                 live.break_with(error);

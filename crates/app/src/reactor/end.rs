@@ -4,6 +4,7 @@
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
+use super::show::show;
 use crate::apps::{App, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -141,6 +142,9 @@ impl Driver<'_> {
                 live.connection.abort(self.apps.env.untimed());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
+                }
+                if let Some(trace) = &mut live.trace {
+                    contain_panic(id, || show(&app.plan, trace, id));
                 }
                 self.net(id).unwatch(live.wire);
             }

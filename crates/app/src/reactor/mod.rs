@@ -4,6 +4,7 @@ mod drive;
 mod end;
 mod receive;
 mod run;
+mod show;
 #[cfg(test)]
 mod tests;
 mod turn;

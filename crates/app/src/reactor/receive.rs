@@ -6,6 +6,7 @@ use websocket_connection::{Connection, Event, Input, Kind, Message, Part, Respon
 use websocket_dispatcher::Io;
 
 use super::drive::Driver;
+use super::show::show;
 use crate::apps::{
     App, Apps, Connected, Context, Control, Delivery, Handler, Identity, Open, Stage, ToRead, check,
 };
@@ -37,6 +38,11 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    if let (Some(trace), Location::Buffer(len)) = (&mut live.trace, &chunk.location) {
+                        trace.received(&self.buffer[len - chunk.fresh..*len]);
+                        show(&app.plan, trace, id);
+                        self.apps.env.user_code_ran();
+                    }
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
@@ -119,7 +125,8 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let stream = (&mut live.wire.io, live.secure.is_none());
+        let writes_at_once = live.writes_at_once();
+        let stream = (&mut live.wire.io, writes_at_once);
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
@@ -149,12 +156,16 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, trace, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
+            if let Some(trace) = trace {
+                trace.received(plaintext);
+                show(identity.plan, trace, identity.id);
+            }
             is_paused = is_paused || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
                 undelivered.extend_from_slice(plaintext);
