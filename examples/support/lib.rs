@@ -35,6 +35,7 @@ mod chapters {
         life_cycle: "life-cycle.md",
         limits: "limits.md",
         many_apps: "many-apps.md",
+        numbers: "numbers.md",
         testing: "testing.md",
         threads: "threads.md",
     }

@@ -55,16 +55,21 @@ impl Driver<'_> {
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
+        if !only_writes {
+            self.apps.begin_work();
+        }
         let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
         }
         self.apps.running = None;
+        self.apps.reading = None;
         self.settle(app, id);
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
         }
+        self.apps.end_work(Some(id));
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -235,7 +240,9 @@ impl Driver<'_> {
     ) {
         // Otherwise the answer or the place comes too late.
         if let Stage::Dialling(dial) = &mut app.stage {
-            match step(dial, &mut app.plan, &mut self.net(id)) {
+            let progress = step(dial, &mut app.plan, &mut self.net(id));
+            app.control.phases = dial.phases();
+            match progress {
                 Progress::Waiting => {}
                 Progress::Arrived(arrival) => {
                     if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
@@ -270,7 +277,8 @@ impl Driver<'_> {
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
         let jar = app.plan.jar();
-        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
+        app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
         app.stage = Stage::Live(Live::new(wire, secure, connection));
         app.control.set_on_trial(attempt.connected_to);
@@ -343,6 +351,7 @@ impl Driver<'_> {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
+                self.apps.begin_work();
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }

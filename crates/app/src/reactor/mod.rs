@@ -244,6 +244,7 @@ impl<D: Dispatcher> Drop for Reactor<D> {
         for id in driver.apps.ids() {
             driver.discard(id);
         }
+        driver.apps.inbox.set_stats(driver.apps.stats());
         driver.apps.inbox.close();
     }
 }

@@ -11,6 +11,8 @@ use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
+use crate::phases::Phase;
+use crate::stats::Reading;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -21,6 +23,7 @@ impl Driver<'_> {
         let short_read_drains = self.dispatcher.short_read_drains();
         if let Stage::Live(live) = &app.stage {
             self.apps.begin_visit(live.max_stride);
+            self.apps.begin_work();
         }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
@@ -34,12 +37,16 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    // The first read of a visit has the time at which that began; other readings of the clock are few.
+                    let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
+                    self.apps.reading = Some(Reading { app: id, at });
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
+                    live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
@@ -72,6 +79,7 @@ impl Driver<'_> {
             let Some(stop) = stop else { continue };
             if matches!(stop, Stop::Budget) && !std::mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
+                self.apps.meter.stats.reads_stopped_early += 1;
             }
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
@@ -127,7 +135,9 @@ impl Driver<'_> {
         let used = input.used();
         match (outcome?, chunk.location) {
             (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
-            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Paused, _) => {
+                live.keep_undelivered(input.rest().to_vec(), used, self.apps.read_at())
+            }
             (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
@@ -183,8 +193,11 @@ impl Driver<'_> {
             {
                 let info = secure.info();
                 log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
-                control.on_open.get_or_insert_default().tls = info;
+                if let Some(details) = &mut control.on_open {
+                    details.tls = info;
+                }
             }
+            control.end_phase(Phase::Tls, self.apps.env.current().now);
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
@@ -197,7 +210,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered, self.apps.read_at());
         }
         outcome.and(received)
     }
@@ -209,7 +222,9 @@ impl Driver<'_> {
             && let Some(attempt) = app.attempt.take()
         {
             match attempt.refused(response, &mut app.plan) {
-                Ok(Some((attempt, stream))) => {
+                Ok(Some((mut attempt, stream))) => {
+                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+                    attempt.timer.phases = app.control.phases;
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
                     return self.dial(app, id, |dial, plan, net| match stream {
@@ -316,6 +331,7 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
 #[cold]
 fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
     let control = &mut *context.control;
+    control.end_phase(Phase::Upgrade, context.apps.env.current().now);
     control.log_state(context.identity.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {

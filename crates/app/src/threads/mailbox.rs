@@ -1,7 +1,7 @@
 //! What an app and its senders share.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use websocket_connection::{Close, SendError, State};
@@ -10,6 +10,7 @@ use super::inbox::{Inbox, Job, ReactorHandle};
 use crate::apps::{CallbackResult, Context};
 use crate::id::AppId;
 use crate::message::OwnedMessage;
+use crate::stats::Stats;
 
 type ContextWork = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
@@ -34,6 +35,10 @@ pub(crate) struct Mailbox {
     /// Bytes in the connection's output, as of the last turn.
     output: AtomicUsize,
     limit: AtomicUsize,
+    /// A sender has asked for the app's numbers: they are published whenever the loop has looked at the app.
+    wants_stats: AtomicBool,
+    /// The numbers that were published last.
+    stats: Mutex<Option<Box<Stats>>>,
     queue: Mutex<Queue>,
 }
 
@@ -54,6 +59,8 @@ impl Mailbox {
             accepted: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
+            wants_stats: AtomicBool::new(false),
+            stats: Mutex::default(),
             queue: Mutex::default(),
         })
     }
@@ -61,6 +68,7 @@ impl Mailbox {
     /// The app runs from now on; the reactor is notified of commands that were queued before.
     pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+        *self.lock_stats() = None;
         let mut queue = self.lock();
         self.set_state(State::Connecting);
         if !queue.commands.is_empty() {
@@ -147,6 +155,28 @@ impl Mailbox {
         Ok(())
     }
 
+    /// Whether the app's numbers are to be published.
+    pub(crate) fn wants_stats(&self) -> bool {
+        self.wants_stats.load(Ordering::Relaxed)
+    }
+
+    /// Publishes the app's numbers.
+    pub(crate) fn set_stats(&self, stats: Stats) {
+        **self.lock_stats().get_or_insert_with(|| Box::new(stats)) = stats;
+    }
+
+    /// The numbers that were published last. The first call asks the loop for them.
+    pub(super) fn stats(&self) -> Option<Stats> {
+        if !self.wants_stats.swap(true, Ordering::Relaxed) {
+            self.lock().notify();
+        }
+        self.lock_stats().as_deref().copied()
+    }
+
+    fn lock_stats(&self) -> MutexGuard<'_, Option<Box<Stats>>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn queued(&self) -> usize {
         self.accepted.load(Ordering::Relaxed) + self.output.load(Ordering::Relaxed)
     }
@@ -171,10 +201,15 @@ impl Queue {
             return Some(command);
         }
         self.commands.push_back(command);
+        self.notify();
+        None
+    }
+
+    /// Asks the loop to look at the app, while it runs.
+    fn notify(&mut self) {
         if let (Some((inbox, app)), false) = (&self.home, self.notified) {
             inbox.push(Job::Commands(*app));
             self.notified = true;
         }
-        None
     }
 }

@@ -8,6 +8,7 @@ mod fuzz;
 mod heads;
 mod keep_alive;
 mod limits;
+mod numbers;
 mod properties;
 mod queue;
 mod receiving;
