@@ -37,10 +37,16 @@ pub struct LongCallback {
     pub took: Duration,
 }
 
+/// The time from which a callback counts as slow, unless the user says otherwise. It is that of asyncio.
+const SLOW: Duration = Duration::from_millis(100);
+
 /// Measures how long apps hold the loop.
-#[derive(Default)]
 pub(crate) struct Meter {
     pub(crate) stats: ReactorStats,
+    /// From here on a callback is slow.
+    pub(crate) threshold: Duration,
+    /// Called for each that is.
+    pub(crate) hook: Option<Box<dyn FnMut(LongCallback)>>,
     /// The work that is being done, if it is measured.
     work: Option<Work>,
 }
@@ -52,6 +58,12 @@ struct Work {
     looked: Instant,
     /// The longest time between two readings.
     longest: Duration,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self { stats: ReactorStats::default(), threshold: SLOW, hook: None, work: None }
+    }
 }
 
 impl Meter {
@@ -72,7 +84,7 @@ impl Meter {
         }
     }
 
-    /// The work for `app` has ended. Returns its longest part.
+    /// The work for `app` has ended. Returns its longest part if that was slow.
     pub(crate) fn end(&mut self, now: Instant, app: Option<AppId>) -> Option<LongCallback> {
         self.look(now);
         let Work { began, longest, .. } = self.work.take()?;
@@ -81,6 +93,6 @@ impl Meter {
         if self.stats.longest_callback.is_none_or(|longest| longest.took < callback.took) {
             self.stats.longest_callback = Some(callback);
         }
-        Some(callback)
+        (longest >= self.threshold).then_some(callback)
     }
 }

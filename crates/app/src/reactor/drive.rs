@@ -8,6 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::slow::end_work;
 use crate::apps::{App, Apps, OpenDetails, Stage, check};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
@@ -69,7 +70,7 @@ impl Driver<'_> {
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
         }
-        self.apps.end_work(Some(id));
+        end_work(self.apps, Some(id));
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }

@@ -8,6 +8,7 @@ use websocket_dispatcher::{Dispatcher, Next, Ready};
 
 use super::Reactor;
 use super::drive::{Driver, Work};
+use super::slow::end_work;
 use crate::apps::{Apps, ToRead};
 use crate::id::AppId;
 use crate::pace::TurnPart;
@@ -195,7 +196,7 @@ fn work_off(driver: &mut Driver<'_>, job: Job) {
             driver.apps.begin_work();
             let ran = catch_unwind(AssertUnwindSafe(|| work(driver.apps)));
             driver.apps.env.user_code_ran();
-            driver.apps.end_work(None);
+            end_work(driver.apps, None);
             if let Err(panic) = ran {
                 let message = panic_message(&*panic);
                 log::error!(target: "websocket::app", "work from another thread panicked: {message}");
