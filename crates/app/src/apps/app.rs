@@ -56,6 +56,10 @@ pub(crate) struct Control {
     pub(crate) dirty: bool,
     /// The handler wants `on_data`.
     pub(crate) wants_data: bool,
+    /// The handler wants `on_batch_end`.
+    pub(crate) wants_batch_end: bool,
+    /// Messages were delivered since its last `on_batch_end`.
+    pub(crate) in_batch: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.

@@ -288,6 +288,7 @@ impl Driver<'_> {
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
         app.control.wants_data = app.handler.wants_data();
+        app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }

@@ -56,6 +56,9 @@ impl Driver<'_> {
                         // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
+                            if !end_batch(app, id, self.apps) {
+                                return;
+                            }
                             self.failed(app, id, error);
                             if self.apps.interrupted {
                                 return;
@@ -81,6 +84,10 @@ impl Driver<'_> {
                 self.apps.reads.push_back(ToRead::App(id));
                 self.apps.meter.stats.reads_stopped_early += 1;
             }
+            if !end_batch(app, id, self.apps) {
+                return;
+            }
+            let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
@@ -240,6 +247,15 @@ impl Driver<'_> {
     }
 }
 
+/// Ends the batch of messages, if there were any. Returns whether the app is still there.
+#[inline]
+fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
+    if std::mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+        app.call(id, apps, |handler, context| handler.on_batch_end(context));
+    }
+    !apps.interrupted
+}
+
 /// How a conversation came to its end.
 enum Conversation {
     /// Every event was delivered.
@@ -292,6 +308,7 @@ fn converse(
 /// Calls the handler for one message.
 #[inline(always)]
 fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
+    context.control.in_batch = true;
     if context.control.wants_data {
         let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
         check(handler, context, data);
@@ -310,6 +327,7 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
     let result = match event {
         Event::Message(message) => return dispatch_message(handler, context, message),
         Event::Fragment(fragment) => {
+            context.control.in_batch = true;
             if context.control.wants_data {
                 let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
                 check(handler, context, data);
