@@ -532,3 +532,112 @@ fn the_reactors_numbers_are_text_for_prometheus_too() {
     );
     assert!(text.contains("websocket_reactor_callback_seconds_total{thread=\"1\"} 1.500000000\n"), "{text}");
 }
+
+/// The virtual times, in milliseconds, at which callbacks were called and what they are about was received.
+type Times = Rc<RefCell<Vec<(&'static str, u128, u128)>>>;
+
+#[test]
+fn a_message_has_the_time_of_its_read_however_long_it_waits_for_its_callback() {
+    for secure in [false, true] {
+        let mut secured = SecureWorld::new();
+        let net = secured.world.net.clone();
+        let start = net.now();
+        let times = Times::default();
+        let note = move |times: &Times, what, app: &Context<'_>| {
+            let since = |at: std::time::Instant| (at - start).as_millis();
+            times.borrow_mut().push((what, since(app.now()), since(app.received_at())));
+        };
+        let [messages, ends, pings] = [(); 3].map(|()| times.clone());
+        let slow = net.clone();
+        let app = Log::new()
+            .app(if secure { SECURE_URL } else { URL })
+            .on_message(move |app, _| {
+                note(&messages, "message", app);
+                slow.advance(10 * MS);
+            })
+            .on_ping(move |app, _| note(&pings, "ping", app))
+            .on_batch_end(move |app| note(&ends, "end", app));
+        let bytes = [frame::text("a"), frame::text("b"), frame::ping(b""), frame::text("c")].concat();
+        let cut = bytes.len() - 1;
+        let mut write: Box<dyn FnMut(&[u8])>;
+        if secure {
+            let mut peer = secured.open(app);
+            write = Box::new(move |bytes| peer.write(bytes));
+        } else {
+            let peer = secured.world.open(app, &RunOptions::new());
+            write = Box::new(move |bytes| peer.write(bytes));
+        }
+        let world = &mut secured.world;
+        world.run_until(SECOND);
+        write(&bytes[..cut]);
+        world.run_until(2 * SECOND);
+        write(&bytes[cut..]);
+        world.run_until(3 * SECOND);
+        let (first, second) = (1000, 2000);
+        let expected = [
+            ("message", first, first),
+            ("end", first + 10, first),
+            ("message", first + 10, first),
+            ("end", first + 20, first),
+            ("ping", first + 20, first),
+            ("message", second, second),
+            ("end", second + 10, second),
+        ];
+        assert_eq!(*times.borrow(), expected, "secure: {secure}");
+    }
+}
+
+#[test]
+fn a_message_of_a_later_read_of_the_same_visit_has_that_reads_time() {
+    let mut world = World::new();
+    let net = world.net.clone();
+    let times = Rc::new(RefCell::new(Vec::new()));
+    let seen = times.clone();
+    let late = Rc::new(RefCell::new(None::<websocket_testkit::sim::SimPeer>));
+    let peer = late.clone();
+    let app = Log::new().app(URL).on_message(move |app, _| {
+        seen.borrow_mut().push((app.now(), app.received_at()));
+        net.advance(Duration::from_micros(300));
+        if let Some(peer) = peer.take() {
+            // It arrives while the callback runs.
+            peer.write(&frame::binary(&[0; 100_000]));
+        }
+    });
+    let peer = world.open(app, &RunOptions::new());
+    let start = world.net.now();
+    *late.borrow_mut() = Some(peer.clone());
+    // More than a short read.
+    peer.write(&frame::binary(&[0; 60_000]));
+    world.settle();
+    let after = start + Duration::from_micros(300);
+    assert_eq!(*times.borrow(), [(start, start), (after, after)]);
+    assert_eq!(in_app(&mut world, |app| app.stats().last_message), Some(after));
+}
+
+#[test]
+fn a_callback_that_is_about_nothing_received_gets_the_time_now() {
+    let mut world = World::new();
+    let other = Rc::new(Cell::new(None));
+    let seen = Rc::new(Cell::new(None));
+    let (result, peer_app, net) = (seen.clone(), other.clone(), world.net.clone());
+    let app = Log::new().app(URL).on_message(move |app, _| {
+        net.advance(5 * MS);
+        let others = app.apps().with(peer_app.get().unwrap(), |app| app.received_at());
+        result.set(Some((others.unwrap(), app.received_at())));
+    });
+    let peer = world.open(app, &RunOptions::new());
+    other.set(Some(Log::new().app(URL).run_on(&mut world.reactor, &RunOptions::new()).unwrap()));
+    world.settle();
+    let read = world.net.now();
+    peer.write(&frame::text("x"));
+    world.settle();
+    assert_eq!(seen.take(), Some((read + 5 * MS, read)));
+    let times = Rc::new(Cell::new(None));
+    let noted = times.clone();
+    in_app(&mut world, |app| {
+        app.set_timeout(SECOND, move |app| noted.set(Some((app.received_at(), app.now()))));
+    });
+    world.run_for(2 * SECOND);
+    let (received, now) = times.get().unwrap();
+    assert_eq!((received, now), (read + 5 * MS + SECOND, received));
+}

@@ -28,6 +28,27 @@ impl Context<'_> {
         self.stats_of(&total)
     }
 
+    /// Returns when the reactor read what this callback is called for, on the dispatcher's clock: for a message the read that brought its last
+    /// byte. `on_batch_end`, and `on_error` and `on_close` that follow from a read, have the time of that read, too. A callback that is not called for
+    /// something received, as a timer's, gets the time now.
+    ///
+    /// With [`now`](Self::now) it tells how long a message had to wait for the callbacks of others before it. How long it lay
+    /// in the system's buffers is not known here. The clock is not read for each message: the time of the first
+    /// read of a visit is taken just before it, and that of others just after.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").on_message(|app, _message| {
+    ///     println!("delivered {:?} after it was read", app.now() - app.received_at());
+    /// });
+    /// # let _ = app;
+    /// ```
+    pub fn received_at(&self) -> Instant {
+        let reading = self.apps.reading.filter(|reading| reading.app == self.identity.id);
+        reading.map_or_else(|| self.now(), |reading| reading.at)
+    }
+
     fn connection_stats(&mut self) -> Option<ConnectionStats> {
         let connected = self.connected.as_mut()?;
         if let Some(reading) = self.apps.reading.filter(|reading| reading.app == self.identity.id) {
