@@ -533,6 +533,9 @@ fn the_reactors_numbers_are_text_for_prometheus_too() {
     assert!(text.contains("websocket_reactor_callback_seconds_total{thread=\"1\"} 1.500000000\n"), "{text}");
 }
 
+/// Writes to an app.
+type Write = Box<dyn FnMut(&[u8])>;
+
 /// The virtual times, in milliseconds, at which callbacks were called and what they are about was received.
 type Times = Rc<RefCell<Vec<(&'static str, u128, u128)>>>;
 
@@ -559,7 +562,7 @@ fn a_message_has_the_time_of_its_read_however_long_it_waits_for_its_callback() {
             .on_batch_end(move |app| note(&ends, "end", app));
         let bytes = [frame::text("a"), frame::text("b"), frame::ping(b""), frame::text("c")].concat();
         let cut = bytes.len() - 1;
-        let mut write: Box<dyn FnMut(&[u8])>;
+        let mut write: Write;
         if secure {
             let mut peer = secured.open(app);
             write = Box::new(move |bytes| peer.write(bytes));
