@@ -169,7 +169,7 @@ fn an_idle_connection_over_tls_holds_no_buffers() {
     };
     let talk = |reactor: &mut Reactor, id| {
         let before = heard.get();
-        reactor.apps().with(id, |app| app.send_bytes(&[1; 300_000])).unwrap().unwrap();
+        reactor.apps().with(id, |app| app.send_bytes([1; 300_000])).unwrap().unwrap();
         reactor.run_until(|_| heard.get() > before).unwrap();
     };
     // What the reactor keeps for all of them it has after the first.

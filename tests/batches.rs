@@ -195,7 +195,7 @@ fn what_it_sends_leaves_at_the_end_of_the_turn() {
     let app = Log::new()
         .app(URL)
         .on_message(move |_, message| message.as_text().unwrap().clone_into(&mut heard.borrow_mut()))
-        .on_batch_end(move |app| app.send_text(&newest.borrow()));
+        .on_batch_end(move |app| app.send_text(newest.borrow().as_str()));
     let peer = world.open(app, &RunOptions::new());
     peer.write(&texts(1..=50));
     world.settle();

@@ -113,10 +113,10 @@ fn of_the_messages_of_one_visit_the_longest_callback_is_reported() {
 }
 
 #[test]
-fn every_kind_of_callback_and_work_of_other_threads_is_reported() {
+fn every_kind_of_callback_is_reported_also_if_it_belongs_to_no_app() {
     let reports = Reports::default();
     let (mut world, app) = world(|reactor| reactor.on_slow_callback(hook(&reports)));
-    let [open, close, timer] = [(); 3].map(|()| world.net.clone());
+    let [open, close, timer, own] = [(); 4].map(|()| world.net.clone());
     NET.set(Some(world.net.clone()));
     let app = app.on_open(move |_, _| open.advance(110 * MS)).on_close(move |_, _| close.advance(140 * MS));
     let peer = world.open(app, &RunOptions::new());
@@ -127,9 +127,17 @@ fn every_kind_of_callback_and_work_of_other_threads_is_reported() {
     world.settle();
     peer.reset();
     world.settle();
-    let expected = [(Some(id), 110 * MS), (Some(id), 120 * MS), (None, 130 * MS), (Some(id), 140 * MS)];
+    world.reactor.apps().set_timeout(MS, move |_| own.advance(150 * MS));
+    world.run_for(10 * MS);
+    let expected = [
+        (Some(id), 110 * MS),
+        (Some(id), 120 * MS),
+        (None, 130 * MS),
+        (Some(id), 140 * MS),
+        (None, 150 * MS),
+    ];
     assert_eq!(*reports.borrow(), expected);
-    assert_eq!(warnings()[2], "websocket::app: work from another thread held the loop for 130ms");
+    assert_eq!(warnings()[2], "websocket::app: a callback that belongs to no app held the loop for 130ms");
     NET.take();
 }
 

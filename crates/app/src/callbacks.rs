@@ -6,7 +6,7 @@ use websocket_connection::{Fragment, Message, Opcode};
 
 use crate::apps::{CallbackResult, Context, Handler, Open};
 use crate::error::Error;
-use crate::outcome::Closed;
+use crate::outcome::{Closed, Outcome};
 
 type Closure<T> = Option<Box<T>>;
 
@@ -25,6 +25,7 @@ pub(crate) struct Callbacks {
     pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) error: Closure<dyn FnMut(&mut Context<'_>, &Error) -> CallbackResult>,
     pub(crate) close: Closure<dyn FnMut(&mut Context<'_>, &Closed<'_>) -> CallbackResult>,
+    pub(crate) end: Closure<dyn FnMut(&mut Context<'_>, &Outcome) -> CallbackResult>,
 }
 
 impl Handler for Callbacks {
@@ -94,5 +95,13 @@ impl Handler for Callbacks {
 
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         self.close.as_mut().map_or(Ok(()), |call| call(app, closed))
+    }
+
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        self.end.as_mut().map_or(Ok(()), |call| call(app, outcome))
+    }
+
+    fn wants_end(&self) -> bool {
+        self.end.is_some()
     }
 }

@@ -44,11 +44,14 @@ mod cookies;
 mod dial;
 mod error;
 mod failed_addresses;
+mod feed;
+mod function_result;
 mod headers;
 mod id;
 mod live;
 mod message;
 mod meter;
+mod never;
 mod options;
 mod outcome;
 mod pace;
@@ -68,13 +71,17 @@ mod web_socket_app;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
-pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open};
+pub use crate::apps::{
+    Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, SourceContext, SourceEvent, WatchError,
+};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;
 pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};
+pub use crate::feed::FeedError;
+pub use crate::function_result::FunctionResult;
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
-pub use crate::id::{AppId, TimerId};
+pub use crate::id::{AppId, Holder, SourceId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
 pub use crate::meter::{LongCallback, ReactorStats};
 pub use crate::options::{RunOptions, Unsent};

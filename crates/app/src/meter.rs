@@ -30,7 +30,7 @@ pub struct ReactorStats {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct LongCallback {
-    /// The app whose callback it was; `None` for work that was given to the reactor with
+    /// The app whose callback it was; `None` for the reactor's own timers and sources, and for work that was given to it with
     /// [`ReactorHandle::run`](crate::ReactorHandle::run).
     pub app: Option<AppId>,
     /// How long it took, measured as [`ReactorStats`] says.

@@ -54,6 +54,8 @@ pub enum Timeout {
     Upgrade,
     /// A ping found no sign of life in time.
     Pong,
+    /// A probe found no sign of life in time.
+    Probe,
     /// The server took none of the waiting bytes in time.
     Write,
     /// The closing handshake did not complete in time.
@@ -65,6 +67,7 @@ impl fmt::Display for Timeout {
         f.write_str(match self {
             Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
             Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
+            Self::Probe => "the server gave no sign of life within the time of a probe",
             Self::Write => "the server took no byte of what waits for it within write_timeout",
             Self::Close => "the server did not complete the closing handshake within close_timeout",
         })
@@ -177,6 +180,9 @@ impl std::error::Error for ProtocolError {}
 pub enum SendError {
     /// The connection is not open: not yet, no longer, or a close has been sent.
     NotOpen(State),
+    /// The connection was lost, and another one is made later: send when it is open. A connection does not return this
+    /// itself, only what makes connections again does.
+    WaitingToReconnect,
     /// The message would exceed `max_queued_bytes`; send it when the queue has drained.
     QueueFull {
         /// Bytes that wait already.
@@ -222,6 +228,9 @@ impl fmt::Display for SendError {
                 f.write_str("the connection is not open yet; send from on_open or later")
             }
             Self::NotOpen(_) => f.write_str("the connection is already closed"),
+            Self::WaitingToReconnect => {
+                f.write_str("the connection was lost and is made again later; send when it is open")
+            }
             Self::QueueFull { queued, len, limit } => write!(
                 f,
                 "{len} bytes more would exceed the limit of {limit} queued bytes ({queued} wait); send when they have drained"
@@ -267,6 +276,7 @@ mod tests {
                 "Sec-WebSocket-Accept is missing or does not fit the key",
             ),
             (Error::Timeout(Timeout::Pong), "the server gave no sign of life within ping_timeout of a ping"),
+            (Error::Timeout(Timeout::Probe), "the server gave no sign of life within the time of a probe"),
             (Error::EndOfStream, "the server closed the stream without a closing handshake"),
         ];
         for (error, text) in table {

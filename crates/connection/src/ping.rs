@@ -15,7 +15,18 @@ struct Outstanding {
     end: u64,
     /// When its last byte was written.
     written: Option<Instant>,
-    keep_alive: bool,
+    purpose: Purpose,
+}
+
+/// Why a ping is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// The caller has sent it, and nothing depends on its answer.
+    Caller,
+    /// Keep-alive. The configuration says how long it may take.
+    KeepAlive,
+    /// A sign of life must come within this time.
+    Probe(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +36,13 @@ struct PongDue {
     end: u64,
     /// Bytes received when the ping was written; more than that is a sign of life.
     received: u64,
+}
+
+impl PongDue {
+    /// Whether there was a sign of life other than the pong, once `received` bytes have come.
+    fn is_met(&self, config: &Config, received: u64) -> bool {
+        config.liveness == Liveness::AnyData && received > self.received
+    }
 }
 
 /// Round-trip times of pings.
@@ -62,6 +80,7 @@ impl Pings {
         if let Some(ledger) = &mut self.ledger {
             ledger.next_keep_alive = None;
             ledger.pong_due = None;
+            ledger.probe_due = None;
             ledger.owed_pong = None;
         }
     }
@@ -76,8 +95,13 @@ impl Pings {
     }
 
     /// A ping was queued; its frame ends at `end` in the stream of outgoing bytes.
-    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
-        self.ledger.get_or_insert_default().queued(payload, end, keep_alive);
+    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
+        self.ledger.get_or_insert_default().queued(payload, end, purpose);
+    }
+
+    /// The payload of a ping by which its pong is found.
+    pub(crate) fn next_payload(&mut self) -> Box<[u8]> {
+        self.ledger.get_or_insert_default().next_payload()
     }
 
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
@@ -95,6 +119,11 @@ impl Pings {
     /// Whether the peer has been silent for too long after a ping.
     pub(crate) fn is_dead(&mut self, config: &Config, now: Instant) -> bool {
         self.ledger.as_mut().is_some_and(|ledger| ledger.is_dead(config, self.received, now))
+    }
+
+    /// Whether the peer has been silent for too long after a probe.
+    pub(crate) fn is_dead_after_probe(&mut self, config: &Config, now: Instant) -> bool {
+        self.ledger.as_mut().is_some_and(|ledger| ledger.is_dead_after_probe(config, self.received, now))
     }
 
     pub(crate) fn rtt(&self) -> Rtt {
@@ -125,6 +154,8 @@ struct Ledger {
     /// The time that a keep-alive ping has for its answer.
     timeout: Option<Duration>,
     pong_due: Option<PongDue>,
+    /// By when a probe must be answered: the earliest, where several are out.
+    probe_due: Option<Box<PongDue>>,
     counter: u64,
     rtt: Rtt,
     /// Pings of both kinds.
@@ -135,7 +166,9 @@ struct Ledger {
 
 impl Ledger {
     fn deadline(&self) -> Option<Instant> {
-        [self.next_keep_alive, self.pong_due.map(|due| due.at)].into_iter().flatten().min()
+        let pong = self.pong_due.map(|due| due.at);
+        let probe = self.probe_due.as_ref().map(|due| due.at);
+        [self.next_keep_alive, pong, probe].into_iter().flatten().min()
     }
 
     fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
@@ -144,33 +177,45 @@ impl Ledger {
         let next = due.checked_add(config.ping_interval).filter(|next| *next > now);
         self.next_keep_alive = next.or_else(|| now.checked_add(config.ping_interval));
         // Where the stream is stuck, one ping waits, not one for each interval.
-        if self.outstanding.iter().any(|ping| ping.keep_alive && ping.written.is_none()) {
+        if self.outstanding.iter().any(|ping| ping.purpose == Purpose::KeepAlive && ping.written.is_none()) {
             return None;
         }
         Some(match &config.ping_payload {
             Some(payload) => payload.clone(),
-            None => {
-                self.counter += 1;
-                Box::new(self.counter.to_be_bytes())
-            }
+            None => self.next_payload(),
         })
     }
 
-    fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
+    fn next_payload(&mut self) -> Box<[u8]> {
+        self.counter += 1;
+        Box::new(self.counter.to_be_bytes())
+    }
+
+    fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
         self.sent += 1;
         if self.outstanding.len() == MAX_OUTSTANDING {
             self.outstanding.pop_front();
         }
-        self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
+        self.outstanding.push_back(Outstanding { payload, end, written: None, purpose });
     }
 
     fn written(&mut self, position: u64, received: u64, now: Instant) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
-            if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
-                let end = ping.end;
-                self.pong_due = now.checked_add(timeout).map(|at| PongDue { at, end, received });
+            let end = ping.end;
+            let due = |timeout| now.checked_add(timeout).map(|at| PongDue { at, end, received });
+            match (ping.purpose, self.timeout) {
+                (Purpose::KeepAlive, Some(timeout)) if self.pong_due.is_none() => {
+                    self.pong_due = due(timeout);
+                }
+                (Purpose::Probe(timeout), _) => {
+                    let known = self.probe_due.as_ref().map(|due| due.at);
+                    if let Some(due) = due(timeout).filter(|due| known.is_none_or(|known| due.at < known)) {
+                        self.probe_due = Some(Box::new(due));
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -184,6 +229,7 @@ impl Ledger {
         }
         // The ping that waits for a sign of life may have been forgotten among many of the user's.
         self.pong_due = self.pong_due.filter(|due| due.end > answered.end);
+        self.probe_due = self.probe_due.take().filter(|due| due.end > answered.end);
         let rtt = now.saturating_duration_since(answered.written?);
         self.rtt.last = Some(rtt);
         self.rtt.min = Some(self.rtt.min.map_or(rtt, |min| min.min(rtt)));
@@ -193,9 +239,18 @@ impl Ledger {
 
     fn is_dead(&mut self, config: &Config, received: u64, now: Instant) -> bool {
         let Some(due) = self.pong_due.filter(|due| due.at <= now) else { return false };
-        let alive = config.liveness == Liveness::AnyData && received > due.received;
+        let alive = due.is_met(config, received);
         if alive {
             self.pong_due = None;
+        }
+        !alive
+    }
+
+    fn is_dead_after_probe(&mut self, config: &Config, received: u64, now: Instant) -> bool {
+        let Some(due) = self.probe_due.as_ref().filter(|due| due.at <= now) else { return false };
+        let alive = due.is_met(config, received);
+        if alive {
+            self.probe_due = None;
         }
         !alive
     }

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use crate::deflate::Outbound;
 use crate::frame::{First, MAX_HEADER, append_header};
-use crate::ping::Pings;
+use crate::ping::{Pings, Purpose};
 use crate::state::Lifecycle;
 use crate::traffic::{ConnectionStats, Counters};
 use crate::{
     Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
 };
 
-/// A source of mask keys that takes the place of the default one.
-pub type MaskKey = Box<dyn FnMut() -> [u8; 4]>;
+/// A source of mask keys that takes the place of the default one, [`Env`]. Where it returns `None`, the frame gets a key
+/// from the default one.
+pub type MaskKey = Box<dyn FnMut() -> Option<[u8; 4]>>;
 
 /// The sending half of a [`Connection`](crate::Connection): open even while an event is borrowed from the receiving half.
 ///
@@ -188,7 +189,20 @@ impl Tx {
     /// [`SendError`]; nothing was queued.
     pub fn ping(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.admit_control(payload)?;
-        self.queue_ping(payload.into(), false, env);
+        self.queue_ping(payload.into(), Purpose::Caller, env);
+        Ok(())
+    }
+
+    /// Sends a ping, and ends the connection with [`Timeout::Probe`](crate::Timeout::Probe) unless the peer gives a sign
+    /// of life, as [`Config::liveness`](crate::Config::liveness) says, within `timeout` from when the ping was written. Of
+    /// several probes that wait for an answer, the earliest deadline holds. With a timeout of zero no answer can be in time.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn probe(&mut self, timeout: Duration, env: &mut Env) -> Result<(), SendError> {
+        self.admit_control(&[0; 8])?;
+        let payload = self.pings.next_payload();
+        self.queue_ping(payload, Purpose::Probe(timeout), env);
         Ok(())
     }
 
@@ -244,10 +258,10 @@ impl Tx {
         }
     }
 
-    pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, keep_alive: bool, env: &mut Env) {
+    pub(crate) fn queue_ping(&mut self, payload: Box<[u8]>, purpose: Purpose, env: &mut Env) {
         self.frame(First::whole(Opcode::Ping), &payload, env);
         let end = self.written + self.queued_bytes() as u64;
-        self.pings.queued(payload, end, keep_alive);
+        self.pings.queued(payload, end, purpose);
     }
 
     /// The bytes to write next.
@@ -363,10 +377,8 @@ impl Tx {
             self.out.drain(..self.start);
             self.start = 0;
         }
-        let key = match &mut self.mask_key {
-            Some(mask_key) => mask_key(),
-            None => env.next_u32().to_ne_bytes(),
-        };
+        let given = self.mask_key.as_mut().and_then(|mask_key| mask_key());
+        let key = given.unwrap_or_else(|| env.next_u32().to_ne_bytes());
         append_header(&mut self.out, first, payload.len(), key);
         mask::append(&mut self.out, payload, key);
     }

@@ -53,7 +53,9 @@ fn send_line(sender: &Sender, text: &str, number: u64, patient: bool) -> bool {
         }
         match sender.send_text(text) {
             Ok(()) => return true,
-            Err(refused) if matches!(refused.reason, SendError::NotOpen(_)) => {
+            Err(refused)
+                if matches!(refused.reason, SendError::NotOpen(_) | SendError::WaitingToReconnect) =>
+            {
                 if !patient {
                     return false;
                 }

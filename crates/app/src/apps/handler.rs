@@ -1,6 +1,7 @@
 //! The events of one app.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Response};
@@ -8,10 +9,11 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 use websocket_link::tls::TlsInfo;
 
 use super::Context;
-use super::never::Never;
+use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
-use crate::outcome::Closed;
+use crate::never::Never;
+use crate::outcome::{Closed, Outcome};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
 /// continues.
@@ -70,6 +72,12 @@ pub struct Open<'a> {
     /// The attempts of this run: `started` is the number of the one that has led here, `opened` is 1 for the
     /// first connection.
     pub attempts: Attempts,
+    /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
+    pub url: AppUrl<'a>,
+    /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].
+    pub peer_addr: Option<SocketAddr>,
+    /// The address of this end.
+    pub local_addr: Option<SocketAddr>,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
     pub tls: Option<&'a TlsInfo>,
@@ -82,7 +90,7 @@ pub struct Open<'a> {
 /// block it.
 ///
 /// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it
-/// never opened.
+/// never opened. Each run ends with exactly one [`on_end`](Self::on_end), after the last `on_close`.
 ///
 /// ```
 /// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
@@ -95,7 +103,7 @@ pub struct Open<'a> {
 /// impl Handler for Counter {
 ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
 ///         self.messages += 1;
-///         Ok(app.send_text(&format!("{} bytes, message {}", message.len(), self.messages))?)
+///         Ok(app.send_text(format!("{} bytes, message {}", message.len(), self.messages))?)
 ///     }
 /// }
 ///
@@ -203,5 +211,24 @@ pub trait Handler: Any {
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         Ok(())
+    }
+
+    /// Called when the run has ended, exactly once and last of all, however it ended: also when the app was
+    /// closed or stopped while it waited for its next attempt, which no `on_close` reports. Only an app that is
+    /// removed, or whose reactor is dropped, ends without it.
+    ///
+    /// The outcome is the one that [`run_forever`](crate::WebSocketApp::run_forever) returns. The app has no
+    /// connection here and is not [running](Context::is_running); its timers and what is asked of its senders
+    /// are dropped. Other apps can be reached and added. An error or a panic from here is only logged.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Returns whether [`on_end`](Self::on_end) is called. Called after each attempt. With `false` an app that
+    /// waits for its next attempt does not keep the outcome of the last one, which may hold the body of a
+    /// response.
+    fn wants_end(&self) -> bool {
+        true
     }
 }

@@ -1,22 +1,24 @@
-//! What a callback can reach: the apps of one reactor, an app's context, its timers.
+//! What a callback can reach: the apps of one reactor, an app's context, timers, sources.
 
 mod app;
+mod connection;
 mod context;
 mod handler;
-mod never;
 mod numbers;
 mod queue;
+mod retry;
+mod source;
 mod timers;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::Next;
+use websocket_dispatcher::{Next, Ready};
 
-use crate::id::AppId;
+use crate::id::{AppId, Holder};
 use crate::live::Scratch;
 use crate::meter::Meter;
 use crate::outcome::Outcome;
@@ -28,16 +30,26 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check};
+pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
-pub(crate) use queue::ToRead;
+pub(crate) use source::{SourceCall, Sources};
+pub use source::{SourceContext, SourceEvent, WatchError};
+use timers::ReactorTimers;
 
 struct Slot {
     /// Absent while it runs.
     app: Option<Box<App>>,
     removed: bool,
+}
+
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
 }
 
 /// How an app whose outcome is waited for has ended.
@@ -77,7 +89,7 @@ pub struct Apps {
     pub(crate) host_waits_for: Option<Next>,
     /// The app whose callback is running, the innermost one where [`with`](Self::with) is at work.
     pub(crate) running: Option<AppId>,
-    /// The app that is running was removed.
+    /// Nothing else is delivered to the app that is running: it was removed, or its connection is to be dropped.
     pub(crate) interrupted: bool,
     /// While an app is delivered what was read.
     pub(crate) reading: Option<Reading>,
@@ -89,6 +101,11 @@ pub struct Apps {
     pub(crate) keeps_outcome_of: Option<AppId>,
     /// Memory to encrypt into, which all connections take turns in.
     pub(crate) scratch: Scratch,
+    /// Timers that belong to no app.
+    pub(crate) timers: ReactorTimers,
+    pub(crate) sources: Sources,
+    /// Timers and sources that keep the reactor running.
+    pub(crate) holders: BTreeSet<Holder>,
     slots: Table<Slot>,
 }
 
@@ -119,6 +136,9 @@ impl Apps {
             finished: None,
             keeps_outcome_of: None,
             scratch: Scratch::default(),
+            timers: ReactorTimers::default(),
+            sources: Sources::default(),
+            holders: BTreeSet::new(),
             slots: Table::default(),
         }
     }
@@ -157,15 +177,16 @@ impl Apps {
     pub fn with<R>(&mut self, id: AppId, work: impl FnOnce(&mut Context<'_>) -> R) -> Option<R> {
         let app = self.take(id)?;
         let running = self.running.replace(id);
-        let mut lent = Lent { apps: self, id, app: Some(app), running };
+        let interrupted = std::mem::take(&mut self.interrupted);
+        let mut lent = Lent { apps: self, id, app: Some(app), running, interrupted };
         let app = lent.app.as_mut()?;
-        let (_, mut context) = app.split(id, lent.apps);
-        Some(work(&mut context))
+        Some(work(&mut app.lend(id, lent.apps)))
     }
 
     /// Ends all apps now, at the end of the turn: each open connection is sent a close frame with code 1001
     /// if its socket takes it, and each app gets `on_close`, but for those that wait to connect again, whose
-    /// last attempt has had it. `run` returns. Apps that are added meanwhile stay for the next run.
+    /// last attempt has had it; then each gets `on_end`. `run` returns. Apps that are added meanwhile stay for
+    /// the next run.
     pub fn stop(&mut self) {
         self.stopping = true;
         self.call_host();
@@ -196,6 +217,11 @@ impl Apps {
         self.slots.keys().map(AppId).collect()
     }
 
+    /// The time on the dispatcher's clock.
+    pub fn now(&self) -> Instant {
+        self.env.clock().now()
+    }
+
     /// A handle for other threads.
     pub fn handle(&self) -> ReactorHandle {
         ReactorHandle(self.inbox.clone())
@@ -212,7 +238,8 @@ impl Apps {
             && self.reads.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
-            && self.removals.is_empty())
+            && self.removals.is_empty()
+            && !self.sources.has_changes())
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
@@ -274,17 +301,17 @@ impl Apps {
         };
         if !serves {
             self.schedule.forget(usize::from(armed.is_some()));
-            app.control.armed = due.map(|at| self.schedule.push(at, id, Due::Deadline));
+            app.control.armed = due.map(|at| self.schedule.push(at, Due::Deadline(id)));
         }
     }
 
     pub(crate) fn tidy_schedule(&mut self) {
-        let slots = &self.slots;
-        self.schedule.tidy(|entry: &Entry| {
-            slots.get(entry.app.0).and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
-                Due::Deadline => app.control.armed == Some(entry.armed()),
-                Due::Timer(timer) => app.control.timers.contains(timer),
-            })
+        let Self { slots, timers, .. } = self;
+        let app = |id: AppId| slots.get(id.0).and_then(|slot| slot.app.as_ref());
+        self.schedule.tidy(|entry: &Entry| match entry.due {
+            Due::Deadline(id) => app(id).is_some_and(|app| app.control.armed == Some(entry.armed())),
+            Due::AppTimer(id, timer) => app(id).is_some_and(|app| app.control.timers.contains(timer)),
+            Due::Timer(timer) => timers.contains(timer),
         });
     }
 }
@@ -296,6 +323,8 @@ struct Lent<'a> {
     app: Option<Box<App>>,
     /// The app whose callback was running before.
     running: Option<AppId>,
+    /// Whether nothing else is delivered to that one.
+    interrupted: bool,
 }
 
 impl Drop for Lent<'_> {
@@ -305,7 +334,7 @@ impl Drop for Lent<'_> {
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;
-        self.apps.interrupted = self.running.is_some_and(|id| self.apps.is_removed(id));
+        self.apps.interrupted = self.interrupted || self.running.is_some_and(|id| self.apps.is_removed(id));
         self.apps.call_host();
     }
 }

@@ -126,6 +126,7 @@ impl Apps {
 
     /// The work has ended, if it was measured. Returns what was slow in it.
     pub(crate) fn end_work(&mut self, app: Option<AppId>) -> Option<LongCallback> {
+        self.reading = None;
         if !self.meter.is_running() {
             return None;
         }

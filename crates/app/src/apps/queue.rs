@@ -4,17 +4,9 @@ use std::collections::HashMap;
 
 use websocket_dispatcher::{Key, Ready};
 
-use super::Apps;
+use super::{Apps, ToRead};
 use crate::id::AppId;
 use crate::threads::Job;
-
-/// Where there may be something to read.
-pub(crate) enum ToRead {
-    /// The dispatcher has reported this stream.
-    Stream(Ready),
-    /// The app's reading stopped early.
-    App(AppId),
-}
 
 impl Apps {
     /// Whether other threads have asked for something that is not done yet.

@@ -368,11 +368,12 @@ impl Dial {
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);
-                if self.attempt.answers_proxy(&failure, plan) {
-                    self.attempt.timer.end(Phase::Proxy, net.now());
-                    self.next_hop(plan, net)
-                } else {
-                    Progress::Failed(failure)
+                match self.attempt.answer_proxy(failure, plan) {
+                    Ok(()) => {
+                        self.attempt.timer.end(Phase::Proxy, net.now());
+                        self.next_hop(plan, net)
+                    }
+                    Err(failure) => Progress::Failed(failure),
                 }
             }
         }

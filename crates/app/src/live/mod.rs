@@ -4,6 +4,7 @@
 
 mod behind;
 mod chunk;
+mod feed;
 mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
@@ -16,6 +17,9 @@ use websocket_connection::{Connection, Env, Error as ConnectionError, Input, Sta
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
+use crate::feed::FeedOptions;
+use crate::surroundings::Surroundings;
+use feed::Feed;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
@@ -61,11 +65,18 @@ pub(crate) struct Live {
     pub(crate) max_stride: u32,
     /// Where the app does not keep up with what it receives.
     behind: Option<Box<Behind>>,
+    /// Where messages are expected of the server.
+    feed: Option<Box<Feed>>,
 }
 
 impl Live {
     /// A connection whose request waits to be written to the stream.
-    pub(crate) fn new(wire: Wire, secure: Option<Box<Secure>>, connection: Connection) -> Box<Self> {
+    pub(crate) fn new(
+        wire: Wire,
+        secure: Option<Box<Secure>>,
+        connection: Connection,
+        options: &FeedOptions,
+    ) -> Box<Self> {
         Box::new(Self {
             wire,
             secure,
@@ -77,15 +88,15 @@ impl Live {
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
+            feed: Feed::new(options),
         })
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS, nor before the connection is
-    /// open, when all that there is to write is the request, whose deadline begins when it was written.
-    pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
+    /// The connection's sending half, the stream, and whether what it sends may be written at once: not over TLS, nor before the connection
+    /// is open, when all that there is to write is the request, whose deadline begins when it was written.
+    pub(crate) fn sending_half(&mut self) -> (&mut Tx, &mut Io, bool) {
         let is_at_once = self.secure.is_none() && self.connection.state() != State::Connecting;
-        let io = is_at_once.then_some(&mut self.wire.io);
-        (self.connection.tx(), io)
+        (self.connection.tx(), &mut self.wire.io, is_at_once)
     }
 
     /// What the dispatcher has seen.
@@ -212,6 +223,16 @@ impl Live {
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
+    }
+
+    /// What was read has been delivered; whether there was a data message in it.
+    #[inline]
+    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
+        if let Some(feed) = &mut self.feed
+            && self.connection.state() == State::Open
+        {
+            feed.delivered(message, || env.current().now);
+        }
     }
 
     fn note_read(&mut self, fresh: usize) {

@@ -9,7 +9,7 @@ use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
 use super::slow::end_work;
-use crate::apps::{App, Apps, OpenDetails, Stage, check};
+use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
@@ -51,21 +51,23 @@ impl Driver<'_> {
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
-        self.apps.running = Some(id);
-        self.apps.interrupted = false;
+        (self.apps.running, self.apps.interrupted) = (Some(id), false);
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
         if !only_writes {
             self.apps.begin_work();
         }
-        let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        let work = AssertUnwindSafe(|| {
+            self.work(&mut app, id, work);
+            self.conclude(&mut app, id);
+        });
+        let caught = catch_unwind(work).err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
         }
         self.apps.running = None;
-        self.apps.reading = None;
         self.settle(app, id);
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
@@ -82,6 +84,9 @@ impl Driver<'_> {
         }
         if app.is_unwanted() {
             return self.end(app, id, None);
+        }
+        if app.control.drop_for.is_some() {
+            return;
         }
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
@@ -111,7 +116,16 @@ impl Driver<'_> {
             },
             Work::Stop => self.stop(app, id),
         }
-        if let Stage::Live(live) = &app.stage
+    }
+
+    /// Ends the attempt if its connection has ended, or if the user wants another one.
+    fn conclude(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.control.drop_for.take() {
+            if !self.apps.is_removed(id) {
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(*error));
+            }
+        } else if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
         {
             self.end(app, id, None);
@@ -156,19 +170,20 @@ impl Driver<'_> {
 
     fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
         let timer = match entry.due {
-            Due::Timer(timer) => timer,
-            // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
-            Due::Deadline => {
+            Due::AppTimer(_, timer) => timer,
+            Due::Deadline(_) if app.control.armed == Some(entry.armed()) => {
                 app.control.armed = None;
                 return self.deadline(app, id);
             }
+            // One that was armed before may come after its successor.
+            Due::Deadline(_) | Due::Timer(_) => return,
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
-        let (handler, mut context) = app.split(id, self.apps);
+        let mut context = app.lend(id, self.apps);
         let result = call(&mut context);
-        check(handler, &mut context, result);
-        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+        check_lent(&mut context, result);
+        let times = (entry.at, self.apps.env.now());
+        app.control.timers.rearm(timer, call, times, entry.due, &mut self.apps.schedule);
     }
 
     /// A deadline of the app may be due.
@@ -228,7 +243,11 @@ impl Driver<'_> {
         match verdict {
             Judgement::Open | Judgement::Met(Ok(())) => {}
             Judgement::Met(Err(error)) => self.failed(app, id, error),
-            Judgement::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
+            Judgement::Timeout(timeout) => {
+                // A server that is silent on an open connection may be there.
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
         }
     }
 
@@ -281,7 +300,7 @@ impl Driver<'_> {
         let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
         app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection));
+        app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
@@ -317,7 +336,10 @@ impl Driver<'_> {
                     self.apps.remove(id);
                 }
                 Order::Run(work) => {
-                    app.call(id, self.apps, |_, context| work(context));
+                    let mut context = app.lend(id, self.apps);
+                    let result = work(&mut context);
+                    context.apps.env.user_code_ran();
+                    check_lent(&mut context, result);
                     if app.control.has_orders() && self.apps.turn_is_over() {
                         // The rest comes behind what others have asked for.
                         self.apps.jobs.push_back(Job::Commands(id));
@@ -331,6 +353,12 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.plan.take_mask_failure() {
+            app.call(id, self.apps, |_, _| Err(error));
+            if self.apps.interrupted {
+                return;
+            }
+        }
         app.control.dirty = false;
         // It may have ended since the output grew.
         let Stage::Live(live) = &mut app.stage else { return };

@@ -1,14 +1,16 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another
-//! attempt follows.
+//! attempt follows. The end of a run: `on_end`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
-use crate::apps::{App, Context, Finished, Identity, Stage};
+use crate::apps::{App, Apps, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::outcome::{Closed, NoRetry, Outcome};
-use crate::panics::contain_panic;
+use crate::panics::{contain_panic, panic_message};
 use crate::threads::Job;
 
 /// What follows an attempt that ends.
@@ -75,18 +77,20 @@ impl Driver<'_> {
             }
         };
         let retry = match next {
-            AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
+            AfterEnd::Ask => app.settle_retry(id, &outcome, self.apps),
             AfterEnd::Stop => Err(NoRetry::Stopped),
             AfterEnd::Nothing => Err(NoRetry::Panicked),
         };
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
+        app.control.drop_for = None;
+        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
         app.control.blocked = false;
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
 
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
@@ -99,20 +103,17 @@ impl Driver<'_> {
             retry_in: retry.ok(),
             no_retry: retry.err(),
         };
-        if self.apps.interrupted {
+        if self.apps.is_removed(id) {
             return;
         }
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
-        let mut context = Context { apps: self.apps, identity, control: &mut app.control, connected: None };
+        let control = &mut app.control;
+        let mut context = Context { apps: self.apps, identity, control, connected: None, handler: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{identity}: on_close, the last callback, returned an error: {error}");
-        }
-        if self.apps.keeps_outcome_of != Some(id) {
-            // It may be as large as the body of a response, and the app may wait for long.
-            app.outcome = None;
         }
         if app.control.close_requested {
             app.give_up(id);
@@ -120,6 +121,11 @@ impl Driver<'_> {
         // Orders that came too late for this attempt are for the next.
         if app.control.has_orders() && !app.control.ended {
             self.apps.inbox.push(Job::Commands(id));
+        }
+        // It may be as large as the body of a response, and the app may wait for long.
+        let keeps_outcome = app.control.ended || self.apps.keeps_outcome_of == Some(id);
+        if !keeps_outcome && !app.handler.wants_end() {
+            app.outcome = None;
         }
     }
 
@@ -132,6 +138,8 @@ impl Driver<'_> {
             Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
+                // Nothing is sent with the key that was not given.
+                drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
                 app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
@@ -149,6 +157,7 @@ impl Driver<'_> {
             return self.release(app, id);
         }
         if app.control.ended {
+            report_end(&mut app, id, self.apps);
             self.apps.take_removed(id);
             return self.retire(app, id);
         }
@@ -172,7 +181,7 @@ impl Driver<'_> {
 
     /// Drops an app that has ended or was removed, or keeps it where its outcome is waited for.
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
         app.publish_stats(&mut self.apps.env);
         if self.apps.keeps_outcome_of == Some(id) {
@@ -203,11 +212,12 @@ impl Driver<'_> {
         let in_last_callback = std::mem::take(&mut app.control.in_last_callback);
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
-        if in_last_callback || self.apps.interrupted || ended {
+        let is_removed = self.apps.is_removed(id);
+        if in_last_callback || is_removed || ended {
             let identity = Identity { id, plan: &app.plan };
             log::error!(target: "websocket::app", "{identity}: a callback panicked, and no other callback can report it: {message}");
         }
-        if self.apps.interrupted || ended {
+        if is_removed || ended {
             return app.give_up(id);
         }
         let error = Error::CallbackPanicked(message);
@@ -224,5 +234,29 @@ impl Driver<'_> {
             return app.give_up(id);
         }
         contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));
+    }
+}
+
+/// Calls `on_end`. Nothing follows from an error or a panic in it: the run is over.
+fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
+    apps.running = Some(id);
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        if !app.handler.wants_end() {
+            return;
+        }
+        let App { handler, control, plan, outcome, .. } = &mut *app;
+        let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
+        let identity = Identity { id, plan };
+        let mut context = Context { apps: &mut *apps, identity, control, connected: None, handler: None };
+        if let Err(error) = handler.on_end(&mut context, outcome) {
+            log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
+        }
+    }));
+    apps.running = None;
+    if let Err(panic) = called {
+        let identity = Identity { id, plan: &app.plan };
+        let message = panic_message(&*panic);
+        log::error!(target: "websocket::app", "{identity}: on_end panicked: {message}");
+        apps.keep_panic(panic);
     }
 }

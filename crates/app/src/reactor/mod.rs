@@ -4,6 +4,7 @@ mod drive;
 mod end;
 mod receive;
 mod run;
+mod shared;
 mod slow;
 #[cfg(test)]
 mod tests;
@@ -276,6 +277,10 @@ impl<D: Dispatcher> Drop for Reactor<D> {
         for id in driver.apps.ids() {
             driver.discard(id);
         }
+        for id in driver.apps.sources.ids() {
+            driver.apps.unwatch(id);
+        }
+        shared::settle_sources(&mut driver);
         driver.apps.inbox.set_stats(driver.apps.stats());
         driver.apps.inbox.close();
     }

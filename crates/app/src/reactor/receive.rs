@@ -1,5 +1,6 @@
 //! Reading: from the stream through the shared buffer to the callbacks.
 
+use std::mem;
 use std::ops::ControlFlow;
 
 use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
@@ -13,6 +14,7 @@ use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
 use crate::phases::Phase;
 use crate::stats::Reading;
+use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -48,6 +50,9 @@ impl Driver<'_> {
                     }
                     live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
+                    let has_heard = mem::take(&mut app.control.has_heard);
+                    live.note_delivered(has_heard, &mut self.apps.env);
+                    app.control.in_batch |= has_heard;
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -80,7 +85,7 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            if matches!(stop, Stop::Budget) && !std::mem::replace(&mut live.queued, true) {
+            if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
                 self.apps.meter.stats.reads_stopped_early += 1;
             }
@@ -131,9 +136,9 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
+        let stream = (&mut live.wire.io, live.secure.is_none());
         let outcome = filled.map_err(Error::from).and_then(|()| {
-            converse(handler, control, self.apps, identity, &mut live.connection, flush, &mut input)
+            converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
         // A pong or a close frame may have been queued without the handler's doing.
         if live.connection.queued_bytes() > 0 {
@@ -163,7 +168,7 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
@@ -175,7 +180,8 @@ impl Driver<'_> {
                 return ControlFlow::Continue(());
             }
             let mut input = Input::new(plaintext);
-            match converse(handler, control, self.apps, identity, connection, None, &mut input) {
+            let stream = (&mut wire.io, false);
+            match converse(handler, control, self.apps, identity, connection, stream, &mut input) {
                 Ok(Conversation::Paused) => {
                     undelivered.extend_from_slice(&plaintext[input.used()..]);
                     is_paused = true;
@@ -247,10 +253,10 @@ impl Driver<'_> {
     }
 }
 
-/// Ends the batch of messages, if there were any. Returns whether the app is still there.
+/// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
 #[inline]
 fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
-    if std::mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+    if mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
         app.call(id, apps, |handler, context| handler.on_batch_end(context));
     }
     !apps.interrupted
@@ -264,7 +270,8 @@ enum Conversation {
     Paused,
 }
 
-/// Hands every event in `input` to the handler, until others are to have their turn. `io` is where it may flush its answers to meanwhile.
+/// Hands every event in `input` to the handler, until others are to have their turn. With the stream comes whether it may flush its answers
+/// there meanwhile.
 #[inline]
 fn converse(
     handler: &mut dyn Handler,
@@ -272,29 +279,32 @@ fn converse(
     apps: &mut Apps,
     identity: Identity<'_>,
     connection: &mut Connection,
-    mut io: Option<&mut Io>,
+    (io, writes_at_once): (&mut Io, bool),
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     loop {
+        let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
-            let connected = Some(Connected { tx, io: io.as_deref_mut() });
-            let mut context = Context { apps, identity, control, connected };
+            let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
+            let mut context = Context { apps, identity, control, connected, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
             if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+                control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
         }
+        control.has_heard |= input.used() > before;
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();
         let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };
         let Some((event, tx)) = connection.receive(input, env)? else {
             return Ok(Conversation::Ended);
         };
-        let connected = Some(Connected { tx, io: io.as_deref_mut() });
-        dispatch(handler, Context { apps, identity, control, connected }, event);
+        let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
+        dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
@@ -308,7 +318,6 @@ fn converse(
 /// Calls the handler for one message.
 #[inline(always)]
 fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    context.control.in_batch = true;
     if context.control.wants_data {
         let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
         check(handler, context, data);
@@ -325,9 +334,12 @@ fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, messag
 fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
     let context = &mut context;
     let result = match event {
-        Event::Message(message) => return dispatch_message(handler, context, message),
+        Event::Message(message) => {
+            context.control.has_heard = true;
+            return dispatch_message(handler, context, message);
+        }
         Event::Fragment(fragment) => {
-            context.control.in_batch = true;
+            context.control.has_heard = true;
             if context.control.wants_data {
                 let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
                 check(handler, context, data);
@@ -360,7 +372,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set_state(State::Open);
+        outbox.mailbox().set(SenderState::Open);
         if outbox.has_backlog() {
             control.mark_dirty(context.apps, context.identity.id);
         }
@@ -368,9 +380,13 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     let open = Open {
         response,
         attempts: context.control.attempts,
+        url: context.identity.plan.final_url(),
+        peer_addr: context.peer_addr(),
+        local_addr: context.local_addr(),
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };
+    context.start_feed();
     let result = handler.on_open(context, &open);
     check(handler, context, result);
     if open.attempts.is_reconnect() && !context.apps.interrupted {

@@ -6,7 +6,7 @@ use crate::apps::Apps;
 use crate::id::AppId;
 use crate::meter::LongCallback;
 
-/// The work has ended, if it was measured; it was for this app or, without one, for another thread.
+/// The work has ended, if it was measured; it was for this app or, without one, for none.
 pub(super) fn end_work(apps: &mut Apps, app: Option<AppId>) {
     if let Some(slow) = apps.end_work(app) {
         report(apps, slow);
@@ -20,7 +20,7 @@ fn report(apps: &mut Apps, slow: LongCallback) {
             log::warn!(target: "websocket::app", "{app}: a callback held the loop for {:?}", slow.took)
         }
         None => {
-            log::warn!(target: "websocket::app", "work from another thread held the loop for {:?}", slow.took)
+            log::warn!(target: "websocket::app", "a callback that belongs to no app held the loop for {:?}", slow.took)
         }
     }
     if let Some(hook) = &mut apps.meter.hook {

@@ -6,7 +6,7 @@ use std::io;
 use websocket_dispatcher::{Dispatcher, MioDispatcher, Wait};
 
 use super::WebSocketApp;
-use crate::apps::{App, Apps};
+use crate::apps::{App, Apps, Handler};
 use crate::attempts::Attempts;
 use crate::callbacks::Callbacks;
 use crate::error::Error;
@@ -24,6 +24,63 @@ impl WebSocketApp {
     /// when the app runs.
     pub fn sender(&mut self) -> Sender {
         Sender(self.outbox.get_or_insert_with(|| Outbox::new(Mailbox::new())).mailbox().clone())
+    }
+
+    /// Returns the handler that the app was made [with](Self::with_handler), with the state that its runs have left
+    /// in it. `None` if it is not an `H`, and for an app of closures.
+    ///
+    /// ```
+    /// use websocket_app::{CallbackResult, Context, Handler, Message, RunOptions, WebSocketApp};
+    /// # let server = websocket_testkit::server::EchoServer::start()?;
+    /// # let url = server.url();
+    ///
+    /// #[derive(Default)]
+    /// struct Recorder {
+    ///     texts: Vec<String>,
+    /// }
+    ///
+    /// impl Handler for Recorder {
+    ///     fn on_open(&mut self, app: &mut Context<'_>, _open: &websocket_app::Open<'_>) -> CallbackResult {
+    ///         Ok(app.send_text("to be recorded")?)
+    ///     }
+    ///
+    ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+    ///         self.texts.push(String::from_utf8_lossy(message.as_bytes()).into_owned());
+    ///         app.close();
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut app = WebSocketApp::with_handler(url, Recorder::default());
+    /// app.run_forever(&RunOptions::new())?.into_result()?;
+    /// let recorder = app.into_handler::<Recorder>().expect("the app was made with a Recorder");
+    /// assert_eq!(recorder.texts, ["to be recorded"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_handler<H: Handler>(self) -> Option<H> {
+        let handler: Box<dyn Any> = self.handler?;
+        handler.downcast().ok().map(|handler| *handler)
+    }
+
+    /// Calls `build` with the app and a [`Sender`] for it, so that callbacks and threads can be given clones of it while the app
+    /// is built.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").with_sender(|app, sender| {
+    ///     app.on_message(move |_, message| {
+    ///         let (sender, job) = (sender.clone(), message.as_bytes().to_vec());
+    ///         thread::spawn(move || sender.send_text(format!("{} bytes are done", job.len())));
+    ///     })
+    /// });
+    /// # let _ = app;
+    /// ```
+    #[must_use]
+    pub fn with_sender(mut self, build: impl FnOnce(Self, Sender) -> Self) -> Self {
+        let sender = self.sender();
+        build(self, sender)
     }
 
     /// The attempts of the last [`run_forever`](Self::run_forever).
@@ -105,6 +162,7 @@ impl WebSocketApp {
         plan.extras(|extras| &mut extras.jar, self.jar.clone());
         plan.set_functions(std::mem::take(&mut self.functions));
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
+        plan.extras(|extras| &mut extras.mask_failure, self.mask_failure.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
         Ok(App::new(handler, plan, self.outbox.take()))
@@ -115,7 +173,7 @@ impl WebSocketApp {
         let (handler, plan, outbox, attempts) = app.into_parts();
         self.attempts = attempts;
         self.outbox = outbox;
-        (self.functions, self.mask_key) = plan.into_functions();
+        (self.functions, self.mask_key, self.mask_failure) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
                 self.callbacks = *callbacks;
@@ -139,31 +197,40 @@ impl Apps {
 impl ReactorHandle {
     /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is
     /// refused, `refused` is called there with the reason.
+    ///
+    /// The sender is returned at once: what it is asked for before the app is there is done when the app runs, and it says that
+    /// the app has ended if it was refused, or if the reactor is gone.
     pub fn add(
         &self,
         options: RunOptions,
         make: impl FnOnce() -> WebSocketApp + Send + 'static,
         refused: impl FnOnce(Error) + Send + 'static,
-    ) {
+    ) -> Sender {
+        let outbox = Outbox::new(Mailbox::new());
+        let sender = Sender(outbox.mailbox().clone());
         self.run(move |apps| {
-            if let Err(error) = apps.add(make(), &options) {
+            let mut app = make();
+            match &app.outbox {
+                Some(own) => outbox.mailbox().succeed(own.mailbox()),
+                None => app.outbox = Some(outbox),
+            }
+            if let Err(error) = apps.add(app, &options) {
                 refused(error);
             }
         });
+        sender
     }
 }
 
 impl Sender {
-    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does
-    /// not run.
+    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens, and there is no sender, when this app
+    /// does not run.
     pub fn add(
         &self,
         options: RunOptions,
         make: impl FnOnce() -> WebSocketApp + Send + 'static,
         refused: impl FnOnce(Error) + Send + 'static,
-    ) {
-        if let Some(reactor) = self.reactor() {
-            reactor.add(options, make, refused);
-        }
+    ) -> Option<Sender> {
+        Some(self.reactor()?.add(options, make, refused))
     }
 }
