@@ -257,6 +257,17 @@ impl WebSocketApp {
         self
     }
 
+    /// The batch of messages ends with the one that was just delivered, so that a program can act on the newest message of a burst only: see
+    /// [`Handler::on_batch_end`].
+    #[must_use]
+    pub fn on_batch_end<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
+        self
+    }
+
     /// A ping; its pong is on the way already.
     #[must_use]
     pub fn on_ping<R: IntoCallbackResult>(

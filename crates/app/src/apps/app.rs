@@ -19,8 +19,11 @@ use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
 use crate::outcome::{NoRetry, Outcome};
+use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
+use crate::stats::Ended;
+use crate::surroundings::Surroundings;
 use crate::threads::{Outbox, SenderState};
 
 /// One app.
@@ -42,7 +45,6 @@ pub(crate) struct App {
 pub(crate) struct Control {
     /// Made when the first sender is.
     pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
     /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
@@ -52,6 +54,10 @@ pub(crate) struct Control {
     pub(crate) dirty: bool,
     /// The handler wants `on_data`.
     pub(crate) wants_data: bool,
+    /// The handler wants `on_batch_end`.
+    pub(crate) wants_batch_end: bool,
+    /// Messages were delivered since its last `on_batch_end`.
+    pub(crate) in_batch: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
@@ -59,6 +65,10 @@ pub(crate) struct Control {
     /// A data message was delivered since the reactor last looked.
     pub(crate) has_heard: bool,
     pub(crate) attempts: Attempts,
+    /// Of the last attempt.
+    pub(crate) phases: CompactPhases,
+    /// Made when the first connection ends.
+    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
     /// Whether another attempt follows, once something has ended this one or will.
@@ -85,6 +95,8 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
+        self.reset_numbers();
+        (self.has_heard, self.in_batch) = (false, false);
         self.retry = None;
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
@@ -150,8 +162,9 @@ impl Control {
 }
 
 /// Details that are needed when the connection opens, and not after.
-#[derive(Default)]
 pub(crate) struct OpenDetails {
+    /// Since when the current step of the opening handshake lasts.
+    pub(crate) since: Instant,
     /// The jar for the cookies of the response, and where they come from.
     pub(crate) cookies: Option<(CookieJar, Target)>,
     #[cfg(feature = "tls")]
@@ -159,11 +172,14 @@ pub(crate) struct OpenDetails {
 }
 
 impl OpenDetails {
-    /// Where the cookies of the response go, and where they come from.
-    pub(crate) fn with_cookies(jar: CookieJar, target: Target) -> Box<Self> {
-        let mut details = Box::<Self>::default();
-        details.cookies = Some((jar, target));
-        details
+    /// There is a stream to the server since now. `cookies` says where those of the response go, and where they come from.
+    pub(crate) fn new(now: Instant, cookies: Option<(CookieJar, Target)>) -> Box<Self> {
+        Box::new(Self {
+            since: now,
+            cookies,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 }
 
@@ -202,9 +218,8 @@ impl Stage {
 
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
-        let limit = plan.options.config.max_queued_bytes;
         let streak = plan.options.connect.reconnect.is_some().then(Box::default);
-        let control = Control { limit, outbox, streak, ..Control::default() };
+        let control = Control { outbox, streak, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -286,8 +301,11 @@ impl App {
         }
     }
 
-    /// Publishes the connection's state to the app's senders.
-    pub(crate) fn publish(&self) {
+    /// Publishes the connection's state to the app's senders, and its numbers if they have asked for them.
+    pub(crate) fn publish(&mut self, env: &mut Surroundings) {
+        if self.control.outbox.as_ref().is_some_and(|outbox| outbox.mailbox().wants_stats()) {
+            self.publish_stats(env);
+        }
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
             Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),

@@ -285,7 +285,8 @@ impl Context<'_> {
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let mailbox = Mailbox::new();
-            mailbox.attach(self.apps.inbox.clone(), self.identity.id, self.control.limit);
+            let limit = self.identity.plan.config().max_queued_bytes;
+            mailbox.attach(self.apps.inbox.clone(), self.identity.id, limit);
             if self.control.ended {
                 drop(mailbox.detach());
             }

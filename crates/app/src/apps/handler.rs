@@ -162,6 +162,24 @@ pub trait Handler: Any {
         false
     }
 
+    /// The batch of messages ends with the one that was just delivered: nothing more has arrived for this app, or other apps have their
+    /// turn. Acting here instead of in [`on_message`](Self::on_message) acts on the newest message of a burst only.
+    ///
+    /// A batch is what the reactor delivers to the app without doing anything else in between: at least one message or fragment, from one or
+    /// more reads. A burst that takes more than the app's [part of a turn](crate::Reactor::turn_budget) comes in several batches. It comes before
+    /// [`on_error`](Self::on_error) and [`on_close`](Self::on_close) if the connection ends behind the batch. Called unless
+    /// [`wants_batch_end`](Self::wants_batch_end) says `false`.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Whether [`on_batch_end`](Self::on_batch_end) is called. Called once per connection. A handler without an `on_batch_end` saves a call
+    /// for every batch with `false`.
+    fn wants_batch_end(&self) -> bool {
+        true
+    }
+
     /// A ping; its pong is on the way already.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {

@@ -74,7 +74,9 @@ impl Apps {
     /// Whether the others have their turn now.
     #[inline(never)]
     pub(crate) fn pauses(&mut self) -> bool {
-        self.pace.look(self.env.now(), self.inbox.has_jobs())
+        let now = self.env.now();
+        self.meter.look(now);
+        self.pace.look(now, self.inbox.has_jobs())
     }
 
     /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.

@@ -11,6 +11,7 @@ mod secure;
 mod wire;
 
 use std::io::{self, Read as _};
+use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
@@ -192,8 +193,13 @@ impl Live {
     }
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.behind.get_or_insert_default().keep(rest, delivered);
+    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize, read_at: Option<Instant>) {
+        self.behind.get_or_insert_default().keep(rest, delivered, read_at);
+    }
+
+    /// When the bytes were read that wait to be delivered.
+    pub(crate) fn undelivered_since(&self) -> Option<Instant> {
+        self.behind.as_ref()?.undelivered.since()
     }
 
     /// Takes the bytes that the app's last visit has left.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::slow::end_work;
 use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
@@ -50,16 +51,18 @@ impl Driver<'_> {
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
-        self.apps.running = Some(id);
-        self.apps.interrupted = false;
+        (self.apps.running, self.apps.interrupted) = (Some(id), false);
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| {
+        if !only_writes {
+            self.apps.begin_work();
+        }
+        let work = AssertUnwindSafe(|| {
             self.work(&mut app, id, work);
             self.conclude(&mut app, id);
-        }));
-        let caught = caught.err();
+        });
+        let caught = catch_unwind(work).err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
@@ -69,6 +72,7 @@ impl Driver<'_> {
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
         }
+        end_work(self.apps, Some(id));
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -256,7 +260,9 @@ impl Driver<'_> {
     ) {
         // Otherwise the answer or the place comes too late.
         if let Stage::Dialling(dial) = &mut app.stage {
-            match step(dial, &mut app.plan, &mut self.net(id)) {
+            let progress = step(dial, &mut app.plan, &mut self.net(id));
+            app.control.phases = dial.phases();
+            match progress {
                 Progress::Waiting => {}
                 Progress::Arrived(arrival) => {
                     if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
@@ -291,7 +297,8 @@ impl Driver<'_> {
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
         let jar = app.plan.jar();
-        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
+        app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
         app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
         app.control.set_on_trial(attempt.connected_to);
@@ -300,6 +307,7 @@ impl Driver<'_> {
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
         app.control.wants_data = app.handler.wants_data();
+        app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
@@ -373,6 +381,7 @@ impl Driver<'_> {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
+                self.apps.begin_work();
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }

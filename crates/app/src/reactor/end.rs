@@ -141,6 +141,7 @@ impl Driver<'_> {
                 // Nothing is sent with the key that was not given.
                 drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
+                app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
@@ -168,7 +169,7 @@ impl Driver<'_> {
             }
         }
         self.apps.arm(&mut app, id);
-        app.publish();
+        app.publish(&mut self.apps.env);
         self.apps.put_back(id, app);
     }
 
@@ -182,6 +183,7 @@ impl Driver<'_> {
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
         contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+        app.publish_stats(&mut self.apps.env);
         if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();

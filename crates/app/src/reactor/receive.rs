@@ -12,6 +12,8 @@ use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
+use crate::phases::Phase;
+use crate::stats::Reading;
 use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
@@ -23,6 +25,7 @@ impl Driver<'_> {
         let short_read_drains = self.dispatcher.short_read_drains();
         if let Stage::Live(live) = &app.stage {
             self.apps.begin_visit(live.max_stride);
+            self.apps.begin_work();
         }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
@@ -36,14 +39,20 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    // The first read of a visit has the time at which that began; other readings of the clock are few.
+                    let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
+                    self.apps.reading = Some(Reading { app: id, at });
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
+                    live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
-                    live.note_delivered(mem::take(&mut app.control.has_heard), &mut self.apps.env);
+                    let has_heard = mem::take(&mut app.control.has_heard);
+                    live.note_delivered(has_heard, &mut self.apps.env);
+                    app.control.in_batch |= has_heard;
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -52,6 +61,9 @@ impl Driver<'_> {
                         // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
+                            if !end_batch(app, id, self.apps) {
+                                return;
+                            }
                             self.failed(app, id, error);
                             if self.apps.interrupted {
                                 return;
@@ -75,7 +87,12 @@ impl Driver<'_> {
             let Some(stop) = stop else { continue };
             if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
+                self.apps.meter.stats.reads_stopped_early += 1;
             }
+            if !end_batch(app, id, self.apps) {
+                return;
+            }
+            let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
@@ -130,7 +147,9 @@ impl Driver<'_> {
         let used = input.used();
         match (outcome?, chunk.location) {
             (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
-            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Paused, _) => {
+                live.keep_undelivered(input.rest().to_vec(), used, self.apps.read_at())
+            }
             (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
@@ -187,8 +206,11 @@ impl Driver<'_> {
             {
                 let info = secure.info();
                 log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
-                control.on_open.get_or_insert_default().tls = info;
+                if let Some(details) = &mut control.on_open {
+                    details.tls = info;
+                }
             }
+            control.end_phase(Phase::Tls, self.apps.env.current().now);
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
@@ -201,7 +223,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered, self.apps.read_at());
         }
         outcome.and(received)
     }
@@ -213,7 +235,9 @@ impl Driver<'_> {
             && let Some(attempt) = app.attempt.take()
         {
             match attempt.refused(response, &mut app.plan) {
-                Ok(Some((attempt, stream))) => {
+                Ok(Some((mut attempt, stream))) => {
+                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+                    attempt.timer.phases = app.control.phases;
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
                     return self.dial(app, id, |dial, plan, net| match stream {
@@ -227,6 +251,15 @@ impl Driver<'_> {
         }
         app.report(id, self.apps, error);
     }
+}
+
+/// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
+#[inline]
+fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
+    if mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+        app.call(id, apps, |handler, context| handler.on_batch_end(context));
+    }
+    !apps.interrupted
 }
 
 /// How a conversation came to its end.
@@ -328,6 +361,7 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
 #[cold]
 fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
     let control = &mut *context.control;
+    control.end_phase(Phase::Upgrade, context.apps.env.current().now);
     control.log_state(context.identity.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {

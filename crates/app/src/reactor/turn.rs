@@ -31,6 +31,8 @@ impl<D: Dispatcher> Reactor<D> {
         let apps = &mut self.apps;
         let now = apps.env.now();
         apps.in_turn = true;
+        apps.meter.stats.turns += 1;
+        apps.meter.stats.ready_streams += ready.len() as u64;
         apps.pace.begin_turn(now);
         apps.fetch_jobs();
         apps.queue_streams(ready);
@@ -65,6 +67,9 @@ impl<D: Dispatcher> Reactor<D> {
         self.first_part = left_out.unwrap_or_default();
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
+        if self.apps.inbox.wants_stats() {
+            self.apps.inbox.set_stats(self.apps.stats());
+        }
         match self.apps.panic.take() {
             Some(panic) => Err(panic),
             None => Ok(self.next()),
