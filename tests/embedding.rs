@@ -110,6 +110,7 @@ impl Host {
         let (keys, mut fds): (Vec<_>, Vec<_>) = self
             .watched
             .iter()
+            .filter(|(_, (_, interest))| !interest.is_none())
             .map(|(key, (fd, interest))| {
                 let mut flags = PollFlags::empty();
                 flags.set(PollFlags::POLLIN, interest.is_read());

@@ -35,8 +35,11 @@ mod chapters {
         getting_started: "getting-started.md",
         hosts: "hosts.md",
         life_cycle: "life-cycle.md",
+        feeds: "feeds.md",
         limits: "limits.md",
         many_apps: "many-apps.md",
+        numbers: "numbers.md",
+        sources: "sources.md",
         testing: "testing.md",
         threads: "threads.md",
     }

@@ -6,7 +6,7 @@ use websocket_connection::{Fragment, Message, Opcode, Part};
 
 use crate::apps::{CallbackResult, Context, Handler, Open};
 use crate::error::Error;
-use crate::outcome::Closed;
+use crate::outcome::{Closed, Outcome};
 
 type Closure<T> = Option<Box<T>>;
 
@@ -19,11 +19,13 @@ pub(crate) struct Callbacks {
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
     pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, Part) -> CallbackResult>,
     pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
+    pub(crate) batch_end: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
     pub(crate) pong: Closure<dyn FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> CallbackResult>,
     pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) error: Closure<dyn FnMut(&mut Context<'_>, &Error) -> CallbackResult>,
     pub(crate) close: Closure<dyn FnMut(&mut Context<'_>, &Closed<'_>) -> CallbackResult>,
+    pub(crate) end: Closure<dyn FnMut(&mut Context<'_>, &Outcome) -> CallbackResult>,
 }
 
 impl Handler for Callbacks {
@@ -61,6 +63,14 @@ impl Handler for Callbacks {
         self.cont_message.is_some()
     }
 
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        self.batch_end.as_mut().map_or(Ok(()), |call| call(app))
+    }
+
+    fn wants_batch_end(&self) -> bool {
+        self.batch_end.is_some()
+    }
+
     fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
         self.ping.as_mut().map_or(Ok(()), |call| call(app, payload))
     }
@@ -85,5 +95,13 @@ impl Handler for Callbacks {
 
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         self.close.as_mut().map_or(Ok(()), |call| call(app, closed))
+    }
+
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        self.end.as_mut().map_or(Ok(()), |call| call(app, outcome))
+    }
+
+    fn wants_end(&self) -> bool {
+        self.end.is_some()
     }
 }

@@ -14,6 +14,7 @@ use websocket_link::proxy::{EnvironmentError, ProxyError};
 use websocket_link::tls::{TlsConfigError, TlsError};
 
 use crate::address::UrlError;
+use crate::feed::FeedError;
 use crate::headers::HeaderError;
 use crate::reconnect::ReconnectError;
 use crate::redirect::RedirectError;
@@ -39,6 +40,8 @@ pub enum Error {
     Options(ConfigError),
     /// The policy for reconnecting cannot work. Found before any I/O.
     Reconnect(ReconnectError),
+    /// An option for feeds cannot work. Found before any I/O.
+    Feed(FeedError),
     /// The host name was not resolved.
     #[non_exhaustive]
     Resolve {
@@ -94,6 +97,8 @@ pub enum Error {
     Io(io::Error),
     /// The server closed the stream without a closing handshake (1006 in other APIs).
     EndOfStream,
+    /// The program has asked for another connection, for this reason; see [`Context::reconnect`](crate::Context::reconnect).
+    ReconnectRequested(String),
     /// A function that is asked for every attempt returned an error, and the attempt has ended.
     #[non_exhaustive]
     Function {
@@ -129,6 +134,10 @@ pub enum Timeout {
     Upgrade,
     /// `ping_timeout`
     Pong,
+    /// The time of a [`probe`](crate::Context::probe)
+    Probe,
+    /// `silence_timeout`
+    Silence,
     /// `write_timeout`
     Write,
     /// `close_timeout`
@@ -146,6 +155,8 @@ impl fmt::Display for Timeout {
             Self::Tls => f.write_str("the TLS handshake was not complete within tls_timeout"),
             Self::Upgrade => ConnectionTimeout::Upgrade.fmt(f),
             Self::Pong => ConnectionTimeout::Pong.fmt(f),
+            Self::Probe => ConnectionTimeout::Probe.fmt(f),
+            Self::Silence => f.write_str("the server sent no data message within silence_timeout"),
             Self::Write => ConnectionTimeout::Write.fmt(f),
             Self::Close => ConnectionTimeout::Close.fmt(f),
         }
@@ -160,6 +171,7 @@ impl fmt::Display for Error {
             Self::Request(error) => write!(f, "{error}"),
             Self::Options(error) => write!(f, "{error}"),
             Self::Reconnect(error) => write!(f, "{error}"),
+            Self::Feed(error) => write!(f, "{error}"),
             Self::Resolve { host, source } => write!(f, "host {host:?} was not resolved: {source}"),
             Self::Connect { address: Some(address), source } => {
                 write!(f, "connecting to {address} failed: {source}")
@@ -185,6 +197,7 @@ impl fmt::Display for Error {
             Self::Timeout(timeout) => write!(f, "{timeout}"),
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
+            Self::ReconnectRequested(reason) => write!(f, "the program asked to reconnect: {reason}"),
             Self::Function { name, source } => write!(f, "the function of {name} returned an error: {source}"),
             Self::Callback(error) => write!(f, "a callback returned an error: {error}"),
             Self::CallbackPanicked(message) => write!(f, "a callback panicked: {message}"),
@@ -231,6 +244,7 @@ impl Error {
             Self::Request(error) => Some(error),
             Self::Options(error) => Some(error),
             Self::Reconnect(error) => Some(error),
+            Self::Feed(error) => Some(error),
             Self::Proxy(error) => Some(error),
             Self::ProxyStream { source, .. } => Some(source),
             Self::ProxyEnvironment(error) => Some(error),
@@ -248,6 +262,7 @@ impl Error {
             Self::Function { source: error, .. } | Self::Callback(error) => Some(&**error),
             Self::Timeout(_)
             | Self::EndOfStream
+            | Self::ReconnectRequested(_)
             | Self::NoResponse { source: None }
             | Self::CallbackPanicked(_) => None,
         }
@@ -262,6 +277,7 @@ impl From<websocket_connection::Error> for Error {
             ConnectionError::Upgrade(error) => Self::Upgrade(error),
             ConnectionError::Timeout(ConnectionTimeout::Upgrade) => Self::Timeout(Timeout::Upgrade),
             ConnectionError::Timeout(ConnectionTimeout::Pong) => Self::Timeout(Timeout::Pong),
+            ConnectionError::Timeout(ConnectionTimeout::Probe) => Self::Timeout(Timeout::Probe),
             ConnectionError::Timeout(ConnectionTimeout::Write) => Self::Timeout(Timeout::Write),
             ConnectionError::Timeout(_) => Self::Timeout(Timeout::Close),
             _ => Self::EndOfStream,
@@ -280,6 +296,7 @@ impl From<Error> for io::Error {
             | Error::Request(_)
             | Error::Options(_)
             | Error::Reconnect(_)
+            | Error::Feed(_)
             | Error::ProxyEnvironment(_) => io::ErrorKind::InvalidInput,
             #[cfg(feature = "tls")]
             Error::TlsOptions(_) => io::ErrorKind::InvalidInput,
@@ -289,6 +306,7 @@ impl From<Error> for io::Error {
             | Error::NoResponse { source: Some(ref source) }
             | Error::Io(ref source) => source.kind(),
             Error::Timeout(_) => io::ErrorKind::TimedOut,
+            Error::ReconnectRequested(_) => io::ErrorKind::ConnectionAborted,
             Error::EndOfStream | Error::NoResponse { source: None } => io::ErrorKind::UnexpectedEof,
             _ => io::ErrorKind::Other,
         };
@@ -323,6 +341,12 @@ impl From<RedirectError> for Error {
 impl From<ConfigError> for Error {
     fn from(error: ConfigError) -> Self {
         Self::Options(error)
+    }
+}
+
+impl From<FeedError> for Error {
+    fn from(error: FeedError) -> Self {
+        Self::Feed(error)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use tungstenite::{Bytes, Utf8Bytes};
-use websocket_connection::{Message, SendError};
+use websocket_connection::{Env, Message, SendError, Tx};
 
 /// The longest header of a frame that a client sends (RFC 6455 section 5.2), which the output reckons with
 /// for every frame.
@@ -45,6 +45,18 @@ impl OwnedMessage {
         match self {
             Self::Text(text) => Some(text.as_str()),
             Self::Binary(_) | Self::Ping(_) => None,
+        }
+    }
+
+    /// Encodes it into the output.
+    ///
+    /// # Errors
+    /// As for a message that a callback sends.
+    pub(crate) fn encode(&self, tx: &mut Tx, env: &mut Env) -> Result<(), SendError> {
+        match self {
+            Self::Text(text) => tx.send_text(text, env),
+            Self::Binary(bytes) => tx.send_binary(bytes, env),
+            Self::Ping(payload) => tx.ping(payload, env),
         }
     }
 

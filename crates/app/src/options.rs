@@ -1,18 +1,22 @@
 //! The options of `run_forever` and `run_on`.
 
+mod feed;
+mod keep_alive;
+
 use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use websocket_connection::Config;
 #[cfg(feature = "deflate")]
 use websocket_connection::Deflate;
-use websocket_connection::{Config, Liveness};
 use websocket_link::proxy::ProxyPolicy;
 use websocket_link::socket2::Socket;
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsOptions;
 use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
+use crate::feed::FeedOptions;
 use crate::reconnect::Reconnect;
 use crate::wire_event::Tap;
 
@@ -73,6 +77,7 @@ pub(crate) struct ConnectOptions {
     pub(crate) suppress_origin: bool,
     pub(crate) require_subprotocol: bool,
     pub(crate) tap: Option<Tap>,
+    pub(crate) feed: FeedOptions,
 }
 
 impl Default for ConnectOptions {
@@ -99,6 +104,7 @@ impl Default for ConnectOptions {
             suppress_origin: false,
             require_subprotocol: true,
             tap: None,
+            feed: FeedOptions::default(),
         }
     }
 }
@@ -116,33 +122,6 @@ impl RunOptions {
     /// The defaults.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sends a keep-alive ping this often; zero means never. Default zero.
-    #[must_use]
-    pub fn ping_interval(self, interval: Duration) -> Self {
-        self.with(|config| config.ping_interval = interval)
-    }
-
-    /// Ends a connection whose server gives no sign of life for this long after a keep-alive ping was
-    /// written. Must be below [`ping_interval`](Self::ping_interval), which it needs. Default: no end.
-    #[must_use]
-    pub fn ping_timeout(self, timeout: Duration) -> Self {
-        self.with(|config| config.ping_timeout = Some(timeout))
-    }
-
-    /// The payload of keep-alive pings, at most 125 bytes. Default: a counter, so that each pong finds its
-    /// ping.
-    #[must_use]
-    pub fn ping_payload(self, payload: impl Into<Vec<u8>>) -> Self {
-        let payload = payload.into().into_boxed_slice();
-        self.with(|config| config.ping_payload = Some(payload))
-    }
-
-    /// What counts as a sign of life. Default [`Liveness::AnyData`].
-    #[must_use]
-    pub fn liveness(self, liveness: Liveness) -> Self {
-        self.with(|config| config.liveness = liveness)
     }
 
     /// Delivers text unchecked, as [`Message::UncheckedText`](crate::Message::UncheckedText). Default

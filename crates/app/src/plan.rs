@@ -74,6 +74,7 @@ impl Plan {
     /// A plan that has passed every check that is possible before the attempt.
     pub(crate) fn new(url: &str, extras: Extras, options: &RunOptions) -> Result<Box<Self>, Error> {
         options.config.check()?;
+        options.connect.feed.check()?;
         if let Some(reconnect) = &options.connect.reconnect {
             reconnect.check()?;
         }

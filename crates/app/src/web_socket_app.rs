@@ -18,7 +18,7 @@ use crate::cookies::CookieJar;
 use crate::error::Error;
 use crate::function_result::FunctionResult;
 use crate::headers::{self, HeaderError, HeaderText, ToHeaders};
-use crate::outcome::Closed;
+use crate::outcome::{Closed, Outcome};
 use crate::plan::{Functions, MaskFailure};
 use crate::threads::Outbox;
 
@@ -257,6 +257,17 @@ impl WebSocketApp {
         self
     }
 
+    /// The batch of messages ends with the one that was just delivered, so that a program can act on the newest message of a burst only: see
+    /// [`Handler::on_batch_end`].
+    #[must_use]
+    pub fn on_batch_end<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
+        self
+    }
+
     /// A ping; its pong is on the way already.
     #[must_use]
     pub fn on_ping<R: IntoCallbackResult>(
@@ -306,6 +317,37 @@ impl WebSocketApp {
         mut call: impl FnMut(&mut Context<'_>, &Closed<'_>) -> R + 'static,
     ) -> Self {
         self.callbacks.close = Some(Box::new(move |app, closed| call(app, closed).into_callback_result()));
+        self
+    }
+
+    /// The run has ended: its last callback, exactly once, however it ended, also when the app was closed or
+    /// stopped while it waited for its next attempt. Only an app that is removed, or whose reactor is dropped,
+    /// ends without it.
+    ///
+    /// The outcome is the one that [`run_forever`](Self::run_forever) returns. The app has no connection here and
+    /// is not [running](Context::is_running), but other apps can be reached and added. An error or a panic from
+    /// here is only logged.
+    ///
+    /// ```
+    /// use websocket_app::{Outcome, Reactor, RunOptions, WebSocketApp};
+    ///
+    /// let mut reactor = Reactor::new()?;
+    /// WebSocketApp::new("ws://127.0.0.1:1/feed")
+    ///     .on_end(|app, outcome| {
+    ///         assert!(matches!(outcome, Outcome::Lost(_))); // nothing listens there
+    ///         let backup = WebSocketApp::new("ws://127.0.0.1:1/backup");
+    ///         app.apps().add(backup, &RunOptions::new()).map(drop)
+    ///     })
+    ///     .run_on(&mut reactor, &RunOptions::new())?;
+    /// reactor.run()?; // until the backup has ended, too
+    /// # Ok::<(), websocket_app::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_end<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>, &Outcome) -> R + 'static,
+    ) -> Self {
+        self.callbacks.end = Some(Box::new(move |app, outcome| call(app, outcome).into_callback_result()));
         self
     }
 }

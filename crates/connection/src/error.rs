@@ -54,6 +54,8 @@ pub enum Timeout {
     Upgrade,
     /// A ping found no sign of life in time.
     Pong,
+    /// A probe found no sign of life in time.
+    Probe,
     /// The server took none of the waiting bytes in time.
     Write,
     /// The closing handshake did not complete in time.
@@ -65,6 +67,7 @@ impl fmt::Display for Timeout {
         f.write_str(match self {
             Self::Upgrade => "the server did not complete the opening handshake within upgrade_timeout",
             Self::Pong => "the server gave no sign of life within ping_timeout of a ping",
+            Self::Probe => "the server gave no sign of life within the time of a probe",
             Self::Write => "the server took no byte of what waits for it within write_timeout",
             Self::Close => "the server did not complete the closing handshake within close_timeout",
         })
@@ -273,6 +276,7 @@ mod tests {
                 "Sec-WebSocket-Accept is missing or does not fit the key",
             ),
             (Error::Timeout(Timeout::Pong), "the server gave no sign of life within ping_timeout of a ping"),
+            (Error::Timeout(Timeout::Probe), "the server gave no sign of life within the time of a probe"),
             (Error::EndOfStream, "the server closed the stream without a closing handshake"),
         ];
         for (error, text) in table {

@@ -30,6 +30,7 @@ mod receive;
 mod state;
 #[cfg(test)]
 mod tests;
+mod traffic;
 mod transmit;
 mod upgrade;
 mod utf8;
@@ -46,6 +47,7 @@ pub use crate::input::Input;
 pub use crate::opcode::{Kind, MAX_CONTROL_PAYLOAD, Opcode};
 pub use crate::ping::Rtt;
 pub use crate::state::{Side, State};
+pub use crate::traffic::{ConnectionStats, Traffic};
 pub use crate::transmit::{MaskKey, Tx};
 pub use crate::upgrade::{Request, RequestError, Response, UpgradeError};
 pub use http;

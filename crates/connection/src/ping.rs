@@ -15,7 +15,18 @@ struct Outstanding {
     end: u64,
     /// When its last byte was written.
     written: Option<Instant>,
-    keep_alive: bool,
+    purpose: Purpose,
+}
+
+/// Why a ping is sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Purpose {
+    /// The caller has sent it, and nothing depends on its answer.
+    Caller,
+    /// Keep-alive. The configuration says how long it may take.
+    KeepAlive,
+    /// A sign of life must come within this time.
+    Probe(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +38,13 @@ struct PongDue {
     received: u64,
 }
 
+impl PongDue {
+    /// Whether there was a sign of life other than the pong, once `received` bytes have come.
+    fn is_met(&self, config: &Config, received: u64) -> bool {
+        config.liveness == Liveness::AnyData && received > self.received
+    }
+}
+
 /// Round-trip times of pings.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
@@ -35,6 +53,8 @@ pub struct Rtt {
     pub last: Option<Duration>,
     /// Smoothed over about eight pings, as TCP does (RFC 6298 section 2).
     pub smoothed: Option<Duration>,
+    /// The shortest.
+    pub min: Option<Duration>,
 }
 
 /// The pings of one connection. One that never sends any, which is most of those that are idle, holds no memory for them.
@@ -60,6 +80,8 @@ impl Pings {
         if let Some(ledger) = &mut self.ledger {
             ledger.next_keep_alive = None;
             ledger.pong_due = None;
+            ledger.probe_due = None;
+            ledger.owed_pong = None;
         }
     }
 
@@ -73,8 +95,13 @@ impl Pings {
     }
 
     /// A ping was queued; its frame ends at `end` in the stream of outgoing bytes.
-    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
-        self.ledger.get_or_insert_default().queued(payload, end, keep_alive);
+    pub(crate) fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
+        self.ledger.get_or_insert_default().queued(payload, end, purpose);
+    }
+
+    /// The payload of a ping by which its pong is found.
+    pub(crate) fn next_payload(&mut self) -> Box<[u8]> {
+        self.ledger.get_or_insert_default().next_payload()
     }
 
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
@@ -94,8 +121,28 @@ impl Pings {
         self.ledger.as_mut().is_some_and(|ledger| ledger.is_dead(config, self.received, now))
     }
 
+    /// Whether the peer has been silent for too long after a probe.
+    pub(crate) fn is_dead_after_probe(&mut self, config: &Config, now: Instant) -> bool {
+        self.ledger.as_mut().is_some_and(|ledger| ledger.is_dead_after_probe(config, self.received, now))
+    }
+
     pub(crate) fn rtt(&self) -> Rtt {
-        self.ledger.as_ref().map_or(Rtt { last: None, smoothed: None }, |ledger| ledger.rtt)
+        self.ledger.as_ref().map_or_else(Rtt::default, |ledger| ledger.rtt)
+    }
+
+    /// Pings that were queued so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.ledger.as_ref().map_or(0, |ledger| ledger.sent)
+    }
+
+    /// A ping of the server could not be answered since too much was queued. Only the latest needs an answer (RFC 6455 section 5.5.3).
+    pub(crate) fn owe_pong(&mut self, payload: &[u8]) {
+        self.ledger.get_or_insert_default().owed_pong = Some(payload.into());
+    }
+
+    /// Takes the payload of the pong that is still to be sent.
+    pub(crate) fn take_owed_pong(&mut self) -> Option<Box<[u8]>> {
+        self.ledger.as_mut()?.owed_pong.take()
     }
 }
 
@@ -107,13 +154,21 @@ struct Ledger {
     /// The time that a keep-alive ping has for its answer.
     timeout: Option<Duration>,
     pong_due: Option<PongDue>,
+    /// By when a probe must be answered: the earliest, where several are out.
+    probe_due: Option<Box<PongDue>>,
     counter: u64,
     rtt: Rtt,
+    /// Pings of both kinds.
+    sent: u64,
+    /// What the latest ping of the server carried, if it was not answered yet.
+    owed_pong: Option<Box<[u8]>>,
 }
 
 impl Ledger {
     fn deadline(&self) -> Option<Instant> {
-        [self.next_keep_alive, self.pong_due.map(|due| due.at)].into_iter().flatten().min()
+        let pong = self.pong_due.map(|due| due.at);
+        let probe = self.probe_due.as_ref().map(|due| due.at);
+        [self.next_keep_alive, pong, probe].into_iter().flatten().min()
     }
 
     fn due(&mut self, config: &Config, now: Instant) -> Option<Box<[u8]>> {
@@ -122,32 +177,45 @@ impl Ledger {
         let next = due.checked_add(config.ping_interval).filter(|next| *next > now);
         self.next_keep_alive = next.or_else(|| now.checked_add(config.ping_interval));
         // Where the stream is stuck, one ping waits, not one for each interval.
-        if self.outstanding.iter().any(|ping| ping.keep_alive && ping.written.is_none()) {
+        if self.outstanding.iter().any(|ping| ping.purpose == Purpose::KeepAlive && ping.written.is_none()) {
             return None;
         }
         Some(match &config.ping_payload {
             Some(payload) => payload.clone(),
-            None => {
-                self.counter += 1;
-                Box::new(self.counter.to_be_bytes())
-            }
+            None => self.next_payload(),
         })
     }
 
-    fn queued(&mut self, payload: Box<[u8]>, end: u64, keep_alive: bool) {
+    fn next_payload(&mut self) -> Box<[u8]> {
+        self.counter += 1;
+        Box::new(self.counter.to_be_bytes())
+    }
+
+    fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
+        self.sent += 1;
         if self.outstanding.len() == MAX_OUTSTANDING {
             self.outstanding.pop_front();
         }
-        self.outstanding.push_back(Outstanding { payload, end, written: None, keep_alive });
+        self.outstanding.push_back(Outstanding { payload, end, written: None, purpose });
     }
 
     fn written(&mut self, position: u64, received: u64, now: Instant) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
-            if let (true, Some(timeout), None) = (ping.keep_alive, self.timeout, self.pong_due) {
-                let end = ping.end;
-                self.pong_due = now.checked_add(timeout).map(|at| PongDue { at, end, received });
+            let end = ping.end;
+            let due = |timeout| now.checked_add(timeout).map(|at| PongDue { at, end, received });
+            match (ping.purpose, self.timeout) {
+                (Purpose::KeepAlive, Some(timeout)) if self.pong_due.is_none() => {
+                    self.pong_due = due(timeout);
+                }
+                (Purpose::Probe(timeout), _) => {
+                    let known = self.probe_due.as_ref().map(|due| due.at);
+                    if let Some(due) = due(timeout).filter(|due| known.is_none_or(|known| due.at < known)) {
+                        self.probe_due = Some(Box::new(due));
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -161,17 +229,28 @@ impl Ledger {
         }
         // The ping that waits for a sign of life may have been forgotten among many of the user's.
         self.pong_due = self.pong_due.filter(|due| due.end > answered.end);
+        self.probe_due = self.probe_due.take().filter(|due| due.end > answered.end);
         let rtt = now.saturating_duration_since(answered.written?);
         self.rtt.last = Some(rtt);
+        self.rtt.min = Some(self.rtt.min.map_or(rtt, |min| min.min(rtt)));
         self.rtt.smoothed = Some(self.rtt.smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
         Some(rtt)
     }
 
     fn is_dead(&mut self, config: &Config, received: u64, now: Instant) -> bool {
         let Some(due) = self.pong_due.filter(|due| due.at <= now) else { return false };
-        let alive = config.liveness == Liveness::AnyData && received > due.received;
+        let alive = due.is_met(config, received);
         if alive {
             self.pong_due = None;
+        }
+        !alive
+    }
+
+    fn is_dead_after_probe(&mut self, config: &Config, received: u64, now: Instant) -> bool {
+        let Some(due) = self.probe_due.as_ref().filter(|due| due.at <= now) else { return false };
+        let alive = due.is_met(config, received);
+        if alive {
+            self.probe_due = None;
         }
         !alive
     }

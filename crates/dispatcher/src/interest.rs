@@ -4,8 +4,13 @@ use crate::Key;
 
 /// What the reactor watches one stream for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a socket can be watched for nothing else")]
+#[allow(clippy::exhaustive_enums, reason = "there is nothing else to watch a socket for")]
 pub enum Interest {
+    /// Nothing for now: the stream stays registered under its key, and neither bytes nor room are reported.
+    ///
+    /// A hang-up or an error may be reported, but not repeatedly: the loop sleeps. An interest that comes
+    /// back reports whatever is there by then.
+    None,
     /// Bytes to read, the end of the stream, or an error.
     Read,
     /// Room to write, a connect that ended, or an error.
@@ -15,6 +20,11 @@ pub enum Interest {
 }
 
 impl Interest {
+    /// Whether the stream is watched for nothing.
+    pub const fn is_none(self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// Whether reading is included.
     pub const fn is_read(self) -> bool {
         matches!(self, Self::Read | Self::ReadWrite)

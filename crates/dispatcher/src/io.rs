@@ -1,5 +1,8 @@
 //! The stream objects that dispatchers watch.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
@@ -9,7 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
 
-use crate::Interest;
+use crate::{Interest, Source};
 
 /// A non-blocking byte stream that is neither a TCP nor a unix socket: a pipe, a vsock, a simulation.
 ///
@@ -67,7 +70,7 @@ pub trait Stream: Read + Write + Any {
     }
 }
 
-/// One non-blocking byte stream, in the form that every dispatcher can register.
+/// One non-blocking byte stream, or a [`Source`], in the form that every dispatcher can register.
 ///
 /// Dropping it closes it; that is why [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by
 /// value.
@@ -78,6 +81,7 @@ enum Kind {
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
     Custom(Box<dyn Stream>),
+    Source(Box<dyn Source>),
 }
 
 impl Io {
@@ -105,7 +109,21 @@ impl Io {
         Self(Kind::Custom(Box::new(stream)))
     }
 
-    /// Whether the stream is connected: `Ok(false)` while that is under way.
+    /// Takes over something that is watched, but not read or written through this `Io`.
+    ///
+    /// `read`, `write` and `flush` fail with `Unsupported`; [`source_mut`](Self::source_mut) gives access to
+    /// the source itself.
+    pub fn source(source: impl Source) -> Self {
+        Self(Kind::Source(Box::new(source)))
+    }
+
+    /// Returns the source as its type; `None` if this is a stream or a source of another type.
+    pub fn source_mut<S: Source>(&mut self) -> Option<&mut S> {
+        let Kind::Source(source) = &mut self.0 else { return None };
+        (source.as_mut() as &mut dyn Any).downcast_mut()
+    }
+
+    /// Whether the stream is connected: `Ok(false)` while that is under way. A source counts as connected.
     ///
     /// # Errors
     /// The reason why connecting failed. The system reports it once: drop the stream then.
@@ -121,6 +139,7 @@ impl Io {
                 None => stream.peer_addr().map(drop),
             },
             Kind::Custom(stream) => return stream.connected(),
+            Kind::Source(_) => return Ok(true),
         };
         match peer {
             Ok(()) => Ok(true),
@@ -142,27 +161,29 @@ impl Io {
         }
     }
 
-    /// Whether this is a socket of the operating system, which reads short only when it has run dry.
+    /// Whether this is a stream socket of the operating system, which reads short only when it has run dry.
     pub fn is_socket(&self) -> bool {
-        !matches!(self.0, Kind::Custom(_))
+        !matches!(self.0, Kind::Custom(_) | Kind::Source(_))
     }
 
-    /// The descriptor to watch; `None` for a custom stream that has none, nor wraps one.
+    /// The descriptor to watch; `None` for a custom stream or a source that has none, nor wraps one.
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_fd()),
             Kind::Unix(stream) => Some(stream.as_fd()),
             Kind::Custom(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
+            Kind::Source(source) => source.fd().or_else(|| source.io()?.fd()),
         }
     }
 
-    /// The socket to watch; `None` for a custom stream that has none, nor wraps one.
+    /// The socket to watch; `None` for a custom stream or a source that has none, nor wraps one.
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
             Kind::Tcp(stream) => Some(stream.as_socket()),
             Kind::Custom(stream) => stream.socket().or_else(|| stream.inner()?.socket()),
+            Kind::Source(source) => source.socket().or_else(|| source.io()?.socket()),
         }
     }
 
@@ -174,6 +195,7 @@ impl Io {
             #[cfg(unix)]
             Kind::Unix(_) => None,
             Kind::Custom(stream) => stream.peer_addr(),
+            Kind::Source(_) => None,
         }
     }
 
@@ -184,6 +206,7 @@ impl Io {
             #[cfg(unix)]
             Kind::Unix(_) => None,
             Kind::Custom(stream) => stream.local_addr(),
+            Kind::Source(_) => None,
         }
     }
 
@@ -194,9 +217,13 @@ impl Io {
         (stream as &dyn Any).downcast_ref().or_else(|| stream.inner()?.downcast_ref())
     }
 
-    /// The custom stream as the type that its dispatcher knows, also from inside a wrapper.
+    /// The custom stream as the type that its dispatcher knows, also from inside a wrapper or a source.
     pub fn downcast_mut<S: Stream>(&mut self) -> Option<&mut S> {
-        let Kind::Custom(stream) = &mut self.0 else { return None };
+        let stream = match &mut self.0 {
+            Kind::Custom(stream) => stream,
+            Kind::Source(source) => return source.io_mut()?.downcast_mut(),
+            _ => return None,
+        };
         if (stream.as_ref() as &dyn Any).is::<S>() {
             return (stream.as_mut() as &mut dyn Any).downcast_mut();
         }
@@ -219,8 +246,31 @@ impl Io {
                 Some(visit(&mut mio::unix::SourceFd(&fd)))
             }
             Kind::Custom(stream) => stream.inner_mut()?.with_source(visit),
+            #[cfg(unix)]
+            Kind::Source(source) if source.io().is_none() => {
+                use std::os::fd::AsRawFd;
+                let fd = source.fd()?.as_raw_fd();
+                Some(visit(&mut mio::unix::SourceFd(&fd)))
+            }
+            #[cfg(windows)]
+            Kind::Source(source) if source.io().is_none() => {
+                let source: &mut dyn Any = source.as_mut();
+                if let Some(socket) = source.downcast_mut::<mio::net::UdpSocket>() {
+                    return Some(visit(socket));
+                }
+                source.downcast_mut::<mio::net::TcpListener>().map(|listener| visit(listener))
+            }
+            Kind::Source(source) => source.io_mut()?.with_source(visit),
         }
     }
+}
+
+/// What only its owner reads and writes.
+fn unreadable() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "this is a source, which is only watched: read and write it as the type that it has",
+    )
 }
 
 macro_rules! each {
@@ -230,6 +280,7 @@ macro_rules! each {
             #[cfg(unix)]
             Kind::Unix($stream) => $body,
             Kind::Custom($stream) => $body,
+            Kind::Source(_) => Err(unreadable()),
         }
     };
 }
@@ -265,103 +316,7 @@ impl fmt::Debug for Io {
             #[cfg(unix)]
             Kind::Unix(stream) => f.debug_tuple("Io").field(stream).finish(),
             Kind::Custom(_) => f.write_str("Io(custom)"),
+            Kind::Source(_) => f.write_str("Io(source)"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
-
-    /// Hands everything through.
-    struct Wrapper(Io);
-
-    impl Read for Wrapper {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.read(buffer)
-        }
-    }
-
-    impl Write for Wrapper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-
-    impl Stream for Wrapper {
-        fn inner(&self) -> Option<&Io> {
-            Some(&self.0)
-        }
-
-        fn inner_mut(&mut self) -> Option<&mut Io> {
-            Some(&mut self.0)
-        }
-    }
-
-    /// Known to one dispatcher only.
-    struct Simulated;
-
-    impl Read for Simulated {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Ok(0)
-        }
-    }
-
-    impl Write for Simulated {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Stream for Simulated {}
-
-    #[test]
-    fn a_wrapper_is_watched_by_the_socket_inside_however_deep() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut peer, _) = listener.accept().unwrap();
-        let mut io = Io::custom(Wrapper(Io::custom(Wrapper(Io::tcp(stream).unwrap()))));
-        assert!(!io.is_socket() && io.downcast_ref::<Simulated>().is_none());
-        assert_eq!(io.peer_addr(), Some(listener.local_addr().unwrap()));
-        assert_eq!(io.local_addr(), Some(peer.peer_addr().unwrap()));
-        #[cfg(unix)]
-        assert!(io.fd().is_some());
-
-        let mut dispatcher = MioDispatcher::new().unwrap();
-        let key = Key::new(0, 0);
-        dispatcher.register(key, &mut io, Interest::Read).unwrap();
-        peer.write_all(b"x").unwrap();
-        let mut ready = Vec::new();
-        dispatcher.wait(None, &mut ready).unwrap();
-        assert!(ready.iter().any(|ready| ready.key == key && ready.readable));
-        assert_eq!(io.read(&mut [0; 8]).unwrap(), 1);
-        dispatcher.deregister(key, io);
-        assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the dropped wrapper closed the socket");
-    }
-
-    #[test]
-    fn a_wrapped_custom_stream_is_recognised_by_its_dispatcher() {
-        let mut io = Io::custom(Wrapper(Io::custom(Simulated)));
-        assert!(io.downcast_mut::<Simulated>().is_some());
-        assert!(io.downcast_mut::<Wrapper>().is_some());
-        assert!(io.downcast_ref::<Simulated>().is_some() && io.downcast_ref::<Wrapper>().is_some());
-        assert_eq!((io.peer_addr(), io.local_addr()), (None, None));
-        #[cfg(unix)]
-        assert!(io.fd().is_none());
-
-        let mut dispatcher = MioDispatcher::new().unwrap();
-        let refused = dispatcher.register(Key::new(0, 0), &mut io, Interest::Read);
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 }

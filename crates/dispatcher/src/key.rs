@@ -126,7 +126,7 @@ impl<T> KeyTable<T> {
     }
 
     /// All live keys with their values, in the order of their slots.
-    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> + Clone {
         self.slots.iter().flatten().map(|(key, value)| (*key, value))
     }
 }

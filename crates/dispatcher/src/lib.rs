@@ -28,6 +28,7 @@ mod key;
 mod mio;
 mod polled;
 mod signals;
+mod source;
 
 pub use crate::clock::Clock;
 pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
@@ -37,3 +38,4 @@ pub use crate::key::{Key, KeyTable};
 pub use crate::mio::MioDispatcher;
 pub use crate::polled::{PollReady, Polled};
 pub use crate::signals::Signals;
+pub use crate::source::Source;

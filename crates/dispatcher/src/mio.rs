@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Registry, Token};
 
 use crate::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
 
@@ -23,7 +23,8 @@ const BATCH: usize = 1024;
 pub struct MioDispatcher {
     poll: Poll,
     events: Events,
-    keys: KeyTable<()>,
+    /// Whether each is in the poll: those that are watched for nothing are not.
+    keys: KeyTable<bool>,
     waker: Waker,
 }
 
@@ -54,12 +55,33 @@ impl MioDispatcher {
     }
 }
 
-fn mio_interest(interest: Interest) -> mio::Interest {
+/// mio cannot watch for nothing.
+fn mio_interest(interest: Interest) -> Option<mio::Interest> {
     match interest {
-        Interest::Read => mio::Interest::READABLE,
-        Interest::Write => mio::Interest::WRITABLE,
-        Interest::ReadWrite => mio::Interest::READABLE | mio::Interest::WRITABLE,
+        Interest::None => None,
+        Interest::Read => Some(mio::Interest::READABLE),
+        Interest::Write => Some(mio::Interest::WRITABLE),
+        Interest::ReadWrite => Some(mio::Interest::READABLE | mio::Interest::WRITABLE),
     }
+}
+
+/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is
+/// in the poll then.
+fn watch(
+    registry: &Registry,
+    key: Key,
+    io: &mut Io,
+    is_in_poll: bool,
+    interest: Interest,
+) -> io::Result<bool> {
+    let token = Token(key.slot());
+    io.with_source(|source| match (is_in_poll, mio_interest(interest)) {
+        (false, None) => Ok(false),
+        (false, Some(interest)) => registry.register(source, token, interest).map(|()| true),
+        (true, Some(interest)) => registry.reregister(source, token, interest).map(|()| true),
+        (true, None) => registry.deregister(source).map(|()| false),
+    })
+    .unwrap_or_else(|| Err(unwatchable()))
 }
 
 fn unwatchable() -> io::Error {
@@ -72,21 +94,18 @@ fn unwatchable() -> io::Error {
 impl Dispatcher for MioDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.keys.vacant(key)?;
-        let registry = self.poll.registry();
-        io.with_source(|source| registry.register(source, Token(key.slot()), mio_interest(interest)))
-            .unwrap_or_else(|| Err(unwatchable()))?;
-        self.keys.insert(key, ())
+        let is_in_poll = watch(self.poll.registry(), key, io, false, interest)?;
+        self.keys.insert(key, is_in_poll)
     }
 
     fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.keys.get_mut(key)?;
-        let registry = self.poll.registry();
-        io.with_source(|source| registry.reregister(source, Token(key.slot()), mio_interest(interest)))
-            .unwrap_or_else(|| Err(unwatchable()))
+        let is_in_poll = self.keys.get_mut(key)?;
+        *is_in_poll = watch(self.poll.registry(), key, io, *is_in_poll, interest)?;
+        Ok(())
     }
 
     fn deregister(&mut self, key: Key, mut io: Io) {
-        if self.keys.remove(key).is_some() {
+        if let Some(true) = self.keys.remove(key) {
             let registry = self.poll.registry();
             if let Some(Err(error)) = io.with_source(|source| registry.deregister(source)) {
                 log::debug!(target: "websocket::dispatcher", "{key:?} left the poll with an error: {error}");
@@ -117,10 +136,12 @@ impl Wait for MioDispatcher {
             // names no key.
             let Some(key) = self.keys.key_in(event.token().0) else { continue };
             let broken = event.is_error();
-            ready.push(
-                Ready::new(key, event.is_readable() || broken, event.is_writable() || broken)
-                    .with_read_closed(event.is_read_closed() || broken),
-            );
+            let (read_closed, write_closed) =
+                (event.is_read_closed() || broken, event.is_write_closed() || broken);
+            // The end of a pipe is a hang-up and nothing else.
+            let readable = event.is_readable() || read_closed;
+            let writable = event.is_writable() || write_closed;
+            ready.push(Ready::new(key, readable, writable).with_read_closed(read_closed));
         }
         Ok(())
     }

@@ -19,8 +19,11 @@ use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
 use crate::outcome::{NoRetry, Outcome};
+use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
+use crate::stats::Ended;
+use crate::surroundings::Surroundings;
 use crate::threads::{Outbox, SenderState};
 
 /// One app.
@@ -42,7 +45,6 @@ pub(crate) struct App {
 pub(crate) struct Control {
     /// Made when the first sender is.
     pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
     /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
@@ -51,16 +53,28 @@ pub(crate) struct Control {
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
     pub(crate) delivery: Delivery,
+    /// The handler wants `on_batch_end`.
+    pub(crate) wants_batch_end: bool,
+    /// Messages were delivered since its last `on_batch_end`.
+    pub(crate) in_batch: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
     pub(crate) ended: bool,
+    /// A data message was delivered since the reactor last looked.
+    pub(crate) has_heard: bool,
     pub(crate) attempts: Attempts,
+    /// Of the last attempt.
+    pub(crate) phases: CompactPhases,
+    /// Made when the first connection ends.
+    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
     /// Whether another attempt follows this one, once the policy has been asked.
     pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
+    /// A callback wants the connection to be dropped, with this error.
+    pub(crate) drop_for: Option<Box<Error>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -92,6 +106,8 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
+        self.reset_numbers();
+        (self.has_heard, self.in_batch) = (false, false);
         self.retry = None;
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
@@ -143,8 +159,9 @@ impl Control {
 }
 
 /// Details that are needed when the connection opens, and not after.
-#[derive(Default)]
 pub(crate) struct OpenDetails {
+    /// Since when the current step of the opening handshake lasts.
+    pub(crate) since: Instant,
     /// The jar for the cookies of the response, and where they come from.
     pub(crate) cookies: Option<(CookieJar, Target)>,
     #[cfg(feature = "tls")]
@@ -152,11 +169,14 @@ pub(crate) struct OpenDetails {
 }
 
 impl OpenDetails {
-    /// Where the cookies of the response go, and where they come from.
-    pub(crate) fn with_cookies(jar: CookieJar, target: Target) -> Box<Self> {
-        let mut details = Box::<Self>::default();
-        details.cookies = Some((jar, target));
-        details
+    /// There is a stream to the server since now. `cookies` says where those of the response go, and where they come from.
+    pub(crate) fn new(now: Instant, cookies: Option<(CookieJar, Target)>) -> Box<Self> {
+        Box::new(Self {
+            since: now,
+            cookies,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 }
 
@@ -195,9 +215,8 @@ impl Stage {
 
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
-        let limit = plan.options.config.max_queued_bytes;
         let streak = plan.options.connect.reconnect.is_some().then(Box::default);
-        let control = Control { limit, outbox, streak, ..Control::default() };
+        let control = Control { outbox, streak, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -279,8 +298,11 @@ impl App {
         }
     }
 
-    /// Publishes the connection's state to the app's senders.
-    pub(crate) fn publish(&self) {
+    /// Publishes the connection's state to the app's senders, and its numbers if they have asked for them.
+    pub(crate) fn publish(&mut self, env: &mut Surroundings) {
+        if self.control.outbox.as_ref().is_some_and(|outbox| outbox.mailbox().wants_stats()) {
+            self.publish_stats(env);
+        }
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
             Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),
@@ -298,7 +320,14 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, failure: None })
+        let control = &mut self.control;
+        (&mut *self.handler, Context { apps, identity, control, connected, failure: None, handler: None })
+    }
+
+    /// The context for code that is not the handler's: it can reach the handler.
+    pub(crate) fn lend<'a>(&'a mut self, id: AppId, apps: &'a mut Apps) -> Context<'a> {
+        let (handler, context) = self.split(id, apps);
+        Context { handler: Some(handler), ..context }
     }
 
     /// Calls the handler unless the app was removed; an error that it returns goes to its `on_error`.
@@ -318,6 +347,13 @@ impl App {
     }
 }
 
+/// Passes the error of code that the handler was lent to, to its `on_error`.
+pub(crate) fn check_lent(context: &mut Context<'_>, result: CallbackResult) {
+    if let Some(handler) = context.handler.take() {
+        check(handler, context, result);
+    }
+}
+
 /// Passes the error of a callback to `on_error`.
 #[inline]
 pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result: CallbackResult) {
@@ -328,7 +364,8 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 
 #[cold]
 pub(super) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
-    if context.apps.interrupted {
+    // The error of a callback that wants another connection is reported all the same.
+    if context.apps.is_removed(context.identity.id) {
         return;
     }
     context.control.in_last_callback = true;

@@ -9,11 +9,11 @@ use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use super::app::{Control, Delivery};
-use super::{Apps, CallbackResult, IntoCallbackResult};
+use super::{Apps, Handler};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::Error;
-use crate::id::{AppId, TimerId};
+use crate::id::AppId;
 use crate::live::write_all;
 use crate::outcome::{NoRetry, Outcome};
 use crate::plan::Plan;
@@ -29,6 +29,8 @@ pub struct Context<'a> {
     pub(crate) connected: Option<Connected<'a>>,
     /// In `on_error`, the failure that ends the attempt.
     pub(crate) failure: Option<&'a Outcome>,
+    /// Where the code that runs is not the handler's own.
+    pub(crate) handler: Option<&'a mut dyn Handler>,
 }
 
 /// Which app it is, for log lines and for the app itself.
@@ -117,7 +119,7 @@ impl Context<'_> {
     /// continue to arrive until the server answers or the close's timeout passes, unless
     /// [`deliver_after_close`](crate::RunOptions::deliver_after_close) is off; then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
-    /// ends without another callback. Closing twice is harmless.
+    /// ends, and only `on_end` is called. Closing twice is harmless.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing has changed.
@@ -294,7 +296,8 @@ impl Context<'_> {
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let mailbox = Mailbox::new();
-            mailbox.attach(self.apps.inbox.clone(), self.identity.id, self.control.limit);
+            let limit = self.identity.plan.config().max_queued_bytes;
+            mailbox.attach(self.apps.inbox.clone(), self.identity.id, limit);
             if self.control.ended {
                 drop(mailbox.detach());
             }
@@ -307,44 +310,13 @@ impl Context<'_> {
         Sender(mailbox)
     }
 
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the
-    /// connection attempt; one that is set in `on_close`, while another attempt follows, ends with that one.
-    pub fn set_timeout<R: IntoCallbackResult>(
-        &mut self,
-        after: Duration,
-        callback: impl FnOnce(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let mut callback = Some(callback);
-        let call = move |app: &mut Context<'_>| -> CallbackResult {
-            callback.take().map_or(Ok(()), |callback| callback(app).into_callback_result())
-        };
-        self.control.timers.add(self.identity.id, self.apps, after, None, Box::new(call))
-    }
-
-    /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
-    /// from it goes to `on_error`. The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means
-    /// once a turn.
-    pub fn set_interval<R: IntoCallbackResult>(
-        &mut self,
-        every: Duration,
-        mut callback: impl FnMut(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let call = move |app: &mut Context<'_>| callback(app).into_callback_result();
-        self.control.timers.add(self.identity.id, self.apps, every, Some(every), Box::new(call))
-    }
-
-    /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
-    pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.control.timers.cancel(timer, self.apps)
-    }
-
     /// The other apps of this reactor: add, remove, send to a peer, stop.
     pub const fn apps(&mut self) -> &mut Apps {
         self.apps
     }
 
     #[inline]
-    fn transmit(
+    pub(super) fn transmit(
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {

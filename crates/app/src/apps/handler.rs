@@ -13,7 +13,7 @@ use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
 use crate::never::Never;
-use crate::outcome::Closed;
+use crate::outcome::{Closed, Outcome};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
 /// continues.
@@ -90,7 +90,7 @@ pub struct Open<'a> {
 /// block it.
 ///
 /// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it
-/// never opened.
+/// never opened. Each run ends with exactly one [`on_end`](Self::on_end), after the last `on_close`.
 ///
 /// ```
 /// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
@@ -162,6 +162,24 @@ pub trait Handler: Any {
         false
     }
 
+    /// The batch of messages ends with the one that was just delivered: nothing more has arrived for this app, or other apps have their
+    /// turn. Acting here instead of in [`on_message`](Self::on_message) acts on the newest message of a burst only.
+    ///
+    /// A batch is what the reactor delivers to the app without doing anything else in between: at least one message or fragment, from one or
+    /// more reads. A burst that takes more than the app's [part of a turn](crate::Reactor::turn_budget) comes in several batches. It comes before
+    /// [`on_error`](Self::on_error) and [`on_close`](Self::on_close) if the connection ends behind the batch. Called unless
+    /// [`wants_batch_end`](Self::wants_batch_end) says `false`.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Whether [`on_batch_end`](Self::on_batch_end) is called. Called once per connection. A handler without an `on_batch_end` saves a call
+    /// for every batch with `false`.
+    fn wants_batch_end(&self) -> bool {
+        true
+    }
+
     /// A ping; its pong is on the way already.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
@@ -193,5 +211,24 @@ pub trait Handler: Any {
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         Ok(())
+    }
+
+    /// Called when the run has ended, exactly once and last of all, however it ended: also when the app was
+    /// closed or stopped while it waited for its next attempt, which no `on_close` reports. Only an app that is
+    /// removed, or whose reactor is dropped, ends without it.
+    ///
+    /// The outcome is the one that [`run_forever`](crate::WebSocketApp::run_forever) returns. The app has no
+    /// connection here and is not [running](Context::is_running); its timers and what is asked of its senders
+    /// are dropped. Other apps can be reached and added. An error or a panic from here is only logged.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Returns whether [`on_end`](Self::on_end) is called. Called after each attempt. With `false` an app that
+    /// waits for its next attempt does not keep the outcome of the last one, which may hold the body of a
+    /// response.
+    fn wants_end(&self) -> bool {
+        true
     }
 }

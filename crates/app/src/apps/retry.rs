@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::app::{Control, call_on_error};
 use super::{App, Apps, Context, Identity};
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::id::AppId;
 use crate::outcome::{NoRetry, Outcome};
 use crate::panics::{contain_panic, panic_message};
@@ -23,10 +23,17 @@ impl App {
         let failure = failure.insert(Box::new(Outcome::Lost(error)));
         let identity = Identity { id, plan };
         let connected = stage.connected();
-        let mut context = Context { apps, identity, control, connected, failure: Some(failure) };
+        let failed = Some(&**failure);
+        let mut context = Context { apps, identity, control, connected, failure: failed, handler: None };
         if let Outcome::Lost(error) = &**failure {
             call_on_error(&mut **handler, &mut context, error);
         }
+    }
+
+    /// Reports an error of a function that is called while the connection is open. Returns whether the app's work continues.
+    pub(crate) fn report_of_callback(&mut self, id: AppId, apps: &mut Apps, error: BoxError) -> bool {
+        self.call(id, apps, |_, _| Err(error));
+        !apps.interrupted
     }
 
     /// Whether another attempt follows this outcome: the time until then, which begins now, or why none follows. The policy

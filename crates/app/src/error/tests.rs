@@ -21,6 +21,7 @@ fn as_an_io_error_any_other_keeps_its_text_and_its_type_and_gets_a_kind() {
         (Error::NoResponse { source: Some(refused()) }, io::ErrorKind::ConnectionRefused),
         (Error::NoResponse { source: None }, io::ErrorKind::UnexpectedEof),
         (Error::EndOfStream, io::ErrorKind::UnexpectedEof),
+        (Error::ReconnectRequested("why".into()), io::ErrorKind::ConnectionAborted),
         (Error::Protocol(ProtocolError::MaskedFrame), io::ErrorKind::Other),
     ];
     for (error, kind) in table {
@@ -67,6 +68,7 @@ fn every_variant() -> Vec<Error> {
         Error::Request(RequestError::Path("x".into())),
         Error::Options(ConfigError::PingTimeoutWithoutInterval),
         Error::Reconnect(ReconnectError::FirstDelayZero),
+        Error::Feed(FeedError::SilenceTimeoutZero),
         Error::Resolve { host: "feed.example".into(), source: io() },
         Error::Connect { address: Some(([192, 0, 2, 1], 80).into()), source: io() },
         Error::Connect { address: None, source: io::ErrorKind::ConnectionRefused.into() },
@@ -88,6 +90,7 @@ fn every_variant() -> Vec<Error> {
         Error::Io(io()),
         Error::Io(io::Error::from_raw_os_error(104)),
         Error::EndOfStream,
+        Error::ReconnectRequested("the sequence is lost".into()),
         Error::Function { name: "url_with", source: Box::new(behind()) },
         Error::Callback(Box::new(behind())),
         Error::Callback("only a text".into()),
@@ -124,7 +127,9 @@ fn place(error: &Error) -> usize {
         Error::Tls(_) => 20,
         #[cfg(feature = "tls")]
         Error::TlsOptions(_) => 21,
-        Error::Function { .. } => 22,
+        Error::ReconnectRequested(_) => 22,
+        Error::Function { .. } => 23,
+        Error::Feed(_) => 24,
     }
 }
 
@@ -137,7 +142,7 @@ fn chain(error: &dyn std::error::Error) -> Vec<String> {
 fn no_text_occurs_twice_in_an_error_and_its_sources() {
     let errors = every_variant();
     let places: std::collections::BTreeSet<_> = errors.iter().map(place).collect();
-    assert_eq!(places.len(), if cfg!(feature = "tls") { 23 } else { 21 }, "a variant is missing");
+    assert_eq!(places.len(), if cfg!(feature = "tls") { 25 } else { 23 }, "a variant is missing");
     for error in errors {
         let inner = error.inner().map(ToString::to_string);
         let texts = chain(&error);

@@ -38,9 +38,13 @@ impl Live {
             Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
             None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
         };
-        match attempt {
-            Some(at) if self.connection.state() == State::Connecting => {
+        match (self.connection.state(), attempt, &self.feed) {
+            (State::Connecting, Some(at), _) => {
                 earliest([step, Some((at, Deadline::Timeout(Timeout::Attempt)))])
+            }
+            (State::Open, _, Some(feed)) => {
+                let silence = feed.silent_until().map(|at| (at, Deadline::Timeout(Timeout::Silence)));
+                earliest([step, silence])
             }
             _ => step,
         }

@@ -4,6 +4,7 @@
 
 mod behind;
 mod chunk;
+mod feed;
 mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
@@ -11,11 +12,15 @@ mod trace;
 mod wire;
 
 use std::io::{self, Read as _};
+use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
+use crate::feed::FeedOptions;
+use crate::surroundings::Surroundings;
+use feed::Feed;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
@@ -64,11 +69,18 @@ pub(crate) struct Live {
     behind: Option<Box<Behind>>,
     /// Where what passes is shown.
     pub(crate) trace: Option<Box<Trace>>,
+    /// Where messages are expected of the server.
+    feed: Option<Box<Feed>>,
 }
 
 impl Live {
     /// A connection whose request waits to be written to the stream.
-    pub(crate) fn new(wire: Wire, secure: Option<Box<Secure>>, connection: Connection) -> Box<Self> {
+    pub(crate) fn new(
+        wire: Wire,
+        secure: Option<Box<Secure>>,
+        connection: Connection,
+        options: &FeedOptions,
+    ) -> Box<Self> {
         Box::new(Self {
             wire,
             secure,
@@ -81,6 +93,7 @@ impl Live {
             max_stride: 1,
             behind: None,
             trace: None,
+            feed: Feed::new(options),
         })
     }
 
@@ -196,8 +209,13 @@ impl Live {
     }
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.behind.get_or_insert_default().keep(rest, delivered);
+    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize, read_at: Option<Instant>) {
+        self.behind.get_or_insert_default().keep(rest, delivered, read_at);
+    }
+
+    /// When the bytes were read that wait to be delivered.
+    pub(crate) fn undelivered_since(&self) -> Option<Instant> {
+        self.behind.as_ref()?.undelivered.since()
     }
 
     /// Takes the bytes that the app's last visit has left.
@@ -221,6 +239,16 @@ impl Live {
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
+    }
+
+    /// What was read has been delivered; whether there was a data message in it.
+    #[inline]
+    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
+        if let Some(feed) = &mut self.feed
+            && self.connection.state() == State::Open
+        {
+            feed.delivered(message, || env.current().now);
+        }
     }
 
     fn note_read(&mut self, fresh: usize) {

@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
-use websocket_connection::{CloseCode, Connection, State};
+use websocket_connection::{CloseCode, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::begin::{begin, start_trace};
 use super::show::show;
-use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, check};
+use super::slow::end_work;
+use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
-use crate::live::{Judgement, Live, Secure, Trace};
+use crate::live::{Judgement, Live};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -52,12 +54,18 @@ impl Driver<'_> {
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
-        self.apps.running = Some(id);
-        self.apps.interrupted = false;
+        (self.apps.running, self.apps.interrupted) = (Some(id), false);
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| self.work(&mut app, id, work))).err();
+        if !only_writes {
+            self.apps.begin_work();
+        }
+        let work = AssertUnwindSafe(|| {
+            self.work(&mut app, id, work);
+            self.conclude(&mut app, id);
+        });
+        let caught = catch_unwind(work).err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
@@ -67,6 +75,7 @@ impl Driver<'_> {
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
         }
+        end_work(self.apps, Some(id));
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -78,6 +87,9 @@ impl Driver<'_> {
         }
         if app.is_unwanted() {
             return self.end(app, id, None);
+        }
+        if app.control.drop_for.is_some() {
+            return;
         }
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
@@ -107,7 +119,16 @@ impl Driver<'_> {
             },
             Work::Stop(broken) => self.stop(app, id, broken),
         }
-        if let Stage::Live(live) = &app.stage
+    }
+
+    /// Ends the attempt if its connection has ended, or if the user wants another one.
+    fn conclude(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.control.drop_for.take() {
+            if !self.apps.is_removed(id) {
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(*error));
+            }
+        } else if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
         {
             self.end(app, id, None);
@@ -152,19 +173,20 @@ impl Driver<'_> {
 
     fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
         let timer = match entry.due {
-            Due::Timer(timer) => timer,
-            // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
-            Due::Deadline => {
+            Due::AppTimer(_, timer) => timer,
+            Due::Deadline(_) if app.control.armed == Some(entry.armed()) => {
                 app.control.armed = None;
                 return self.deadline(app, id);
             }
+            // One that was armed before may come after its successor.
+            Due::Deadline(_) | Due::Timer(_) => return,
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
-        let (handler, mut context) = app.split(id, self.apps);
+        let mut context = app.lend(id, self.apps);
         let result = call(&mut context);
-        check(handler, &mut context, result);
-        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+        check_lent(&mut context, result);
+        let times = (entry.at, self.apps.env.now());
+        app.control.timers.rearm(timer, call, times, entry.due, &mut self.apps.schedule);
     }
 
     /// A deadline of the app may be due.
@@ -224,7 +246,11 @@ impl Driver<'_> {
         match verdict {
             Judgement::Open | Judgement::Met(Ok(())) => {}
             Judgement::Met(Err(error)) => self.failed(app, id, error),
-            Judgement::Timeout(timeout) => self.end(app, id, Some(Error::Timeout(timeout))),
+            Judgement::Timeout(timeout) => {
+                // A server that is silent on an open connection may be there.
+                app.say_goodbye(CloseCode::Away, self.apps);
+                self.end(app, id, Some(Error::Timeout(timeout)));
+            }
         }
     }
 
@@ -237,7 +263,9 @@ impl Driver<'_> {
     ) {
         // Otherwise the answer or the place comes too late.
         if let Stage::Dialling(dial) = &mut app.stage {
-            match step(dial, &mut app.plan, &mut self.net(id)) {
+            let progress = step(dial, &mut app.plan, &mut self.net(id));
+            app.control.phases = dial.phases();
+            match progress {
                 Progress::Waiting => {}
                 Progress::Arrived(arrival) => {
                     if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
@@ -252,14 +280,7 @@ impl Driver<'_> {
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
         let Arrival { wire, already_read } = arrival;
-        let (options, env) = (&app.plan.options.connect, self.apps.env.current());
-        // Entropy and sessions may be the user's.
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
-            let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
-            connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)))
-        }));
-        let (mut connection, secure) = match made {
+        let (mut connection, secure) = match begin(&app.plan, &attempt, self.apps.env.current()) {
             Ok(Ok(both)) => both,
             Ok(Err(error)) => {
                 self.net(id).unwatch(wire);
@@ -272,12 +293,11 @@ impl Driver<'_> {
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
         let jar = app.plan.jar();
-        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
+        app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        let mut live = Live::new(wire, secure, connection);
-        // Asked once for each connection, so that one that is not traced costs a look for each read and write.
-        let is_logged = log::log_enabled!(target: "websocket::wire", log::Level::Trace);
-        live.trace = (is_logged || app.plan.options.connect.tap.is_some()).then(Trace::new);
+        let mut live = Live::new(wire, secure, connection, &app.plan.options.connect.feed);
+        live.trace = start_trace(&app.plan);
         app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
@@ -286,6 +306,7 @@ impl Driver<'_> {
         let wants_fragments = app.handler.wants_fragments();
         let wants_data = app.handler.wants_data();
         app.control.delivery = if wants_data { Delivery::Data } else { Delivery::Messages };
+        app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
@@ -314,7 +335,10 @@ impl Driver<'_> {
                     self.apps.remove(id);
                 }
                 Order::Run(work) => {
-                    app.call(id, self.apps, |_, context| work(context));
+                    let mut context = app.lend(id, self.apps);
+                    let result = work(&mut context);
+                    context.apps.env.user_code_ran();
+                    check_lent(&mut context, result);
                     if app.control.has_orders() && self.apps.turn_is_over() {
                         // The rest comes behind what others have asked for.
                         self.apps.jobs.push_back(Job::Commands(id));
@@ -328,11 +352,8 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
-        if let Some(error) = app.plan.take_mask_failure() {
-            app.call(id, self.apps, |_, _| Err(error));
-            if self.apps.interrupted {
-                return;
-            }
+        if app.plan.take_mask_failure().is_some_and(|error| !app.report_of_callback(id, self.apps, error)) {
+            return;
         }
         app.control.dirty = false;
         // It may have ended since the output grew.
@@ -342,10 +363,7 @@ impl Driver<'_> {
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
         let wrote = app.control.wrote(written);
-        if let Some(trace) = &mut live.trace {
-            show(&app.plan, trace, id);
-            self.apps.env.user_code_ran();
-        }
+        show(&app.plan, live.trace.as_deref_mut(), id, &mut self.apps.env);
         let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {
@@ -361,6 +379,7 @@ impl Driver<'_> {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
+                self.apps.begin_work();
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }

@@ -1,15 +1,17 @@
 //! The end of an attempt: `on_error` for its failure, then `on_close`, its last callback; and whether another
-//! attempt follows.
+//! attempt follows. The end of a run: `on_end`.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
 use super::show::show;
-use crate::apps::{App, Context, Finished, Identity, Stage};
+use crate::apps::{App, Apps, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::outcome::{Closed, NoRetry, Outcome};
-use crate::panics::contain_panic;
+use crate::panics::{contain_panic, panic_message};
 use crate::threads::Job;
 
 /// What follows an attempt that ends.
@@ -86,11 +88,12 @@ impl Driver<'_> {
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
+        app.control.drop_for = None;
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
         app.control.blocked = false;
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
 
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
@@ -103,21 +106,18 @@ impl Driver<'_> {
             retry_in: retry.ok(),
             no_retry: retry.err(),
         };
-        if self.apps.interrupted {
+        if self.apps.is_removed(id) {
             return;
         }
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
         let control = &mut app.control;
-        let mut context = Context { apps: self.apps, identity, control, connected: None, failure: None };
+        let mut context =
+            Context { apps: self.apps, identity, control, connected: None, failure: None, handler: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
             log::error!(target: "websocket::app", "{identity}: on_close, the last callback, returned an error: {error}");
-        }
-        if self.apps.keeps_outcome_of != Some(id) {
-            // It may be as large as the body of a response, and the app may wait for long.
-            app.outcome = None;
         }
         if app.control.close_requested {
             app.give_up(id);
@@ -125,6 +125,11 @@ impl Driver<'_> {
         // Orders that came too late for this attempt are for the next.
         if app.control.has_orders() && !app.control.ended {
             self.apps.inbox.push(Job::Commands(id));
+        }
+        // It may be as large as the body of a response, and the app may wait for long.
+        let keeps_outcome = app.control.ended || self.apps.keeps_outcome_of == Some(id);
+        if !keeps_outcome && !app.handler.wants_end() {
+            app.outcome = None;
         }
     }
 
@@ -140,12 +145,12 @@ impl Driver<'_> {
                 // Nothing is sent with the key that was not given.
                 drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
+                app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
-                if let Some(trace) = &mut live.trace {
-                    contain_panic(id, || show(&app.plan, trace, id));
-                }
+                let trace = live.trace.as_deref_mut();
+                contain_panic(id, || show(&app.plan, trace, id, &mut self.apps.env));
                 self.net(id).unwatch(live.wire);
             }
             Stage::Over => {}
@@ -158,6 +163,7 @@ impl Driver<'_> {
             return self.release(app, id);
         }
         if app.control.ended {
+            report_end(&mut app, id, self.apps);
             self.apps.take_removed(id);
             return self.retire(app, id);
         }
@@ -169,7 +175,7 @@ impl Driver<'_> {
             }
         }
         self.apps.arm(&mut app, id);
-        app.publish();
+        app.publish(&mut self.apps.env);
         self.apps.put_back(id, app);
     }
 
@@ -181,8 +187,9 @@ impl Driver<'_> {
 
     /// Drops an app that has ended or was removed, or keeps it where its outcome is waited for.
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+        app.publish_stats(&mut self.apps.env);
         if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();
@@ -211,11 +218,12 @@ impl Driver<'_> {
         let in_last_callback = std::mem::take(&mut app.control.in_last_callback);
         let over = app.attempt_is_over();
         let ended = over && app.control.ended;
-        if in_last_callback || self.apps.interrupted || ended {
+        let is_removed = self.apps.is_removed(id);
+        if in_last_callback || is_removed || ended {
             let identity = Identity { id, plan: &app.plan };
             log::error!(target: "websocket::app", "{identity}: a callback panicked, and no other callback can report it: {message}");
         }
-        if self.apps.interrupted || ended {
+        if is_removed || ended {
             return app.give_up(id);
         }
         let error = Error::CallbackPanicked(message);
@@ -232,5 +240,30 @@ impl Driver<'_> {
             return app.give_up(id);
         }
         contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));
+    }
+}
+
+/// Calls `on_end`. Nothing follows from an error or a panic in it: the run is over.
+fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
+    apps.running = Some(id);
+    let called = catch_unwind(AssertUnwindSafe(|| {
+        if !app.handler.wants_end() {
+            return;
+        }
+        let App { handler, control, plan, outcome, .. } = &mut *app;
+        let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
+        let identity = Identity { id, plan };
+        let mut context =
+            Context { apps: &mut *apps, identity, control, connected: None, failure: None, handler: None };
+        if let Err(error) = handler.on_end(&mut context, outcome) {
+            log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
+        }
+    }));
+    apps.running = None;
+    if let Err(panic) = called {
+        let identity = Identity { id, plan: &app.plan };
+        let message = panic_message(&*panic);
+        log::error!(target: "websocket::app", "{identity}: on_end panicked: {message}");
+        apps.keep_panic(panic);
     }
 }

@@ -1,20 +1,21 @@
 //! Reading: from the stream through the shared buffer to the callbacks.
 
+use std::mem;
 use std::ops::ControlFlow;
 
-use websocket_connection::{Connection, Event, Input, Kind, Message, Part, Response, State, UpgradeError};
+use websocket_connection::{Connection, Input, State, UpgradeError};
 use websocket_dispatcher::Io;
 
+use super::dispatch::{dispatch, dispatch_message};
 use super::drive::Driver;
 use super::show::show;
-use crate::apps::{
-    App, Apps, Connected, Context, Control, Delivery, Handler, Identity, Open, Stage, ToRead, check,
-};
+use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Stage, ToRead};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
-use crate::threads::SenderState;
+use crate::phases::Phase;
+use crate::stats::Reading;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -25,6 +26,7 @@ impl Driver<'_> {
         let short_read_drains = self.dispatcher.short_read_drains();
         if let Stage::Live(live) = &app.stage {
             self.apps.begin_visit(live.max_stride);
+            self.apps.begin_work();
         }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
@@ -38,10 +40,12 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    // The first read of a visit has the time at which that began; other readings of the clock are few.
+                    let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
+                    self.apps.reading = Some(Reading { app: id, at });
                     if let (Some(trace), Location::Buffer(len)) = (&mut live.trace, &chunk.location) {
                         trace.received(&self.buffer[len - chunk.fresh..*len]);
-                        show(&app.plan, trace, id);
-                        self.apps.env.user_code_ran();
+                        show(&app.plan, Some(trace), id, &mut self.apps.env);
                     }
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
@@ -49,7 +53,11 @@ impl Driver<'_> {
                     if self.apps.interrupted {
                         return;
                     }
+                    live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
+                    let has_heard = mem::take(&mut app.control.has_heard);
+                    live.note_delivered(has_heard, &mut self.apps.env);
+                    app.control.in_batch |= has_heard;
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -58,6 +66,9 @@ impl Driver<'_> {
                         // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
+                            if !end_batch(app, id, self.apps) {
+                                return;
+                            }
                             self.failed(app, id, error);
                             if self.apps.interrupted {
                                 return;
@@ -79,9 +90,14 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            if matches!(stop, Stop::Budget) && !std::mem::replace(&mut live.queued, true) {
+            if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
+                self.apps.meter.stats.reads_stopped_early += 1;
             }
+            if !end_batch(app, id, self.apps) {
+                return;
+            }
+            let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
@@ -137,7 +153,9 @@ impl Driver<'_> {
         let used = input.used();
         match (outcome?, chunk.location) {
             (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
-            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Paused, _) => {
+                live.keep_undelivered(input.rest().to_vec(), used, self.apps.read_at())
+            }
             (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
@@ -164,7 +182,7 @@ impl Driver<'_> {
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
             if let Some(trace) = trace {
                 trace.received(plaintext);
-                show(identity.plan, trace, identity.id);
+                show(identity.plan, Some(trace), identity.id, &mut self.apps.env);
             }
             is_paused = is_paused || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
@@ -198,8 +216,11 @@ impl Driver<'_> {
             {
                 let info = secure.info();
                 log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
-                control.on_open.get_or_insert_default().tls = info;
+                if let Some(details) = &mut control.on_open {
+                    details.tls = info;
+                }
             }
+            control.end_phase(Phase::Tls, self.apps.env.current().now);
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
@@ -212,7 +233,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered, self.apps.read_at());
         }
         outcome.and(received)
     }
@@ -224,7 +245,9 @@ impl Driver<'_> {
             && let Some(attempt) = app.attempt.take()
         {
             match attempt.refused(response, &mut app.plan) {
-                Ok(Some((attempt, stream))) => {
+                Ok(Some((mut attempt, stream))) => {
+                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+                    attempt.timer.phases = app.control.phases;
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
                     return self.dial(app, id, |dial, plan, net| match stream {
@@ -238,6 +261,15 @@ impl Driver<'_> {
         }
         app.report(id, self.apps, error);
     }
+}
+
+/// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
+#[inline]
+fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
+    if mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+        app.call(id, apps, |handler, context| handler.on_batch_end(context));
+    }
+    !apps.interrupted
 }
 
 /// How a conversation came to its end.
@@ -261,17 +293,20 @@ fn converse(
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     loop {
+        let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected, failure: None };
+            let mut context = Context { apps, identity, control, connected, failure: None, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
             if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+                control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
         }
+        control.has_heard |= input.used() > before;
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();
         let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };
@@ -279,7 +314,11 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-        dispatch(handler, Context { apps, identity, control, connected, failure: None }, event);
+        dispatch(
+            handler,
+            Context { apps, identity, control, connected, failure: None, handler: None },
+            event,
+        );
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
@@ -287,92 +326,5 @@ fn converse(
         if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
             return Ok(Conversation::Paused);
         }
-    }
-}
-
-/// Calls the handler for one message.
-#[inline(always)]
-fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    if context.control.delivery != Delivery::Messages
-        && !deliver_data(handler, context, message.as_bytes(), message.kind(), Part::Whole)
-    {
-        return;
-    }
-    let result = handler.on_message(context, message);
-    check(handler, context, result);
-}
-
-/// Calls `on_data` where the handler wants it. Returns whether the message or fragment is to be delivered then.
-fn deliver_data(
-    handler: &mut dyn Handler,
-    context: &mut Context<'_>,
-    payload: &[u8],
-    kind: Kind,
-    part: Part,
-) -> bool {
-    if context.control.delivery == Delivery::Nothing {
-        return false;
-    }
-    let result = handler.on_data(context, payload, kind.into(), part);
-    check(handler, context, result);
-    // It may have closed the app, or removed it.
-    !context.apps.interrupted && context.control.delivery != Delivery::Nothing
-}
-
-/// Calls the handler for one event.
-#[inline]
-fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
-    let context = &mut context;
-    let result = match event {
-        Event::Message(message) => return dispatch_message(handler, context, message),
-        Event::Fragment(fragment) => {
-            if context.control.delivery != Delivery::Messages
-                && !deliver_data(handler, context, fragment.payload, fragment.kind, fragment.part())
-            {
-                return;
-            }
-            handler.on_cont_message(context, fragment)
-        }
-        Event::Ping(payload) => handler.on_ping(context, payload),
-        Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
-        Event::Open(response) => return opened(handler, context, &response),
-        // The closing handshake ends with on_close, when the stream does.
-        _ => Ok(()),
-    };
-    check(handler, context, result);
-}
-
-#[cold]
-fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
-    let control = &mut *context.control;
-    control.log_state(context.identity.id, State::Open);
-    control.attempts.opened = control.attempts.opened.saturating_add(1);
-    if let Some(streak) = &mut control.streak {
-        streak.opened(context.apps.env.current().now);
-    }
-    let on_open = control.on_open.take();
-    if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {
-        jar.store(target, &response.headers);
-    }
-    if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set(SenderState::Open);
-        if outbox.has_backlog() {
-            control.mark_dirty(context.apps, context.identity.id);
-        }
-    }
-    let open = Open {
-        response,
-        attempts: context.control.attempts,
-        url: context.identity.plan.final_url(),
-        peer_addr: context.peer_addr(),
-        local_addr: context.local_addr(),
-        #[cfg(feature = "tls")]
-        tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
-    };
-    let result = handler.on_open(context, &open);
-    check(handler, context, result);
-    if open.attempts.is_reconnect() && !context.apps.interrupted {
-        let result = handler.on_reconnect(context, &open);
-        check(handler, context, result);
     }
 }

@@ -44,6 +44,7 @@ impl Verdict {
     /// | the server closed with 1001 or 1011 to 1014 | retry |
     /// | the server closed with another code, or without one | give up |
     /// | lost, timed out, refused, not resolved, broken protocol | retry |
+    /// | dropped by [`Context::reconnect`](crate::Context::reconnect) | retry |
     /// | status 429 or 503 | retry, not before `Retry-After`, which counts up to an hour |
     /// | status 408, 425, 5xx (but 501, 505), or a stream that ended before the response | retry |
     /// | any other answer to the upgrade request | give up |
@@ -71,6 +72,7 @@ impl Verdict {
             | Error::Timeout(_)
             | Error::Io(_)
             | Error::EndOfStream
+            | Error::ReconnectRequested(_)
             | Error::NoResponse { .. }
             | Error::Function { .. }
             | Error::Upgrade(UpgradeError::EndOfStream) => Self::Retry,

@@ -71,11 +71,7 @@ impl Outbox {
     /// closes.
     pub(crate) fn encode(&mut self, tx: &mut Tx, env: &mut Env) -> Result<(), SendError> {
         while let Some(message) = self.backlog.front() {
-            match message {
-                OwnedMessage::Text(text) => tx.send_text(text, env)?,
-                OwnedMessage::Binary(bytes) => tx.send_binary(bytes, env)?,
-                OwnedMessage::Ping(payload) => tx.ping(payload, env)?,
-            }
+            message.encode(tx, env)?;
             self.mailbox.release(message);
             let end = self.written + tx.queued_bytes() as u64;
             self.in_output.extend(self.backlog.pop_front().map(|message| (end, message)));

@@ -14,6 +14,7 @@ use super::mailbox::{Mailbox, Order, SenderState};
 use super::waits::Need;
 use crate::apps::{Context, IntoCallbackResult};
 use crate::message::{MAX_HEADER, OwnedMessage, Refused};
+use crate::stats::Stats;
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
 ///
@@ -92,7 +93,7 @@ impl Sender {
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
     /// takes no bytes: accepted messages that the full output could not take yet come back as
     /// [`Closed::unsent`](crate::Closed::unsent). Before the app runs, or before its connection is open, the
-    /// attempt is ended instead; while it waits to connect again, it ends without another callback.
+    /// attempt is ended instead; while it waits to connect again, it ends, and only `on_end` is called.
     ///
     /// # Errors
     /// A code or reason that must not be sent; nothing was queued.
@@ -101,6 +102,14 @@ impl Sender {
         close.check()?;
         self.0.current().order(Order::Close(close));
         Ok(())
+    }
+
+    /// Drops the connection in the loop's next turn and leaves the rest to the policy for reconnecting, as
+    /// [`Context::reconnect`] does. It comes after everything that this thread has asked for before. Unless the
+    /// connection is open then, it has no effect.
+    pub fn reconnect(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        self.run(move |app| app.reconnect(reason));
     }
 
     /// Ends the app at once and silently: no closing handshake, no further callback.
@@ -177,6 +186,15 @@ impl Sender {
     /// last turn.
     pub fn queued_bytes(&self) -> usize {
         self.0.current().queued()
+    }
+
+    /// Returns the numbers of all connections of the app's run, as of the last time that the loop has looked at the app. Never blocks on the loop.
+    ///
+    /// Numbers are published only once they were asked for, so that other apps do not pay for it: the first call wakes the loop and returns
+    /// `None`, and so may calls until it has looked. When the run is over, they are those of its end, also if nothing has asked before.
+    /// They are replaced when the app runs again. [`run`](Self::run) with [`Context::stats`] is the way to the numbers of one connection.
+    pub fn stats(&self) -> Option<Stats> {
+        self.0.current().stats()
     }
 
     /// Whether the connection was open when the loop last looked.

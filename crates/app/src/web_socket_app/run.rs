@@ -6,7 +6,7 @@ use std::io;
 use websocket_dispatcher::{Dispatcher, MioDispatcher, Wait};
 
 use super::WebSocketApp;
-use crate::apps::{App, Apps};
+use crate::apps::{App, Apps, Handler};
 use crate::attempts::Attempts;
 use crate::callbacks::Callbacks;
 use crate::error::Error;
@@ -24,6 +24,42 @@ impl WebSocketApp {
     /// when the app runs.
     pub fn sender(&mut self) -> Sender {
         Sender(self.outbox.get_or_insert_with(|| Outbox::new(Mailbox::new())).mailbox().clone())
+    }
+
+    /// Returns the handler that the app was made [with](Self::with_handler), with the state that its runs have left
+    /// in it. `None` if it is not an `H`, and for an app of closures.
+    ///
+    /// ```
+    /// use websocket_app::{CallbackResult, Context, Handler, Message, RunOptions, WebSocketApp};
+    /// # let server = websocket_testkit::server::EchoServer::start()?;
+    /// # let url = server.url();
+    ///
+    /// #[derive(Default)]
+    /// struct Recorder {
+    ///     texts: Vec<String>,
+    /// }
+    ///
+    /// impl Handler for Recorder {
+    ///     fn on_open(&mut self, app: &mut Context<'_>, _open: &websocket_app::Open<'_>) -> CallbackResult {
+    ///         Ok(app.send_text("to be recorded")?)
+    ///     }
+    ///
+    ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+    ///         self.texts.push(String::from_utf8_lossy(message.as_bytes()).into_owned());
+    ///         app.close();
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// let mut app = WebSocketApp::with_handler(url, Recorder::default());
+    /// app.run_forever(&RunOptions::new())?.into_result()?;
+    /// let recorder = app.into_handler::<Recorder>().expect("the app was made with a Recorder");
+    /// assert_eq!(recorder.texts, ["to be recorded"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_handler<H: Handler>(self) -> Option<H> {
+        let handler: Box<dyn Any> = self.handler?;
+        handler.downcast().ok().map(|handler| *handler)
     }
 
     /// Calls `build` with the app and a [`Sender`] for it, so that callbacks and threads can be given clones of it while the app

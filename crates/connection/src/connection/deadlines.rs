@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::Connection;
+use crate::ping::Purpose;
 use crate::{Env, Error, State, Timeout};
 
 impl Connection {
@@ -60,9 +61,12 @@ impl Connection {
             State::Open if self.tx.pings.is_dead(&self.config, env.now) => {
                 self.finish(Some(Error::Timeout(Timeout::Pong)), env)
             }
+            State::Open if self.tx.pings.is_dead_after_probe(&self.config, env.now) => {
+                self.finish(Some(Error::Timeout(Timeout::Probe)), env)
+            }
             State::Open => {
                 if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
-                    self.tx.queue_ping(payload, true, env);
+                    self.tx.queue_ping(payload, Purpose::KeepAlive, env);
                 }
                 Ok(())
             }
@@ -91,7 +95,7 @@ impl Connection {
             return self.finish(Some(Error::Timeout(Timeout::Write)), env);
         }
         if let Some(payload) = self.tx.pings.due(&self.config, env.now) {
-            self.tx.queue_ping(payload, true, env);
+            self.tx.queue_ping(payload, Purpose::KeepAlive, env);
         }
         Ok(())
     }

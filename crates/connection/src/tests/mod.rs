@@ -8,6 +8,8 @@ mod fuzz;
 mod heads;
 mod keep_alive;
 mod limits;
+mod numbers;
+mod probes;
 mod properties;
 mod queue;
 mod receiving;

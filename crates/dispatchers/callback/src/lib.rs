@@ -116,14 +116,15 @@ pub trait Host {
     ///
     /// What is ready by then must be reported too, also by an edge-triggered loop that has reported it
     /// before. The number stays good until [`unwatch`](Self::unwatch) has returned, although the borrow ends
-    /// with this call.
+    /// with this call. `interest` is never [`Interest::None`]: a stream that is watched for nothing is
+    /// unwatched, and watched as a new key later.
     ///
     /// # Errors
     /// Whatever the loop says. It fails that one stream only; a new key that could not be watched is not
     /// unwatched.
     fn watch(&self, key: u64, descriptor: Descriptor<'_>, interest: Interest) -> io::Result<()>;
 
-    /// Forgets `key`. Its descriptor is closed as soon as this returns.
+    /// Forgets `key`. Its descriptor may be closed as soon as this returns, or watched again later.
     fn unwatch(&self, key: u64);
 
     /// Calls [`Driver::deadline_passed`] at `deadline` or a little later, once, and no more at the deadline
@@ -144,7 +145,8 @@ pub trait Host {
 /// A [`Dispatcher`] on a loop that is a [`Host`]. The [crate's page](crate) shows its use.
 pub struct CallbackDispatcher {
     core: Rc<Core>,
-    keys: KeyTable<()>,
+    /// Whether the host watches each: not those that are watched for nothing.
+    keys: KeyTable<bool>,
 }
 
 impl CallbackDispatcher {
@@ -159,7 +161,8 @@ impl CallbackDispatcher {
         (Self { core, keys: KeyTable::new() }, driver)
     }
 
-    fn watch(&self, key: Key, io: &Io, interest: Interest) -> io::Result<()> {
+    /// Whether the host watches it then.
+    fn watch(&self, key: Key, io: &Io, interest: Interest) -> io::Result<bool> {
         #[cfg(unix)]
         let descriptor = io.fd();
         #[cfg(windows)]
@@ -170,26 +173,38 @@ impl CallbackDispatcher {
                 "this stream has no descriptor that a loop could watch; run it on a dispatcher that knows its type",
             ));
         };
-        self.core.call(|host| host.watch(key.as_u64(), descriptor, interest))
+        if interest.is_none() {
+            self.unwatch(key);
+            return Ok(false);
+        }
+        self.core.call(|host| host.watch(key.as_u64(), descriptor, interest))?;
+        Ok(true)
+    }
+
+    fn unwatch(&self, key: Key) {
+        if let Some(true) = self.keys.get(key) {
+            self.core.call(|host| host.unwatch(key.as_u64()));
+        }
     }
 }
 
 impl Dispatcher for CallbackDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.keys.vacant(key)?;
-        self.watch(key, io, interest)?;
-        self.keys.insert(key, ())
+        let is_watched = self.watch(key, io, interest)?;
+        self.keys.insert(key, is_watched)
     }
 
     fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.keys.get_mut(key)?;
-        self.watch(key, io, interest)
+        let is_watched = self.watch(key, io, interest)?;
+        *self.keys.get_mut(key)? = is_watched;
+        Ok(())
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        if self.keys.remove(key).is_some() {
-            self.core.call(|host| host.unwatch(key.as_u64()));
-        }
+        self.unwatch(key);
+        self.keys.remove(key);
         drop(io);
     }
 
@@ -204,8 +219,8 @@ impl Dispatcher for CallbackDispatcher {
 
 impl Drop for CallbackDispatcher {
     fn drop(&mut self) {
-        for (key, ()) in self.keys.iter() {
-            self.core.call(|host| host.unwatch(key.as_u64()));
+        for (key, _) in self.keys.iter() {
+            self.unwatch(key);
         }
         self.core.close();
     }

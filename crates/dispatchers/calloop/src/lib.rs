@@ -114,6 +114,12 @@ fn calloop_interest(interest: Interest) -> calloop::Interest {
     calloop::Interest { readable: interest.is_read(), writable: interest.is_write() }
 }
 
+/// By level: what is left unread while others have their turn, or after a short read, is reported again
+/// without a system call. A hang-up would be so too where a stream is watched for nothing: once is enough.
+const fn mode(interest: Interest) -> Mode {
+    if interest.is_none() { Mode::OneShot } else { Mode::Level }
+}
+
 fn duplicate(io: &Io) -> io::Result<Descriptor> {
     #[cfg(unix)]
     let descriptor = io.fd();
@@ -131,9 +137,7 @@ fn duplicate(io: &Io) -> io::Result<Descriptor> {
 impl<'l, State: 'l> Dispatcher for CalloopDispatcher<'l, State> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
-        // By level: what is left unread while others have their turn, or after a short read, is reported
-        // again without a system call.
-        let source = Generic::new(duplicate(io)?, calloop_interest(interest), Mode::Level);
+        let source = Generic::new(duplicate(io)?, calloop_interest(interest), mode(interest));
         let turns = Rc::downgrade(&self.turns);
         let source = calloop::Dispatcher::new(source, move |seen: calloop::Readiness, _, _| {
             if let Some(turns) = turns.upgrade() {
@@ -147,7 +151,9 @@ impl<'l, State: 'l> Dispatcher for CalloopDispatcher<'l, State> {
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
         let stream = self.streams.get_mut(key)?;
-        stream.source.as_source_mut().interest = calloop_interest(interest);
+        let mut source = stream.source.as_source_mut();
+        (source.interest, source.mode) = (calloop_interest(interest), mode(interest));
+        drop(source);
         Ok(self.turns.handle().update(&stream.token)?)
     }
 

@@ -89,7 +89,8 @@ pub struct GlibDispatcher {
 struct Watched {
     fd: RawFd,
     interest: Interest,
-    source: Attached,
+    /// None while it is watched for nothing: a hang-up would fire it nevertheless.
+    source: Option<Attached>,
 }
 
 /// A source in the context, which would stay there if it were only dropped.
@@ -152,7 +153,16 @@ fn until(deadline: Instant) -> Duration {
 }
 
 /// A source that fires once: as long as the reactor has not had its turn, there is nothing new to report.
-fn watch(context: &MainContext, signals: &Signals, key: Key, fd: RawFd, interest: Interest) -> Attached {
+fn watch(
+    context: &MainContext,
+    signals: &Signals,
+    key: Key,
+    fd: RawFd,
+    interest: Interest,
+) -> Option<Attached> {
+    if interest.is_none() {
+        return None;
+    }
     let mut condition = IOCondition::empty();
     condition.set(IOCondition::IN, interest.is_read());
     condition.set(IOCondition::OUT, interest.is_write());
@@ -161,7 +171,7 @@ fn watch(context: &MainContext, signals: &Signals, key: Key, fd: RawFd, interest
         signals.push(ready(key, seen));
         ControlFlow::Break
     });
-    Attached::new(source, context)
+    Some(Attached::new(source, context))
 }
 
 /// What `seen` says of the stream `key`. Each of these must be new, or its source would fire repeatedly.
@@ -216,7 +226,7 @@ impl PollWait for GlibDispatcher {
         // The turn that these fired for is over.
         for key in self.fired.drain(..) {
             if let Ok(watched) = self.watched.get_mut(key)
-                && !watched.source.is_armed()
+                && watched.source.as_ref().is_some_and(|source| !source.is_armed())
             {
                 watched.source = watch(&self.context, &self.signals, key, watched.fd, watched.interest);
             }

@@ -78,6 +78,7 @@ impl IoUringDispatcher {
         while let Some(&key) = self.unasked.last() {
             if let Ok(watched) = self.watched.get_mut(key)
                 && watched.request.is_none()
+                && !watched.interest.is_none()
             {
                 let name = self.names.name(key);
                 if !self.ring.poll(watched.fd.as_fd(), request::events(watched.interest), name)? {

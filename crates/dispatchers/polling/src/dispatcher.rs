@@ -129,7 +129,9 @@ impl Dispatcher for PollingDispatcher {
 impl Wait for PollingDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         for key in self.disarmed.drain(..) {
-            if let Ok(Some(watched)) = self.watched.get_mut(key) {
+            if let Ok(Some(watched)) = self.watched.get_mut(key)
+                && watched.is_watched()
+            {
                 watched.rearm(self.mode)?;
             }
         }

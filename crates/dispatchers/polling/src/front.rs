@@ -86,17 +86,21 @@ mod imp {
                 PollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(PollTimeout::MAX)
             });
             let poller_itself = PollFd::new(poller.as_fd(), PollFlags::POLLIN);
-            let mut fds: [PollFd<'_>; 1 + SEATS] = array::from_fn(|seat| match self.seats.get(seat) {
+            // poll(2) reports a hang-up also where it is asked for nothing.
+            let watched = self.seats.iter().filter(|seat| !seat.interest.is_empty());
+            let mut to_poll = watched.clone();
+            let mut fds: [PollFd<'_>; 1 + SEATS] = array::from_fn(|_| match to_poll.next() {
                 Some(seat) => PollFd::new(seat.source.as_fd(), seat.interest),
                 None => poller_itself.clone(),
             });
-            let fds = &mut fds[..=self.seats.len()];
+            let count = watched.clone().count();
+            let fds = &mut fds[..=count];
             match poll(fds, timeout) {
                 Ok(0) | Err(Errno::EINTR) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => return Err(error.into()),
             }
-            for (seat, fd) in self.seats.iter().zip(&*fds) {
+            for (seat, fd) in watched.zip(&*fds) {
                 // With a bit that nix does not know, whatever there is to see is found by reading and
                 // writing.
                 let seen = fd.revents().unwrap_or(PollFlags::all());
@@ -110,7 +114,7 @@ mod imp {
                     ready.push(Ready::new(seat.key, readable, writable).with_read_closed(broken));
                 }
             }
-            if fds[self.seats.len()].any().unwrap_or(true) {
+            if fds[count].any().unwrap_or(true) {
                 poller.wait_deadline(events, Instant::now())?;
             }
             Ok(())

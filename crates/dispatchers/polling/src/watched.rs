@@ -36,7 +36,7 @@ impl Watched {
     ) -> io::Result<Self> {
         // SAFETY: the source is owned here and cannot be taken out; `drop` deletes it from the same poller
         // before it is closed.
-        unsafe { poller.add_with_mode(&source, event, mode)? };
+        unsafe { poller.add_with_mode(&source, event, effective(event, mode))? };
         Ok(Self { poller: poller.clone(), source, event })
     }
 
@@ -45,9 +45,19 @@ impl Watched {
         self.rearm(mode)
     }
 
-    pub(crate) fn rearm(&self, mode: PollMode) -> io::Result<()> {
-        self.poller.modify_with_mode(&self.source, self.event, mode)
+    /// Whether it is watched for anything.
+    pub(crate) const fn is_watched(&self) -> bool {
+        self.event.readable || self.event.writable
     }
+
+    pub(crate) fn rearm(&self, mode: PollMode) -> io::Result<()> {
+        self.poller.modify_with_mode(&self.source, self.event, effective(self.event, mode))
+    }
+}
+
+/// A hang-up is reported also by a source that is watched for nothing: once is enough.
+const fn effective(event: Event, mode: PollMode) -> PollMode {
+    if event.readable || event.writable { mode } else { PollMode::Oneshot }
 }
 
 impl Drop for Watched {
