@@ -10,12 +10,11 @@ use crate::error::Error;
 use crate::live::{Secure, Trace};
 use crate::plan::Plan;
 
+/// A connection, and the TLS below it.
+type Begun = (Connection, Option<Box<Secure>>);
+
 /// Makes what an attempt needs on its stream. Entropy and sessions may be the user's, and may panic.
-pub(super) fn begin(
-    plan: &Plan,
-    attempt: &Attempt,
-    env: &mut Env,
-) -> thread::Result<Result<(Connection, Option<Box<Secure>>), Error>> {
+pub(super) fn begin(plan: &Plan, attempt: &Attempt, env: &mut Env) -> thread::Result<Result<Begun, Error>> {
     catch_unwind(AssertUnwindSafe(|| {
         let connection = Connection::new(plan.config().clone(), &attempt.request, env)?;
         let secure = Secure::begin(&plan.options.connect, &attempt.target, attempt.other_host, env.now)?;
