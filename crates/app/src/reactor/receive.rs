@@ -87,7 +87,7 @@ impl Driver<'_> {
             let Some(stop) = stop else { continue };
             if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
-                self.apps.meter.stats.reads_stopped_early += 1;
+                self.apps.meter.reads_stopped_early += 1;
             }
             if !end_batch(app, id, self.apps) {
                 return;
