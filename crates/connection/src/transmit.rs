@@ -28,6 +28,8 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
+    /// The caller reads nothing for now.
+    paused: bool,
     /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
     owed_pong: Option<Box<[u8]>>,
     pub(crate) pings: Pings,
@@ -46,6 +48,7 @@ impl Tx {
             stalled: None,
             limit: config.max_queued_bytes,
             fragmented: false,
+            paused: false,
             owed_pong: None,
             pings: Pings::default(),
             mask_key: None,
@@ -77,6 +80,20 @@ impl Tx {
     /// Takes the source that [`set_mask_key`](Self::set_mask_key) set back out.
     pub fn take_mask_key(&mut self) -> Option<MaskKey> {
         self.mask_key.take().map(|mask_key| *mask_key)
+    }
+
+    /// The caller reads nothing for now, or reads again: whether the peer answers cannot be told meanwhile, so no ping
+    /// waits for a sign of life. Keep-alive pings are still sent. Without effect once the connection is not open.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+        if paused {
+            self.pings.forgive();
+        }
+    }
+
+    /// Whether the caller reads nothing for now, of a connection that is open.
+    pub const fn is_paused(&self) -> bool {
+        self.paused && matches!(self.state(), State::Open)
     }
 
     /// Sends a text message.
@@ -247,7 +264,7 @@ impl Tx {
     pub fn wrote(&mut self, len: usize, env: &mut Env) {
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
-        self.pings.written(self.written, env.now);
+        self.pings.written(self.written, env.now, !self.paused);
         if self.has_closed() {
             self.lifecycle.close_has_left(env.now);
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
+use crate::apps::{App, Apps, OpenDetails, Stage, ToRead, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
 use crate::error::Error;
 use crate::id::{AppId, QueryId};
@@ -358,6 +358,9 @@ impl Driver<'_> {
                 return self.read(app, id, None);
             }
         };
+        if live.resumes(&mut self.apps.env) && !std::mem::replace(&mut live.queued, true) {
+            self.apps.reads.push_back(ToRead::App(id));
+        }
         if let Err(error) = live.watch(emptied, self.dispatcher) {
             return self.end(app, id, Some(Error::Io(error)));
         }

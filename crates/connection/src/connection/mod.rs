@@ -71,6 +71,11 @@ impl Connection {
         self.rx.deliver_fragments = deliver;
     }
 
+    /// Whether the caller reads nothing for now, of a connection that is open; see [`Tx::set_paused`].
+    pub const fn is_paused(&self) -> bool {
+        self.tx.is_paused()
+    }
+
     /// The sending half.
     pub const fn tx(&mut self) -> &mut Tx {
         &mut self.tx
