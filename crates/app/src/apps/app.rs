@@ -239,6 +239,9 @@ impl App {
             log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
         }
         self.control.ended = true;
+        if let Some(streak) = &mut self.control.streak {
+            streak.retry_at = None;
+        }
     }
 
     /// Asks the policy for reconnecting whether another attempt follows this outcome, and returns the time until then,

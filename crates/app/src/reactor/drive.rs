@@ -15,7 +15,7 @@ use crate::id::{AppId, QueryId};
 use crate::live::{Judgement, Live, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
-use crate::schedule::{Due, Entry};
+use crate::schedule::{Armed, Due, Entry};
 use crate::threads::{Job, Order};
 
 /// What there is to do about one app.
@@ -36,6 +36,13 @@ pub(super) enum Work {
     /// Begin to stop.
     Drain,
     Stop,
+}
+
+impl Work {
+    /// Whether it came from this entry of the schedule.
+    fn uses_up(&self, armed: Armed) -> bool {
+        matches!(self, Self::Due(entry) if entry.due == Due::Deadline && entry.armed() == armed)
+    }
 }
 
 /// The parts of a reactor while it takes a turn.
@@ -82,6 +89,8 @@ impl Driver<'_> {
             return self.end(app, id, None);
         }
         if app.control.drop_for.is_some() {
+            // What is due of a connection that is dropped now is not done, and its entry is used up.
+            app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
             return;
         }
         match work {
