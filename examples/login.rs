@@ -13,7 +13,7 @@ fn main() -> Result<(), BoxError> {
 
     let app = |path: &str| {
         WebSocketApp::new(format!("{url}{path}"))
-            .header([("X-Api-Key", "for the first server only")])
+            .header("X-Api-Key", "for the first server only")
             .cookie_jar(jar.clone())
             .authorize_with(|challenge| {
                 println!("  asked: {}", challenge.challenges.join(", "));

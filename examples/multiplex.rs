@@ -146,7 +146,7 @@ fn app(url: &str, messages: u64, tally: &Rc<RefCell<Tally>>) -> WebSocketApp {
 
 /// Sends the time, in nanoseconds since `start`, as a text of 32 bytes.
 fn say(app: &mut Context<'_>, start: Instant) -> CallbackResult {
-    Ok(app.send_text(&format!("{:032}", start.elapsed().as_nanos()))?)
+    Ok(app.send_text(format!("{:032}", start.elapsed().as_nanos()))?)
 }
 
 /// When `message` was sent, counted from the start.

@@ -31,7 +31,7 @@ impl Handler for Feed {
         let Open { attempts, .. } = open;
         self.say(&format!("attempt {}: open, connection {} of this run", attempts.started, attempts.opened));
         // The server remembers nothing of earlier connections.
-        Ok(app.send_text(&format!("subscribe {}", self.next))?)
+        Ok(app.send_text(format!("subscribe {}", self.next))?)
     }
 
     fn on_reconnect(&mut self, _app: &mut Context<'_>, _open: &Open<'_>) -> CallbackResult {

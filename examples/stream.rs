@@ -69,7 +69,7 @@ fn main() -> Result<(), BoxError> {
             let inner = SystemConnector.connect(address, &SocketOptions::default())?;
             Ok(Io::custom(Metered { inner, meter: counted.clone() }))
         })
-        .on_open(|app, _| app.send_text(&"x".repeat(1000)))
+        .on_open(|app, _| app.send_text("x".repeat(1000)))
         .on_message(|app, message| {
             println!("received a message of {} bytes", message.as_bytes().len());
             app.close();

@@ -122,6 +122,9 @@ fn endings() -> Vec<Ending> {
         made("panic in socket_with", |app| app.socket_with(boom)),
         made("error in socket_with", |app| app.socket_with(|| Err(io::ErrorKind::NotFound.into()))),
         made("bad header", |app| app.header_with(|| vec!["not a header".to_owned()])),
+        made("error in url_with", |app| app.url_with(|| Err::<String, _>("no URL"))),
+        made("error in header_with", |app| app.header_with(|| Err::<Vec<String>, _>("no headers"))),
+        made("error in subprotocols_with", |app| app.subprotocols_with(|| Err::<Vec<String>, _>("none"))),
         made("bad URL", |app| app.url_with(|| "nonsense")),
     ]
 }

@@ -73,14 +73,14 @@ fn payloads(frames: &[Frame]) -> Vec<u8> {
 fn b063_queued_bytes_tell_what_the_system_did_not_take() {
     let (mut world, peer) = with_app(Log::new().app(URL), &options(), |app| {
         assert_eq!(app.queued_bytes(), 0);
-        app.send_bytes(&[1; 400]).unwrap();
+        app.send_bytes([1; 400]).unwrap();
         assert_eq!(app.queued_bytes(), 400 + HEADER);
     });
     world.settle();
     let sender = in_app(&mut world, |app| {
         assert_eq!(app.queued_bytes(), 0);
         for byte in 2..5 {
-            app.send_bytes(&[byte; 1000]).unwrap();
+            app.send_bytes([byte; 1000]).unwrap();
         }
         app.sender()
     });
@@ -96,24 +96,24 @@ fn b063_queued_bytes_tell_what_the_system_did_not_take() {
 fn a_message_beyond_the_bound_is_refused_and_nothing_of_it_is_queued() {
     let limit = 2000;
     let (mut world, peer) = with_app(Log::new().app(URL), &options().max_queued_bytes(limit), |app| {
-        app.send_bytes(&[1; 1500]).unwrap();
+        app.send_bytes([1; 1500]).unwrap();
         let queued = 1500 + HEADER;
         let full = Err(SendError::QueueFull { queued, len: 500 + RESERVED, limit });
-        assert_eq!(app.send_bytes(&[2; 500]), full);
-        assert_eq!(app.send_text(&"2".repeat(500)), full);
+        assert_eq!(app.send_bytes([2; 500]), full);
+        assert_eq!(app.send_text("2".repeat(500)), full);
         assert_eq!(app.send([2; 500], websocket_app::Opcode::Binary), full);
         assert_eq!(app.send_fragment(Some(websocket_app::Kind::Binary), &[2; 500], true), full);
         assert_eq!(app.queued_bytes(), queued);
         // The exact bound.
         let rest = limit - queued - RESERVED;
-        assert!(app.send_bytes(&vec![3; rest + 1]).is_err());
-        app.send_bytes(&vec![3; rest]).unwrap();
+        assert!(app.send_bytes(vec![3; rest + 1]).is_err());
+        app.send_bytes(vec![3; rest]).unwrap();
         assert!(app.ping(b"").is_err());
     });
     let frames = read_all(&mut world, &peer);
     assert_eq!(payloads(&frames), [1, 3]);
     // What was refused can be sent now.
-    in_app(&mut world, |app| app.send_bytes(&[2; 500]).unwrap());
+    in_app(&mut world, |app| app.send_bytes([2; 500]).unwrap());
     assert_eq!(payloads(&read_all(&mut world, &peer)), [2]);
 }
 
@@ -125,11 +125,11 @@ fn on_drain_comes_when_the_last_byte_was_written_and_only_if_there_was_a_wait() 
         assert_eq!(app.queued_bytes(), 0);
         drains.push("drain");
     });
-    let (mut world, peer) = with_app(app, &options(), |app| app.send_bytes(&[1; 500]).unwrap());
+    let (mut world, peer) = with_app(app, &options(), |app| app.send_bytes([1; 500]).unwrap());
     read_all(&mut world, &peer);
     assert_eq!(log.take(), ["open"]);
     for _ in 0..3 {
-        in_app(&mut world, |app| app.send_bytes(&[2; 3 * SYSTEM]).unwrap());
+        in_app(&mut world, |app| app.send_bytes([2; 3 * SYSTEM]).unwrap());
         for _ in 0..3 {
             world.settle();
             assert_eq!(log.take(), [""; 0]);
@@ -146,13 +146,13 @@ fn on_drain_comes_after_a_refusal_too_and_what_it_sends_may_be_refused_again() {
     let (drains, rest) = (log.clone(), Rc::new(Cell::new(5)));
     let app = log.app(URL).on_drain(move |app| {
         drains.push("drain");
-        while rest.get() > 0 && app.send_bytes(&[rest.get(); 700]).is_ok() {
+        while rest.get() > 0 && app.send_bytes([rest.get(); 700]).is_ok() {
             rest.set(rest.get() - 1);
         }
     });
     let (mut world, peer) = with_app(app, &options().max_queued_bytes(1000), |app| {
-        app.send_bytes(&[6; 700]).unwrap();
-        app.send_bytes(&[5; 700]).unwrap_err();
+        app.send_bytes([6; 700]).unwrap();
+        app.send_bytes([5; 700]).unwrap_err();
     });
     let mut seen = Vec::new();
     for _ in 0..20 {
@@ -168,7 +168,7 @@ fn on_drain_comes_after_a_refusal_too_and_what_it_sends_may_be_refused_again() {
 fn b021_an_error_of_on_drain_goes_to_on_error() {
     let log = Log::new();
     let app = log.app(URL).on_drain(|_| Err("drain"));
-    let (mut world, peer) = with_app(app, &options(), |app| app.send_bytes(&[2; 3 * SYSTEM]).unwrap());
+    let (mut world, peer) = with_app(app, &options(), |app| app.send_bytes([2; 3 * SYSTEM]).unwrap());
     read_all(&mut world, &peer);
     assert_eq!(log.lines(), ["open", "error Callback(drain)"]);
 }
@@ -179,7 +179,7 @@ fn a_message_larger_than_the_bound_is_never_accepted_and_nobody_waits_for_it() {
     let (mut world, peer) = with_app(log.app(URL), &options().max_queued_bytes(1000), |app| {
         let (len, limit) = (1001, 1000);
         let too_big = SendError::TooBig { len, limit };
-        assert_eq!(app.send_bytes(&[1; 1001 - RESERVED]), Err(too_big.clone()));
+        assert_eq!(app.send_bytes([1; 1001 - RESERVED]), Err(too_big.clone()));
         let refused = app.sender().send_bytes(vec![1; 1001 - RESERVED]).unwrap_err();
         assert_eq!(refused.reason, too_big);
         app.sender().send_bytes(vec![2; 1000 - RESERVED]).unwrap();
@@ -210,7 +210,7 @@ fn b063_a_big_message_does_not_hold_up_the_loop_and_arrives_whole() {
     let (big, small) = (Log::new(), Log::new());
     let opened = big.clone();
     let app = big.app(server.url()).on_open(move |app, _| {
-        app.send_bytes(&vec![7; BIG])?;
+        app.send_bytes(vec![7; BIG])?;
         app.send_text("behind it")?;
         app.flush().unwrap();
         assert!(app.queued_bytes() > 0, "nobody reads");
@@ -290,7 +290,7 @@ fn messages_of_a_sender_wait_behind_a_full_output_and_drain_comes_after_them() {
     let (mut world, peer) = with_app(log.app(URL), &options().max_queued_bytes(4000), |app| {
         let sender = app.sender();
         // The output is known to the sender as of the last turn, so these exceed the bound together.
-        app.send_bytes(&[0; 3500]).unwrap();
+        app.send_bytes([0; 3500]).unwrap();
         for byte in 1..=7 {
             sender.send_bytes(vec![byte; 500]).unwrap();
         }
@@ -343,7 +343,7 @@ fn every_accepted_message_is_either_written_or_handed_to_on_close() {
         // Some are with the system, one is cut, some are in the output, some behind it, some not even fetched.
         for round in 0..4 {
             in_app(&mut world, |app| {
-                let _maybe_full = app.send_bytes(&[200 + round; 700]);
+                let _maybe_full = app.send_bytes([200 + round; 700]);
             });
             while sender.send_bytes(vec![accepted; 300]).is_ok() {
                 accepted += 1;
@@ -384,7 +384,7 @@ fn what_was_written_whole_is_not_handed_back_however_much_came_before() {
     });
     let (mut world, peer) = with_app(app, &options(), |app| {
         let sender = app.sender();
-        app.send_bytes(&[0; 5 * SYSTEM]).unwrap();
+        app.send_bytes([0; 5 * SYSTEM]).unwrap();
         for byte in 1..=3 {
             sender.send_bytes(vec![byte; 500]).unwrap();
         }
@@ -406,7 +406,7 @@ fn what_was_written_whole_is_not_handed_back_however_much_came_before() {
 fn a_close_goes_out_behind_what_was_sent_before_and_its_timeout_runs_at_once() {
     let log = Log::new();
     let (mut world, peer) = with_app(log.app(URL), &options(), |app| {
-        app.send_bytes(&[1; 3 * SYSTEM]).unwrap();
+        app.send_bytes([1; 3 * SYSTEM]).unwrap();
         app.close();
     });
     let frames = read_all(&mut world, &peer);
@@ -415,7 +415,7 @@ fn a_close_goes_out_behind_what_was_sent_before_and_its_timeout_runs_at_once() {
     assert_eq!(log.take(), ["open"]);
 
     let (mut world, peer) = with_app(log.app(URL), &options(), |app| {
-        app.send_bytes(&[1; 3 * SYSTEM]).unwrap();
+        app.send_bytes([1; 3 * SYSTEM]).unwrap();
         app.close();
     });
     world.run_for(3 * SECOND);

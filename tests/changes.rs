@@ -70,7 +70,7 @@ fn change_02_neither_sending_nor_closing_nor_half_a_frame_nor_a_retry_blocks() {
     let echoes = neighbour(&mut world);
     // Twenty megabytes to a server that does not read, and a close behind them.
     let app = Log::new().app(URL).on_open(|app, _| {
-        app.send_bytes(&vec![0; 20 << 20])?;
+        app.send_bytes(vec![0; 20 << 20])?;
         app.close();
         Ok::<_, websocket_app::SendError>(())
     });
@@ -191,7 +191,7 @@ fn change_05_each_part_of_the_way_has_a_deadline_that_is_named() {
         let errors = seen.clone();
         let app = WebSocketApp::new(url)
             .on_open(move |app, _| match timeout {
-                Timeout::Write => app.send_bytes(&[0; 5000]),
+                Timeout::Write => app.send_bytes([0; 5000]),
                 Timeout::Close => app.close_with(websocket_app::CloseCode::Normal),
                 _ => Ok(()),
             })
@@ -280,16 +280,17 @@ fn change_08_retries_back_off_permanent_failures_end_and_a_close_cancels() {
 fn change_10_headers_cannot_be_injected_or_doubled_and_redirects_carry_no_secrets_away() {
     for header in ["X: a\r\nHost: evil.test", "X: a\nb", "X: a\0b"] {
         let error =
-            Log::new().app(URL).header([header]).run_forever_on(dispatcher(), &options()).unwrap_err();
+            Log::new().app(URL).headers([header]).run_forever_on(dispatcher(), &options()).unwrap_err();
         assert!(matches!(error, Error::Header(HeaderError::Value(_))), "{error:?}");
     }
     let mut world = World::new();
-    let app = Log::new().app(URL).header([
+    let app = Log::new().app(URL).headers([
         ("Host", "mine.test"),
         ("Origin", "http://mine.test"),
         ("Cookie", "a=1"),
     ]);
-    let listener = world.start(app.cookie("b=2").header([("Authorization", "Basic c2VjcmV0")]), &reconnect());
+    let listener =
+        world.start(app.cookie("b=2").headers([("Authorization", "Basic c2VjcmV0")]), &reconnect());
     let peer = listener.accept().unwrap();
     let request = peer.read_request().unwrap();
     for name in ["Host", "Origin", "Authorization"] {
@@ -371,7 +372,7 @@ fn change_12_errors_are_types_and_keep_secrets_to_themselves() {
     let texts = Rc::new(RefCell::new(Vec::new()));
     let seen = texts.clone();
     let mut app =
-        WebSocketApp::new(url).header([("Authorization", "Bearer s3cret")]).on_error(move |_, error| {
+        WebSocketApp::new(url).headers([("Authorization", "Bearer s3cret")]).on_error(move |_, error| {
             let Error::Upgrade(UpgradeError::Status { response, body, .. }) = error else {
                 panic!("{error:?}")
             };

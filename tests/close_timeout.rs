@@ -76,7 +76,7 @@ fn a_close_without_a_timeout_does_not_wait_for_a_stream_that_takes_nothing() {
     faults.send_buffer = 1000;
     let mut world = World::on(SimNet::new(1).with_faults(faults));
     let log = Log::new();
-    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes(&[0; 5000])), &options());
+    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes([0; 5000])), &options());
     let id = world.reactor.apps().ids()[0];
     let close = Close::default().timeout(Duration::ZERO);
     world.reactor.apps().with(id, |app| app.close_with(close)).unwrap().unwrap();

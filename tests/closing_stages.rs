@@ -184,7 +184,7 @@ impl Closing {
 
 impl Handler for Closing {
     fn on_open(&mut self, app: &mut Context<'_>, _: &Open<'_>) -> CallbackResult {
-        app.send_bytes(&[0; 1500])?;
+        app.send_bytes([0; 1500])?;
         app.set_timeout(SECOND, {
             let (callback, log) = (self.callback, self.log.clone());
             let closed = self.closed.clone();

@@ -74,13 +74,13 @@ fn messages_come_back_in_every_mode() {
         let mut app = WebSocketApp::new(server.url())
             .on_open(move |app, opened| {
                 open.push(format!("{}", opened.response.deflate.is_some()));
-                app.send_text(&text(70_000))?;
-                app.send_bytes(&[7; 200_000])?;
+                app.send_text(text(70_000))?;
+                app.send_bytes([7; 200_000])?;
                 app.send_fragment(Some(Kind::Text), b"three ", false)?;
                 app.send_fragment(None, b"small ", false)?;
                 app.send_fragment(None, b"pieces", true)?;
                 app.set_compression(false);
-                app.send_text(&text(1000))?;
+                app.send_text(text(1000))?;
                 app.set_compression(true);
                 app.send_text("")
             })

@@ -38,9 +38,8 @@ impl PollDispatcher {
 }
 
 fn flags(interest: Interest) -> PollFlags {
-    let read = if interest.is_read() { PollFlags::POLLIN } else { PollFlags::empty() };
-    let write = if interest.is_write() { PollFlags::POLLOUT } else { PollFlags::empty() };
-    read | write
+    let flag = |wanted, flag| if wanted { flag } else { PollFlags::empty() };
+    flag(interest.is_read(), PollFlags::POLLIN) | flag(interest.is_write(), PollFlags::POLLOUT)
 }
 
 fn timeout(deadline: Option<Instant>) -> PollTimeout {
@@ -74,11 +73,11 @@ impl Dispatcher for PollDispatcher {
 
 impl Wait for PollDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
-        // poll(2) reports a hang-up also where it is asked for nothing.
+        // Asked for nothing, poll(2) would still report a hang-up.
         let watched = self.watched.iter().filter(|(_, (_, flags))| !flags.is_empty());
-        let polled = watched.clone().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
-        let mut fds: Vec<_> = [bell].into_iter().chain(polled).collect();
+        let streams = watched.clone().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
+        let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
+        let mut fds: Vec<_> = [bell].into_iter().chain(streams).collect();
         let polled = poll(&mut fds, timeout(deadline));
         polled.or_else(|error| if error == Errno::EINTR { Ok(0) } else { Err(error) })?;
         for ((key, _), fd) in watched.zip(&fds[1..]) {

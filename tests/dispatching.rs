@@ -223,7 +223,7 @@ fn b215_writing_is_an_interest_and_never_the_dispatchers_work() {
     faults.send_buffer = 1000;
     books.net.set_faults(faults);
     let log = Log::new();
-    let app = log.app(URL).on_open(|app, _| app.send_bytes(&[7; 5000]));
+    let app = log.app(URL).on_open(|app, _| app.send_bytes([7; 5000]));
     let peer = books.open(app, &RunOptions::new());
     let calls = books.watched();
     assert_eq!(calls.last(), Some(&Change(Interest::ReadWrite)), "the socket was full: {calls:?}");

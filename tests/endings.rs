@@ -481,7 +481,7 @@ fn an_app_that_removes_itself_in_on_drain_does_not_hear_the_message_that_came_wi
     let mut world = World::on(SimNet::new(1).with_faults(faults));
     let log = Log::new();
     let (data, drain) = (log.clone(), log.clone());
-    let app = log.app(URL).on_open(|app, _| app.send_bytes(&[0; 1500])).on_drain(move |app| {
+    let app = log.app(URL).on_open(|app, _| app.send_bytes([0; 1500])).on_drain(move |app| {
         drain.push("drain");
         app.remove();
     });

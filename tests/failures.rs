@@ -202,7 +202,7 @@ fn f8_idle_costs_nothing_an_echo_one_wait_and_a_megabyte_one_turn() {
     assert_eq!(log.lines().last().unwrap(), "text morning");
 
     let id = world.reactor.apps().ids()[0];
-    world.reactor.apps().with(id, |app| app.send_bytes(&vec![7; 1 << 20])).unwrap().unwrap();
+    world.reactor.apps().with(id, |app| app.send_bytes(vec![7; 1 << 20])).unwrap().unwrap();
     world.reactor.poll(Some(Duration::ZERO)).unwrap();
     assert_eq!(peers[0].read_frame().unwrap().payload.len(), 1 << 20);
 }

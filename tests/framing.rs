@@ -249,7 +249,7 @@ fn a_neighbour_on_the_same_reactor_notices_no_breach() {
     let log = Log::new();
     let (begun, ended) = (log.clone(), left.clone());
     log.app(echo.url())
-        .on_open(move |app, _| app.send_text(&begun.lines().len().to_string()))
+        .on_open(move |app, _| app.send_text(begun.lines().len().to_string()))
         .on_message(move |app, message| match ended.get() {
             0 => {
                 app.close();

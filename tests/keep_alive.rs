@@ -117,7 +117,7 @@ fn b104_the_deadline_counts_from_when_the_ping_was_written() {
     let mut world = World::on(SimNet::new(1).with_faults(faults));
     let log = Log::new();
     let options = RunOptions::new().ping_interval(10 * SECOND).ping_timeout(4 * SECOND);
-    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes(&[0; 5000])), &options);
+    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes([0; 5000])), &options);
 
     // The peer takes nothing, so the ping waits behind the message.
     world.run_until(25 * SECOND);

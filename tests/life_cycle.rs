@@ -68,7 +68,7 @@ fn other_bad_input_is_refused_before_any_io_too() {
     let plain = RunOptions::new();
     let error = refused(Log::app, &RunOptions::new().ping_payload([0; 126]));
     assert!(matches!(error, Error::Options(ConfigError::PingPayloadTooLong { len: 126 })), "{error:?}");
-    let error = refused(|log, url| log.app(url).header(["X: a\r\nY: b"]), &plain);
+    let error = refused(|log, url| log.app(url).headers(["X: a\r\nY: b"]), &plain);
     assert!(matches!(error, Error::Header(HeaderError::Value(_))), "{error:?}");
     let error = refused(|log, url| log.app(url).cookie("a\nb"), &plain);
     assert!(matches!(error, Error::Header(HeaderError::Value(_))), "{error:?}");
@@ -132,12 +132,13 @@ fn b009_b010_an_app_can_run_again_and_each_run_starts_afresh() {
     .unwrap();
     let log = Log::new();
     let hello = log.clone();
-    let mut app = log.app(server.url()).header([("X-Fixed", "1")]).cookie("c=2").mask_key(|| [7; 4]).on_open(
-        move |app, _| {
-            hello.push("open");
-            app.send_text("hello")
-        },
-    );
+    let mut app =
+        log.app(server.url()).headers([("X-Fixed", "1")]).cookie("c=2").mask_key(|| [7; 4]).on_open(
+            move |app, _| {
+                hello.push("open");
+                app.send_text("hello")
+            },
+        );
     assert!(run_forever(&mut app, &RunOptions::new()).unwrap().is_error());
     log.take();
     for _ in 0..2 {
@@ -348,7 +349,7 @@ fn b016_a_header_function_is_called_before_every_attempt_and_once() {
     let count = calls.clone();
     let log = Log::new();
     let mut app =
-        log.app(server.url()).header([("X-Fixed", "yes"), ("X-Attempt", "0")]).header_with(move || {
+        log.app(server.url()).headers([("X-Fixed", "yes"), ("X-Attempt", "0")]).header_with(move || {
             count.set(count.get() + 1);
             vec![("X-Attempt", count.get().to_string())]
         });

@@ -31,7 +31,7 @@ fn b217_apps_share_a_reactor_and_each_gets_its_own() {
     for (number, log) in logs.iter().enumerate() {
         let messages = log.clone();
         log.app(echo.url())
-            .on_open(move |app, _| app.send_text(&number.to_string()))
+            .on_open(move |app, _| app.send_text(number.to_string()))
             .on_message(move |app, message| {
                 messages.message(message);
                 app.close();

@@ -160,7 +160,7 @@ fn a_panic_in_on_drain() {
     let app = WebSocketApp::with_handler(URL, Panicking { log: log.clone(), callback: "drain" });
     let peer = world.open(app, &options());
     let id = world.reactor.apps().ids()[0];
-    world.reactor.apps().with(id, |app| app.send_bytes(&[0; 1500]).unwrap());
+    world.reactor.apps().with(id, |app| app.send_bytes([0; 1500]).unwrap());
     world.settle();
     peer.read_available();
     world.settle();

@@ -202,7 +202,7 @@ fn b072_b183_the_answer_may_be_cut_anywhere_and_what_the_server_sends_right_behi
                     pieces[at] = vec![word[..cut].to_vec(), word[cut..].to_vec()];
                     world.net.serve_arrivals(proxy(), answering(pieces, Duration::from_millis(pause)));
                     let log = Log::new();
-                    let app = log.app(URL).header([("Sec-WebSocket-Key", KEY)]);
+                    let app = log.app(URL).headers([("Sec-WebSocket-Key", KEY)]);
                     let options = through(&format!("{scheme}://{PROXY}"));
                     app.run_on(&mut world.reactor, &options).unwrap();
                     world.run_until(Duration::from_millis(2));

@@ -231,8 +231,8 @@ fn b168_https_and_wss_targets_are_spoken_to_in_tls() {
 #[test]
 fn b169_another_origin_gets_nothing_that_was_meant_for_the_first() {
     let secrets = |app: WebSocketApp| {
-        app.header([("X-Api-Key", "s3cret"), ("Authorization", "Bearer s3cret"), ("User-Agent", "tests")])
-            .header([("Proxy-Authorization", "s3cret"), ("Referer", "http://s3cret/")])
+        app.headers([("X-Api-Key", "s3cret"), ("Authorization", "Bearer s3cret"), ("User-Agent", "tests")])
+            .headers([("Proxy-Authorization", "s3cret"), ("Referer", "http://s3cret/")])
             .cookie("session=s3cret")
             .subprotocols(["chat"])
     };
@@ -313,7 +313,7 @@ fn b169_within_the_origin_everything_goes_along() {
     let web = Web::new(&world, by_query);
     let log = Log::new();
     let app =
-        log.app("ws://user:pass@a.test/?http://a.test:80/end").header([("X-Api-Key", "k")]).cookie("c=1");
+        log.app("ws://user:pass@a.test/?http://a.test:80/end").headers([("X-Api-Key", "k")]).cookie("c=1");
     app.run_on(&mut world.reactor, &options().host("given.test")).unwrap();
     world.reactor.run().unwrap();
     assert_eq!(log.lines(), OPENED);
@@ -339,7 +339,7 @@ fn b141_b168_the_user_and_password_of_the_next_url_take_the_place_of_the_first_o
     // A header of the user's own stays, within the origin.
     let mut world = World::new();
     let web = Web::new(&world, |path| (path == "/").then(|| redirect("ws://new:er@a.test/end")));
-    let app = Log::new().app("ws://user:pass@a.test/").header([("Authorization", "Bearer t")]);
+    let app = Log::new().app("ws://user:pass@a.test/").headers([("Authorization", "Bearer t")]);
     app.run_on(&mut world.reactor, &options()).unwrap();
     world.reactor.run().unwrap();
     assert_eq!(web.last().header_values("Authorization").collect::<Vec<_>>(), ["Bearer t"]);
@@ -355,7 +355,7 @@ fn b169_the_way_back_does_not_bring_the_keys_back() {
     };
     let web = Web::new(&world, answer);
     let log = Log::new();
-    let app = log.app("ws://user:pass@a.test/").header([("X-Api-Key", "k")]).cookie("c=1");
+    let app = log.app("ws://user:pass@a.test/").headers([("X-Api-Key", "k")]).cookie("c=1");
     app.run_on(&mut world.reactor, &options()).unwrap();
     world.reactor.run().unwrap();
     assert_eq!(web.seen(), ["a.test/", "b.test/there", "a.test/end"]);

@@ -155,7 +155,7 @@ fn b170_a_redirect_within_the_origin_stays_on_streams_of_the_users_own_and_anoth
     let log = Log::new();
     let app = log
         .app(URL)
-        .header([("Authorization", "Bearer secret")])
+        .headers([("Authorization", "Bearer secret")])
         .socket_with(move || net.connect(OTHER.parse().unwrap(), &SocketOptions::default()));
     let server = world.start(app, &RunOptions::new());
     let third = world.net.listen("192.0.2.3:80".parse().unwrap());

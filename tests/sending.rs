@@ -347,7 +347,7 @@ fn b062_twenty_megabytes_arrive_whole() {
     let server = reading_late(|_| {});
     let outcome = Log::new()
         .app(server.url())
-        .on_open(|app, _| app.send_bytes(&large(20_000_000)))
+        .on_open(|app, _| app.send_bytes(large(20_000_000)))
         .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap();
     assert!(!outcome.is_error());
@@ -371,7 +371,7 @@ fn b063_a_server_that_does_not_read_holds_up_neither_the_loop_nor_the_callback()
                     read_on.send(()).unwrap();
                 }
             });
-            app.send_bytes(&large(20_000_000))
+            app.send_bytes(large(20_000_000))
         })
         .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap()
@@ -391,18 +391,18 @@ fn b063_what_exceeds_the_bound_is_refused_with_figures_and_fits_when_on_drain_co
     let app = log
         .app(URL)
         .on_open(|app, _| {
-            app.send_bytes(&[1; 6000])?;
-            let refused = app.send_bytes(&[2; 6000]);
+            app.send_bytes([1; 6000])?;
+            let refused = app.send_bytes([2; 6000]);
             assert_eq!(refused, Err(SendError::QueueFull { queued: 6008, len: 6014, limit: 10_000 }));
             assert_eq!(
-                app.send_bytes(&[0; 10_000]).map_err(|error| error.to_string().contains("10000")),
+                app.send_bytes([0; 10_000]).map_err(|error| error.to_string().contains("10000")),
                 Err(true)
             );
             Ok::<_, SendError>(())
         })
         .on_drain(move |app| {
             drain.push(format!("drain, {} queued", app.queued_bytes()));
-            if drain.lines().len() == 1 { app.send_bytes(&[2; 6000]) } else { Ok(()) }
+            if drain.lines().len() == 1 { app.send_bytes([2; 6000]) } else { Ok(()) }
         });
     let peer = world.open(app, &options);
     let mut payloads = Vec::new();
@@ -491,7 +491,7 @@ fn stuck(log: &Log, options: &RunOptions) -> (World, SimPeer) {
     let mut faults = Faults::default();
     faults.send_buffer = 1000;
     let mut world = World::on(SimNet::new(1).with_faults(faults));
-    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes(&[7; 5000])), options);
+    let peer = world.open(log.app(URL).on_open(|app, _| app.send_bytes([7; 5000])), options);
     (world, peer)
 }
 
@@ -553,7 +553,7 @@ fn b067_writes_that_would_block_or_stop_short_are_taken_up_again() {
         let log = Log::new();
         log.app(URL)
             .on_open(|app, _| {
-                (0..20).try_for_each(|number| app.send_bytes(&large(number * 100)))?;
+                (0..20).try_for_each(|number| app.send_bytes(large(number * 100)))?;
                 app.close();
                 Ok::<_, SendError>(())
             })
@@ -595,7 +595,7 @@ fn b068_flush_writes_what_the_socket_takes_and_returns() {
     let left = Rc::new(Cell::new(0));
     let keep = left.clone();
     let app = Log::new().app(URL).on_open(move |app, _| {
-        app.send_bytes(&[7; 5000])?;
+        app.send_bytes([7; 5000])?;
         app.flush().unwrap();
         keep.set(app.queued_bytes());
         Ok::<_, SendError>(())
@@ -661,7 +661,7 @@ fn a_sender_tells_the_state_for_which_a_message_is_refused() {
     assert_eq!(reason(&sender), SendError::NotOpen(State::Connecting));
     listener.accept().unwrap().reset();
     world.settle();
-    assert_eq!(reason(&sender), SendError::NotOpen(State::Closed), "while it waits to connect again");
+    assert_eq!(reason(&sender), SendError::WaitingToReconnect, "while it waits to connect again");
     world.run_for(SECOND);
     assert_eq!(reason(&sender), SendError::NotOpen(State::Connecting));
     let peer = listener.accept().unwrap();

@@ -171,7 +171,7 @@ fn a_stream_that_has_room_again_is_written_to_before_its_deadline_is_judged() {
         faults.send_buffer = 1000;
         let mut world = World::on(SimNet::new(1).with_faults(faults));
         let log = Log::new();
-        let app = log.app(URL).on_open(|app, _| app.send_bytes(&[0; 1500])).on_drain(|_| {});
+        let app = log.app(URL).on_open(|app, _| app.send_bytes([0; 1500])).on_drain(|_| {});
         let peer = world.open(app, &RunOptions::new().write_timeout(10 * SECOND));
         busy(&mut world, SECOND, 11 * SECOND);
         if reads {
@@ -192,7 +192,7 @@ fn stalled(busy_for: Duration, event: Option<(Duration, fn(SimPeer))>) -> Vec<St
     let (log, net) = (Log::new(), world.net.clone());
     let app = log
         .app(URL)
-        .on_open(|app, _| app.send_bytes(&[0; 5000]))
+        .on_open(|app, _| app.send_bytes([0; 5000]))
         .on_message(move |_, _| net.advance(2 * SECOND));
     let peer = world.open(app, &RunOptions::new().ping_interval(10 * SECOND).write_timeout(11 * SECOND));
     // The ping is due before the text is read.

@@ -55,12 +55,12 @@ fn messages_of_every_size_come_back_over_both_versions() {
         let (first, rest) = (left.clone(), left.clone());
         let payload = |size: usize| (0..size).map(|index| (index % 251) as u8).collect::<Vec<_>>();
         let mut app = WebSocketApp::new(url(&server))
-            .on_open(move |app, _| app.send_bytes(&payload(first.borrow()[0])))
+            .on_open(move |app, _| app.send_bytes(payload(first.borrow()[0])))
             .on_message(move |app, message| {
                 let size = rest.borrow_mut().remove(0);
                 assert!(message.as_bytes() == payload(size), "{size} bytes are other ones");
                 match rest.borrow().first() {
-                    Some(size) => app.send_bytes(&payload(*size)).unwrap(),
+                    Some(size) => app.send_bytes(payload(*size)).unwrap(),
                     None => app.close(),
                 }
             });
@@ -126,7 +126,7 @@ fn floods_in_both_directions_at_once_do_not_get_stuck() {
     });
     let log = Log::new();
     let mut app =
-        log.app(url(&server)).on_open(|app, _| (0..MESSAGES).try_for_each(|_| app.send_bytes(&[2; MESSAGE])));
+        log.app(url(&server)).on_open(|app, _| (0..MESSAGES).try_for_each(|_| app.send_bytes([2; MESSAGE])));
     run_forever(&mut app, &trust.options()).unwrap().into_result().unwrap();
     assert_eq!(log.count(|line| line == format!("binary {MESSAGE} bytes")), MESSAGES);
     assert!(log.has("close 1000, by server, clean"));

@@ -144,7 +144,7 @@ fn a_rough_network_changes_nothing_but_the_time() {
     for seed in 0..20 {
         let mut secure = SecureWorld::on(SimNet::new(seed).with_faults(Faults::rough()));
         let log = Log::new();
-        let listener = secure.start(log.app(SECURE_URL).on_open(|app, _| app.send_bytes(&[7; 5000])));
+        let listener = secure.start(log.app(SECURE_URL).on_open(|app, _| app.send_bytes([7; 5000])));
         secure.world.run_for(SECOND);
         let mut peer = secure.arrived(&listener);
         let mut open = false;
@@ -185,7 +185,7 @@ fn b099_new_keys_of_the_server_are_not_noticed() {
         peer.peer.write(&update);
         secure.world.settle();
     }
-    in_app(&mut secure, |app| app.send_bytes(&[1; 70_000])).unwrap();
+    in_app(&mut secure, |app| app.send_bytes([1; 70_000])).unwrap();
     secure.world.settle();
     assert_eq!(peer.read_frame().unwrap().payload.len(), 70_000);
     assert_eq!(log.lines(), ["open"]);
@@ -233,7 +233,7 @@ fn b069_an_end_of_an_open_session_is_a_lost_connection_with_or_without_close_not
         let mut peer = secure.open(log.app(SECURE_URL));
         peer.write(&frame::text("last words"));
         if sending {
-            in_app(&mut secure, |app| app.send_bytes(&[1; 50_000])).unwrap();
+            in_app(&mut secure, |app| app.send_bytes([1; 50_000])).unwrap();
         }
         match close_notify {
             true => peer.end(),
@@ -299,7 +299,7 @@ fn b065_what_the_stream_does_not_take_waits_and_on_drain_tells_when_all_is_writt
     let mut peer = secure.open(log.app(SECURE_URL).on_drain(move |app| {
         drains.push(format!("drain with {} bytes", app.queued_bytes()));
     }));
-    in_app(&mut secure, |app| app.send_bytes(&[1; MESSAGE])).unwrap();
+    in_app(&mut secure, |app| app.send_bytes([1; MESSAGE])).unwrap();
     secure.world.settle();
     let first = in_app(&mut secure, |app| app.queued_bytes());
     assert!(first > MESSAGE, "nothing counts as written that is not: {first}");
@@ -397,7 +397,7 @@ fn b070_a_server_that_reads_slowly_makes_progress_and_one_that_does_not_is_left(
     secure.options = secure.options.clone().write_timeout(10 * SECOND);
     let mut peer = secure.open(log.app(SECURE_URL));
     // One record takes far longer than the timeout.
-    in_app(&mut secure, |app| app.send_bytes(&[1; 10_000])).unwrap();
+    in_app(&mut secure, |app| app.send_bytes([1; 10_000])).unwrap();
     for _ in 0..6 {
         secure.world.run_for(9 * SECOND);
         peer.side.feed(&peer.peer.read_available()).unwrap();

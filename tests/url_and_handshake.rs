@@ -254,7 +254,7 @@ fn b141_userinfo_becomes_basic_authorization_and_a_given_header_wins() {
     let (server, requests) = accepting();
     let url = server.url().replace("ws://", "ws://user:pass@");
     WebSocketApp::new(url)
-        .header([("authorization", "Bearer t")])
+        .headers([("authorization", "Bearer t")])
         .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap()
         .into_result()
@@ -310,7 +310,7 @@ fn b145_b171_what_the_app_adds_comes_behind() {
     let options =
         RunOptions::new().require_subprotocol(false).host("example.com").origin("https://other.example");
     let make = |app: WebSocketApp| {
-        app.subprotocols(["soap", "wamp.2"]).cookie("a=1; b=2").header(["X-First: 1", "x-second-one:2: 3"])
+        app.subprotocols(["soap", "wamp.2"]).cookie("a=1; b=2").headers(["X-First: 1", "x-second-one:2: 3"])
     };
     let request = request_for("/", &options, make).1;
     assert_eq!(
@@ -388,7 +388,7 @@ fn b150_key_and_version_can_be_given_in_a_map_or_a_list() {
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
     let map = BTreeMap::from([("sec-websocket-key", KEY), ("Sec-WebSocket-Version", "8")]);
     let list = ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "sec-websocket-version: 8"];
-    for request in [request(|app| app.header(&map)), request(|app| app.header(list))] {
+    for request in [request(|app| app.headers(&map)), request(|app| app.headers(list))] {
         assert_eq!(values(&request, "Sec-WebSocket-Key"), [KEY]);
         assert_eq!(values(&request, "Sec-WebSocket-Version"), ["8"]);
     }
@@ -400,13 +400,18 @@ fn b151_headers_come_as_map_pairs_or_lines_and_absent_values_are_left_out() {
     let mut typed = HeaderMap::new();
     typed.insert("x-d", HeaderValue::from_static("4"));
     let request = request(|app| {
-        app.header(map)
-            .header(typed)
-            .header(vec![("X-E", "5".to_owned()), ("X-E", "6".to_owned())])
-            .header(vec!["X-F: 7"])
-            .header(vec!["X-G:8".to_owned()])
+        app.headers(map)
+            .headers(typed)
+            .headers(vec![("X-E", "5".to_owned()), ("X-E", "6".to_owned())])
+            .headers(vec!["X-F: 7"])
+            .headers(vec!["X-G:8".to_owned()])
+            .header("X-H", "9")
+            .header("X-I", None::<&str>)
+            .header("X-H", "10".to_owned())
     });
-    assert_eq!(lines(&request)[5..], ["X-A: 1", "X-C: 3", "X-D: 4", "X-E: 5", "X-E: 6", "X-F: 7", "X-G: 8"]);
+    let expected = ["1", "3", "4", "5", "6", "7", "8", "9", "10"].into_iter().zip("ACDEEFGHH".chars());
+    let expected: Vec<_> = expected.map(|(value, name)| format!("X-{name}: {value}")).collect();
+    assert_eq!(lines(&request)[5..], expected);
 }
 
 #[test]
@@ -414,7 +419,7 @@ fn b016_b151_a_function_is_asked_for_headers_before_every_attempt() {
     let (server, requests) = accepting();
     let mut attempts = 0;
     let mut app =
-        WebSocketApp::new(server.url()).header(["X-N: never", "X-Kept: always"]).header_with(move || {
+        WebSocketApp::new(server.url()).headers(["X-N: never", "X-Kept: always"]).header_with(move || {
             attempts += 1;
             [("X-N", attempts.to_string())]
         });
@@ -435,7 +440,7 @@ fn b152_given_headers_take_the_place_of_built_in_ones() {
         ("Sec-WebSocket-Protocol", "given"),
         ("User-Agent", "given"),
     ];
-    let make = |app: WebSocketApp| app.cookie("parameter=1").subprotocols(["parameter"]).header(given);
+    let make = |app: WebSocketApp| app.cookie("parameter=1").subprotocols(["parameter"]).headers(given);
     let request = request_for("/", &options, make).1;
     for (name, value) in given {
         assert_eq!(values(&request, name), [value]);
@@ -452,9 +457,9 @@ fn b153_line_breaks_and_nul_are_refused_before_any_io() {
             Error::Header(error) => error,
             error => panic!("{bad:?} was refused with {error:?}"),
         };
-        assert_eq!(header(refused_app(|app| app.header([("X-A", bad)]))), value("X-A"));
-        assert_eq!(header(refused_app(|app| app.header(vec![format!("X-A: x{bad}x")]))), value("X-A"));
-        assert_eq!(header(refused_app(|app| app.header([(bad, "x")]))), HeaderError::Name(bad.to_owned()));
+        assert_eq!(header(refused_app(|app| app.headers([("X-A", bad)]))), value("X-A"));
+        assert_eq!(header(refused_app(|app| app.headers(vec![format!("X-A: x{bad}x")]))), value("X-A"));
+        assert_eq!(header(refused_app(|app| app.headers([(bad, "x")]))), HeaderError::Name(bad.to_owned()));
         assert_eq!(header(refused_app(|app| app.cookie(bad))), value("Cookie"));
         let with = |options| header(refused_before_io(URL, &options, |app| app));
         assert_eq!(with(RunOptions::new().host(bad)), value("Host"));
@@ -483,13 +488,13 @@ fn headers_that_only_the_handshake_may_set_are_refused_before_any_io() {
     for name in
         ["Upgrade", "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept", "Content-Length", "Transfer-Encoding"]
     {
-        let error = refused_app(|app| app.header([(name, "1")]));
+        let error = refused_app(|app| app.headers([(name, "1")]));
         assert!(
             matches!(error, Error::Request(RequestError::ReservedHeader(ref header)) if header == name),
             "{error}"
         );
     }
-    let error = refused_app(|app| app.header(["Host: a", "Host: b"]));
+    let error = refused_app(|app| app.headers(["Host: a", "Host: b"]));
     assert!(matches!(error, Error::Request(RequestError::RepeatedHeader(_))), "{error}");
     let error = refused_app(|app| app.subprotocols(["same", "same"]));
     assert!(matches!(error, Error::Request(RequestError::Subprotocol(_))), "{error}");
@@ -497,7 +502,7 @@ fn headers_that_only_the_handshake_may_set_are_refused_before_any_io() {
 
 #[test]
 fn b154_the_connection_header_can_be_given() {
-    let request = request(|app| app.header([("Connection", "keep-alive, Upgrade")]));
+    let request = request(|app| app.headers([("Connection", "keep-alive, Upgrade")]));
     assert_eq!(values(&request, "Connection"), ["keep-alive, Upgrade"]);
     assert_eq!(request.header_names().last(), Some(&"Connection"));
 }
@@ -511,7 +516,7 @@ fn b155_the_selected_subprotocol_is_reported_as_the_server_sent_it() {
         opened(&["Sec-WebSocket-Protocol: SuperChat"], offer).subprotocol.as_deref(),
         Some("SuperChat")
     );
-    let header = |app: WebSocketApp| app.header(["Sec-WebSocket-Protocol: v1, v2"]);
+    let header = |app: WebSocketApp| app.headers(["Sec-WebSocket-Protocol: v1, v2"]);
     assert_eq!(opened(&["sec-websocket-protocol: v2"], header).subprotocol.as_deref(), Some("v2"));
 }
 
@@ -727,7 +732,7 @@ fn b163_no_error_shows_a_secret() {
         assert!(!text.contains("secret"), "{text}");
     };
     let secrets = |app: WebSocketApp| {
-        let app = app.cookie("session=secret").header([("Authorization", "Bearer secret")]);
+        let app = app.cookie("session=secret").header("Authorization", "Bearer secret");
         shown(&app);
         app
     };
@@ -768,9 +773,9 @@ fn b163_no_error_shows_a_secret() {
         shown(&error);
     }
     for error in [
-        refused_app(|app| app.header([("Authorization", "secret\n")])),
+        refused_app(|app| app.headers([("Authorization", "secret\n")])),
         refused_app(|app| app.cookie("secret\n")),
-        refused_app(|app| app.header(["secret without a colon"])),
+        refused_app(|app| app.headers(["secret without a colon"])),
     ] {
         assert!(!error.to_string().contains("secret"), "{error}");
         shown(&error);

@@ -221,11 +221,11 @@ fn an_app_that_waits_says_so_and_sends_nothing() {
     let told = it.in_app(|app| (app.state(), app.is_open(), app.is_running(), app.retry_at(), app.now()));
     assert_eq!(told, (State::Closed, false, true, Some(now + 6 * SECOND), now));
     let refused = it.in_app(|app| app.send_text("x"));
-    assert_eq!(refused, Err(SendError::NotOpen(State::Closed)));
+    assert_eq!(refused, Err(SendError::WaitingToReconnect));
     assert!(it.in_app(|app| app.flush()).is_ok());
     assert!(!it.sender.is_open());
     let refused = it.sender.send_text("x").unwrap_err();
-    assert!(matches!(refused.reason, SendError::NotOpen(_)));
+    assert_eq!(refused.reason, SendError::WaitingToReconnect);
     assert_eq!(it.sender.queued_bytes(), 0);
     assert!(it.sender.reactor().is_some());
 

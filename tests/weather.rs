@@ -47,10 +47,10 @@ fn conversations(net: SimNet) -> Vec<Vec<String>> {
             next += 1;
             match next {
                 1..30 if next % 3 == 0 => {
-                    app.set_timeout(SECOND / 3, move |app| app.send_bytes(&vec![0; size]));
+                    app.set_timeout(SECOND / 3, move |app| app.send_bytes(vec![0; size]));
                 }
                 1..30 if next % 3 == 1 => app.sender().send_bytes(vec![0; size])?,
-                1..30 => app.send_bytes(&vec![0; size])?,
+                1..30 => app.send_bytes(vec![0; size])?,
                 _ => app.close(),
             }
             Ok::<_, websocket_app::BoxError>(())

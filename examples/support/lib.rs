@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod bar;
+pub mod block_on;
+pub mod calculator;
 pub mod connect_proxy;
 pub mod descriptors;
 pub mod flaky;
@@ -36,6 +38,8 @@ mod chapters {
         feeds: "feeds.md",
         limits: "limits.md",
         many_apps: "many-apps.md",
+        numbers: "numbers.md",
+        sources: "sources.md",
         testing: "testing.md",
         threads: "threads.md",
     }

@@ -50,6 +50,8 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../multiplex.rs"),
         include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
+        include_str!("../rel_port.rs"),
+        include_str!("../rpc.rs"),
         include_str!("../stream.rs"),
         include_str!("../threads.rs"),
         include_str!("../tls.rs"),
@@ -165,6 +167,17 @@ fn reconnect_survives_everything_and_loses_nothing() {
 }
 
 #[test]
+fn rpc_gets_each_response_to_its_call_and_gives_up_at_a_deadline() {
+    let output = output("rpc", &[]);
+    for number in 1..=4 {
+        assert_eq!(output.matches(&format!("{number} + 1 = {}\n", number + 1)).count(), 1, "{output}");
+    }
+    for expected in ["divide: Err(\"there is no such method\")", "sleep: Err(Timeout)"] {
+        assert!(output.contains(expected), "{expected}: {output}");
+    }
+}
+
+#[test]
 fn tls_is_refused_for_strangers_and_works_with_the_right_root() {
     let output = output("tls", &[]);
     assert!(output.contains("its issuer is unknown; if you trust it, add its root certificate"), "{output}");
@@ -229,6 +242,26 @@ fn ctrl_c_closes_what_would_go_on_for_ever() {
         "{rest:?}"
     );
     assert_eq!(rest.last().unwrap(), "all connections are closed");
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn rel_port_sends_every_datagram_until_it_is_interrupted() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let mut child = command("rel_port").stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let datagram = format!("first: Binary({:?})", b"tick");
+    let seen: Vec<_> = lines.by_ref().take_while(|line| *line != datagram).collect();
+    assert!(seen.iter().any(|line| line == "first: Text(\"first\")"), "{seen:?}");
+    assert!(lines.any(|line| line == datagram));
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    let rest: Vec<_> = lines.collect();
+    for expected in ["interrupted", "first: closed, cleanly: true", "second: closed, cleanly: true"] {
+        assert!(rest.iter().any(|line| line == expected), "{expected}: {rest:?}");
+    }
     assert!(child.wait().unwrap().success());
 }
 

@@ -39,6 +39,7 @@ fn refused(world: &World, app: &Context<'_>, me: usize, error: &SendError) {
     let (fragment, limit) = world.life(me, |life| (life.fragment.is_some(), life.settings.limit));
     let right = match *error {
         SendError::NotOpen(state) => state == app.state() && state != State::Open,
+        SendError::WaitingToReconnect => app.state() == State::Closed && app.retry_at().is_some(),
         SendError::InsideFragmented => fragment,
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
         SendError::QueueFull { queued, len, limit: told } => {
@@ -109,6 +110,7 @@ pub fn send_from_afar(world: &World, sender: &Sender, me: usize, state: Option<S
     world.expect(refused.message == message, || format!("{me}: another message came back: {refused:?}"));
     let right = match refused.reason {
         SendError::NotOpen(told) => told != State::Open && state.is_none_or(|state| state == told),
+        SendError::WaitingToReconnect => state.is_none_or(|state| state == State::Closed),
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
         SendError::QueueFull { queued, len, limit: told } => told == limit && queued + len > limit,
         _ => false,

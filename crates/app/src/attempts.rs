@@ -51,6 +51,13 @@ impl Streak {
         self.failed_addresses.clear();
     }
 
+    /// The attempt is over, and another one follows.
+    pub(crate) fn conclude(&mut self) {
+        if let Some(address) = self.on_trial.take() {
+            self.failed_addresses.add(address);
+        }
+    }
+
     /// Returns the delay until the next attempt after one that has ended, or why none follows.
     pub(crate) fn ended(
         &mut self,
@@ -60,9 +67,6 @@ impl Streak {
         now: Instant,
         random: u32,
     ) -> Result<Duration, NoRetry> {
-        if let Some(address) = self.on_trial.take() {
-            self.failed_addresses.add(address);
-        }
         let opened = self.opened.take();
         if opened.is_some_and(|opened| policy.is_stable(now.saturating_duration_since(opened))) {
             attempts.failures = 0;

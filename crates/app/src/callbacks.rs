@@ -19,6 +19,7 @@ pub(crate) struct Callbacks {
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
     pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> CallbackResult>,
     pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
+    pub(crate) batch_end: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
     pub(crate) pong: Closure<dyn FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> CallbackResult>,
     pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
@@ -60,6 +61,14 @@ impl Handler for Callbacks {
 
     fn wants_fragments(&self) -> bool {
         self.cont_message.is_some()
+    }
+
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        self.batch_end.as_mut().map_or(Ok(()), |call| call(app))
+    }
+
+    fn wants_batch_end(&self) -> bool {
+        self.batch_end.is_some()
     }
 
     fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {

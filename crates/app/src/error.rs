@@ -99,7 +99,16 @@ pub enum Error {
     EndOfStream,
     /// The program has asked for another connection, for this reason; see [`Context::reconnect`](crate::Context::reconnect).
     ReconnectRequested(String),
-    /// A callback returned an error. The connection continues.
+    /// A function that is asked for every attempt returned an error, and the attempt has ended.
+    #[non_exhaustive]
+    Function {
+        /// The name of the method that took the function, `header_with` for instance.
+        name: &'static str,
+        /// What it returned.
+        source: BoxError,
+    },
+    /// A callback, or the function of [`mask_key`](crate::WebSocketApp::mask_key), returned an error. The connection
+    /// continues.
     Callback(BoxError),
     /// A callback panicked. The app was closed; its neighbours were not harmed.
     CallbackPanicked(String),
@@ -189,6 +198,7 @@ impl fmt::Display for Error {
             Self::Io(error) => write!(f, "the connection broke: {error}"),
             Self::EndOfStream => f.write_str("the server closed the stream without a closing handshake"),
             Self::ReconnectRequested(reason) => write!(f, "the program asked to reconnect: {reason}"),
+            Self::Function { name, source } => write!(f, "the function of {name} returned an error: {source}"),
             Self::Callback(error) => write!(f, "a callback returned an error: {error}"),
             Self::CallbackPanicked(message) => write!(f, "a callback panicked: {message}"),
             Self::Dispatcher(error) => write!(f, "the event loop failed: {error}"),
@@ -218,6 +228,14 @@ impl std::error::Error for Error {
 }
 
 impl Error {
+    /// The error of the user's function that the method `name` took. A header that cannot be sent is the same error however it was given.
+    pub(crate) fn of_function(name: &'static str, source: BoxError) -> Self {
+        match source.downcast::<HeaderError>() {
+            Ok(error) => Self::Header(*error),
+            Err(source) => Self::Function { name, source },
+        }
+    }
+
     /// Returns the error inside, whose text is part of this one's.
     fn inner(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
@@ -241,7 +259,7 @@ impl Error {
             Self::Io(error) | Self::Dispatcher(error) | Self::NoResponse { source: Some(error) } => {
                 Some(error)
             }
-            Self::Callback(error) => Some(&**error),
+            Self::Function { source: error, .. } | Self::Callback(error) => Some(&**error),
             Self::Timeout(_)
             | Self::EndOfStream
             | Self::ReconnectRequested(_)

@@ -45,19 +45,25 @@ mod dial;
 mod error;
 mod failed_addresses;
 mod feed;
+mod function_result;
 mod headers;
 mod id;
 mod live;
 mod message;
+mod meter;
+mod never;
 mod options;
 mod outcome;
 mod pace;
 mod panics;
+mod phases;
 mod plan;
+mod prometheus;
 mod reactor;
 mod reconnect;
 mod redirect;
 mod schedule;
+mod stats;
 mod surroundings;
 mod table;
 mod threads;
@@ -65,27 +71,34 @@ mod web_socket_app;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
-pub use crate::apps::{Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open};
+pub use crate::apps::{
+    Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, SourceContext, SourceEvent, WatchError,
+};
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;
 pub use crate::cookies::{CookieError, CookieJar};
 pub use crate::error::{BoxError, Error, Timeout};
 pub use crate::feed::FeedError;
+pub use crate::function_result::FunctionResult;
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
-pub use crate::id::{AppId, TimerId};
+pub use crate::id::{AppId, Holder, SourceId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
+pub use crate::meter::{LongCallback, ReactorStats};
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, NoRetry, Outcome};
 pub use crate::panics::PanicPolicy;
+pub use crate::phases::Phases;
+pub use crate::prometheus::{write_prometheus, write_reactor_prometheus};
 pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
+pub use crate::stats::Stats;
 pub use crate::threads::{ReactorHandle, Sender};
 pub use crate::web_socket_app::WebSocketApp;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
     Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
-    RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
+    RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, Traffic, UpgradeError, http,
 };
 #[cfg(feature = "deflate")]
 pub use websocket_connection::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};

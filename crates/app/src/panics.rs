@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::id::AppId;
+use std::fmt::Display;
 
 /// What to do about an app's callback that panics.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -21,9 +21,9 @@ pub enum PanicPolicy {
 
 /// Runs a step whose panic can only be logged: after another panic, or while a value of the user's code is
 /// dropped.
-pub(crate) fn contain_panic(id: AppId, step: impl FnOnce()) {
+pub(crate) fn contain_panic(whose: impl Display, step: impl FnOnce()) {
     if catch_unwind(AssertUnwindSafe(step)).is_err() {
-        log::error!(target: "websocket::app", "{id}: the user's code panicked where no callback can report it");
+        log::error!(target: "websocket::app", "{whose}: the user's code panicked where no callback can report it");
     }
 }
 

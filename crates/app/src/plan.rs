@@ -1,6 +1,8 @@
 //! What an app needs for its connection attempts, kept small: most apps have a URL and nothing else.
 
+use std::cell::Cell;
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -11,25 +13,28 @@ use crate::address::Target;
 use crate::app_url::AppUrl;
 use crate::challenge::Challenge;
 use crate::cookies::CookieJar;
-use crate::error::Error;
+use crate::error::{BoxError, Error};
 use crate::headers::{self, HeaderError};
 use crate::options::RunOptions;
 use crate::redirect;
 
 type Function<T> = Option<Box<dyn FnMut() -> T>>;
 
+/// The error of the user's source of mask keys, until it is reported.
+pub(crate) type MaskFailure = Rc<Cell<Option<BoxError>>>;
+
 /// The user's functions that are called for every attempt.
 #[derive(Default)]
 pub(crate) struct Functions {
-    pub(crate) url: Function<String>,
-    pub(crate) headers: Function<Result<HeaderMap, HeaderError>>,
-    pub(crate) subprotocols: Function<Vec<String>>,
+    pub(crate) url: Function<Result<String, BoxError>>,
+    pub(crate) headers: Function<Result<HeaderMap, BoxError>>,
+    pub(crate) subprotocols: Function<Result<Vec<String>, BoxError>>,
     pub(crate) socket: Function<io::Result<Io>>,
     pub(crate) authorize: Option<Box<Authorize>>,
 }
 
 /// Answers a challenge with the value of a header.
-pub(crate) type Authorize = dyn FnMut(&Challenge<'_>) -> Option<String>;
+pub(crate) type Authorize = dyn FnMut(&Challenge<'_>) -> Result<Option<String>, BoxError>;
 
 impl Functions {
     const fn is_empty(&self) -> bool {
@@ -58,6 +63,9 @@ pub(crate) struct Extras {
     pub(crate) jar: Option<CookieJar>,
     pub(crate) subprotocols: Vec<String>,
     pub(crate) mask_key: Option<MaskKey>,
+    pub(crate) mask_failure: Option<MaskFailure>,
+    /// Where redirects have led the current attempt.
+    pub(crate) redirected_to: Option<Box<str>>,
     /// Connected already; serves one attempt.
     pub(crate) stream: Option<Io>,
 }
@@ -108,14 +116,21 @@ impl Plan {
     }
 
     /// What the next run needs again.
-    pub(crate) fn into_functions(self) -> (Functions, Option<MaskKey>) {
-        self.extras.map(|extras| (extras.functions, extras.mask_key)).unwrap_or_default()
+    pub(crate) fn into_functions(self) -> (Functions, Option<MaskKey>, Option<MaskFailure>) {
+        let extras = self.extras.unwrap_or_default();
+        (extras.functions, extras.mask_key, extras.mask_failure)
+    }
+
+    /// Takes the error of the user's source of mask keys.
+    pub(crate) fn take_mask_failure(&self) -> Option<BoxError> {
+        self.extras.as_ref()?.mask_failure.as_ref()?.take()
     }
 
     /// Where the next attempt leads.
     pub(crate) fn next_target(&mut self) -> Result<Target, Error> {
+        drop(self.take(|extras| &mut extras.redirected_to));
         if let Some(url) = self.function(|functions| &mut functions.url) {
-            self.url = url.into();
+            self.url = url.map_err(|error| Error::of_function("url_with", error))?.into();
         }
         Ok(Target::parse(&self.url)?)
     }
@@ -123,6 +138,12 @@ impl Plan {
     /// The URL of the current attempt, or of the next if none has begun.
     pub(crate) const fn url(&self) -> AppUrl<'_> {
         AppUrl::new(&self.url)
+    }
+
+    /// Where the current attempt leads.
+    pub(crate) fn final_url(&self) -> AppUrl<'_> {
+        let redirected = self.extras.as_ref().and_then(|extras| extras.redirected_to.as_deref());
+        AppUrl::new(redirected.unwrap_or(&self.url))
     }
 
     /// The stream of the next attempt, where it is not to be connected.
@@ -141,10 +162,12 @@ impl Plan {
 
     /// The request for the next attempt at `target`.
     pub(crate) fn next_request(&mut self, target: &Target) -> Result<Request, Error> {
-        let more = self.function(|functions| &mut functions.headers).transpose()?;
+        let more = self.function(|functions| &mut functions.headers).transpose();
+        let more = more.map_err(|error| Error::of_function("header_with", error))?;
         let mut request = self.request_with(target, more.unwrap_or_default())?;
         if let Some(subprotocols) = self.function(|functions| &mut functions.subprotocols) {
-            request.subprotocols = subprotocols;
+            request.subprotocols =
+                subprotocols.map_err(|error| Error::of_function("subprotocols_with", error))?;
         }
         request.check()?;
         Ok(request)
@@ -165,9 +188,15 @@ impl Plan {
     }
 
     /// Asks the user how to answer a challenge.
-    pub(crate) fn authorize(&mut self, challenge: &Challenge<'_>) -> Option<String> {
-        let authorize = self.extras.as_mut()?.functions.authorize.as_mut()?;
-        authorize(challenge)
+    ///
+    /// # Errors
+    /// The error of the user's function.
+    pub(crate) fn authorize(&mut self, challenge: &Challenge<'_>) -> Result<Option<String>, Error> {
+        let functions = self.extras.as_mut().map(|extras| &mut extras.functions);
+        let Some(authorize) = functions.and_then(|functions| functions.authorize.as_mut()) else {
+            return Ok(None);
+        };
+        authorize(challenge).map_err(|error| Error::of_function("authorize_with", error))
     }
 
     /// The cookie jar, if there is one.

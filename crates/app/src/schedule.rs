@@ -1,4 +1,4 @@
-//! Deadlines and timers: one heap for all apps, re-armed lazily.
+//! Deadlines and timers: one heap for all apps and the reactor's own, re-armed lazily.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,8 +10,10 @@ use crate::id::{AppId, TimerId};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Due {
     /// A deadline of the app's connection; it may have moved on.
-    Deadline,
-    /// A user's timer; it may have been cancelled.
+    Deadline(AppId),
+    /// A timer of the app's; it may have been cancelled.
+    AppTimer(AppId, TimerId),
+    /// A timer that belongs to no app; it may have been cancelled.
     Timer(TimerId),
 }
 
@@ -19,7 +21,6 @@ pub(crate) enum Due {
 pub(crate) struct Entry {
     pub(crate) at: Instant,
     sequence: u64,
-    pub(crate) app: AppId,
     pub(crate) due: Due,
 }
 
@@ -48,9 +49,9 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    pub(crate) fn push(&mut self, at: Instant, app: AppId, due: Due) -> Armed {
+    pub(crate) fn push(&mut self, at: Instant, due: Due) -> Armed {
         self.sequence += 1;
-        let entry = Entry { at, sequence: self.sequence, app, due };
+        let entry = Entry { at, sequence: self.sequence, due };
         self.heap.push(Reverse(entry));
         entry.armed()
     }

@@ -16,9 +16,10 @@ use crate::callbacks::Callbacks;
 use crate::challenge::Challenge;
 use crate::cookies::CookieJar;
 use crate::error::Error;
-use crate::headers::{self, HeaderError, ToHeaders};
+use crate::function_result::FunctionResult;
+use crate::headers::{self, HeaderError, HeaderText, ToHeaders};
 use crate::outcome::{Closed, Outcome};
-use crate::plan::Functions;
+use crate::plan::{Functions, MaskFailure};
 use crate::threads::Outbox;
 
 /// A WebSocket client: a URL, request headers and callbacks.
@@ -35,6 +36,7 @@ pub struct WebSocketApp {
     jar: Option<CookieJar>,
     subprotocols: Vec<String>,
     mask_key: Option<MaskKey>,
+    mask_failure: Option<MaskFailure>,
     stream: Option<Io>,
     callbacks: Callbacks,
     /// Used instead of the callbacks.
@@ -56,6 +58,7 @@ impl WebSocketApp {
             jar: None,
             subprotocols: Vec::new(),
             mask_key: None,
+            mask_failure: None,
             stream: None,
             callbacks: Callbacks::default(),
             handler: None,
@@ -69,10 +72,25 @@ impl WebSocketApp {
         Self { handler: Some(Box::new(handler)), ..Self::new(url) }
     }
 
-    /// Adds request headers: a map, pairs or `"Name: value"` lines. A header that the request has by default
-    /// is replaced.
+    /// Adds a request header. Where the request has a header of this name by default, yours replaces it; headers
+    /// that you add are all sent, also those with the same name. A value that is `None` leaves the header out.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("wss://feed.example/")
+    ///     .header("Authorization", "Bearer token")
+    ///     .header("X-Trace", std::env::var("TRACE").ok());
+    /// # let _ = app;
+    /// ```
     #[must_use]
-    pub fn header(mut self, given: impl ToHeaders) -> Self {
+    pub fn header(self, name: impl AsRef<str>, value: impl HeaderText) -> Self {
+        self.headers([(name, value)])
+    }
+
+    /// Adds request headers, as [`header`](Self::header) does: a map, pairs or `"Name: value"` lines.
+    #[must_use]
+    pub fn headers(mut self, given: impl ToHeaders) -> Self {
         self.headers = self.headers.and_then(|mut all| {
             headers::append_all(&mut all, &given.to_headers()?)?;
             Ok(all)
@@ -80,18 +98,24 @@ impl WebSocketApp {
         self
     }
 
-    /// Calls `headers` before every connection attempt and adds the request headers that it returns.
+    /// Calls `headers` before every connection attempt and adds the request headers that it returns. It may return
+    /// a `Result`; an error ends the attempt with [`Error::Function`], as one of the other functions that are asked
+    /// for every attempt does.
     #[must_use]
-    pub fn header_with<H: ToHeaders>(mut self, mut headers: impl FnMut() -> H + 'static) -> Self {
-        self.functions.headers = Some(Box::new(move || headers().to_headers()));
+    pub fn header_with<R: FunctionResult<HeaderMap>>(
+        mut self,
+        mut headers: impl FnMut() -> R + 'static,
+    ) -> Self {
+        self.functions.headers = Some(Box::new(move || headers().into_result()));
         self
     }
 
     /// Calls `url` before every connection attempt and connects to the URL that it returns, instead of the
-    /// one given first. A URL that cannot be used ends the run.
+    /// one given first. A URL that cannot be used ends the run; an error ends the attempt with
+    /// [`Error::Function`].
     #[must_use]
-    pub fn url_with<U: Into<String>>(mut self, mut url: impl FnMut() -> U + 'static) -> Self {
-        self.functions.url = Some(Box::new(move || url().into()));
+    pub fn url_with<R: FunctionResult<String>>(mut self, mut url: impl FnMut() -> R + 'static) -> Self {
+        self.functions.url = Some(Box::new(move || url().into_result()));
         self
     }
 
@@ -114,13 +138,14 @@ impl WebSocketApp {
     /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or
     /// `Proxy-Authorization` header with which the request is sent again, or `None` to let the attempt fail.
     /// It is called once for each of the two, and once more for each after a redirect. A server at another
-    /// origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
+    /// origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt. An error ends the
+    /// attempt with [`Error::Function`].
     #[must_use]
-    pub fn authorize_with(
+    pub fn authorize_with<R: FunctionResult<Option<String>>>(
         mut self,
-        authorize: impl FnMut(&Challenge<'_>) -> Option<String> + 'static,
+        mut authorize: impl FnMut(&Challenge<'_>) -> R + 'static,
     ) -> Self {
-        self.functions.authorize = Some(Box::new(authorize));
+        self.functions.authorize = Some(Box::new(move |challenge| authorize(challenge).into_result()));
         self
     }
 
@@ -133,22 +158,25 @@ impl WebSocketApp {
     }
 
     /// Calls `subprotocols` before every connection attempt and offers what it returns, instead of those
-    /// given with [`subprotocols`](Self::subprotocols).
+    /// given with [`subprotocols`](Self::subprotocols). An error ends the attempt with [`Error::Function`].
     #[must_use]
-    pub fn subprotocols_with<S: Into<String>, I: IntoIterator<Item = S>>(
+    pub fn subprotocols_with<R: FunctionResult<Vec<String>>>(
         mut self,
-        mut subprotocols: impl FnMut() -> I + 'static,
+        mut subprotocols: impl FnMut() -> R + 'static,
     ) -> Self {
-        self.functions.subprotocols =
-            Some(Box::new(move || subprotocols().into_iter().map(Into::into).collect()));
+        self.functions.subprotocols = Some(Box::new(move || subprotocols().into_result()));
         self
     }
 
     /// Takes mask keys from `mask_key` instead of the default, unpredictable source (RFC 6455 section 10.3
-    /// says why it must be).
+    /// says why it must be). It is called for every frame. An error goes to `on_error` as [`Error::Callback`]; the
+    /// frame gets a key of the default source, and the connection continues.
     #[must_use]
-    pub fn mask_key(mut self, mask_key: impl FnMut() -> [u8; 4] + 'static) -> Self {
-        self.mask_key = Some(Box::new(mask_key));
+    pub fn mask_key<R: FunctionResult<[u8; 4]>>(mut self, mut mask_key: impl FnMut() -> R + 'static) -> Self {
+        let failure = MaskFailure::default();
+        self.mask_failure = Some(failure.clone());
+        self.mask_key =
+            Some(Box::new(move || mask_key().into_result().map_err(|error| failure.set(Some(error))).ok()));
         self
     }
 
@@ -226,6 +254,17 @@ impl WebSocketApp {
     ) -> Self {
         self.callbacks.cont_message =
             Some(Box::new(move |app, fragment| call(app, fragment).into_callback_result()));
+        self
+    }
+
+    /// The batch of messages ends with the one that was just delivered, so that a program can act on the newest message of a burst only: see
+    /// [`Handler::on_batch_end`].
+    #[must_use]
+    pub fn on_batch_end<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 

@@ -180,6 +180,9 @@ impl std::error::Error for ProtocolError {}
 pub enum SendError {
     /// The connection is not open: not yet, no longer, or a close has been sent.
     NotOpen(State),
+    /// The connection was lost, and another one is made later: send when it is open. A connection does not return this
+    /// itself, only what makes connections again does.
+    WaitingToReconnect,
     /// The message would exceed `max_queued_bytes`; send it when the queue has drained.
     QueueFull {
         /// Bytes that wait already.
@@ -225,6 +228,9 @@ impl fmt::Display for SendError {
                 f.write_str("the connection is not open yet; send from on_open or later")
             }
             Self::NotOpen(_) => f.write_str("the connection is already closed"),
+            Self::WaitingToReconnect => {
+                f.write_str("the connection was lost and is made again later; send when it is open")
+            }
             Self::QueueFull { queued, len, limit } => write!(
                 f,
                 "{len} bytes more would exceed the limit of {limit} queued bytes ({queued} wait); send when they have drained"

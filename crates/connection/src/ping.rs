@@ -53,6 +53,8 @@ pub struct Rtt {
     pub last: Option<Duration>,
     /// Smoothed over about eight pings, as TCP does (RFC 6298 section 2).
     pub smoothed: Option<Duration>,
+    /// The shortest.
+    pub min: Option<Duration>,
 }
 
 /// The pings of one connection. One that never sends any, which is most of those that are idle, holds no memory for them.
@@ -77,6 +79,7 @@ impl Pings {
     pub(crate) fn stop(&mut self) {
         if let Some(ledger) = &mut self.ledger {
             ledger.next_keep_alive = None;
+            ledger.owed_pong = None;
         }
         self.forgive();
     }
@@ -132,7 +135,22 @@ impl Pings {
     }
 
     pub(crate) fn rtt(&self) -> Rtt {
-        self.ledger.as_ref().map_or(Rtt { last: None, smoothed: None }, |ledger| ledger.rtt)
+        self.ledger.as_ref().map_or_else(Rtt::default, |ledger| ledger.rtt)
+    }
+
+    /// Pings that were queued so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.ledger.as_ref().map_or(0, |ledger| ledger.sent)
+    }
+
+    /// A ping of the server could not be answered since too much was queued. Only the latest needs an answer (RFC 6455 section 5.5.3).
+    pub(crate) fn owe_pong(&mut self, payload: &[u8]) {
+        self.ledger.get_or_insert_default().owed_pong = Some(payload.into());
+    }
+
+    /// Takes the payload of the pong that is still to be sent.
+    pub(crate) fn take_owed_pong(&mut self) -> Option<Box<[u8]>> {
+        self.ledger.as_mut()?.owed_pong.take()
     }
 }
 
@@ -148,6 +166,10 @@ struct Ledger {
     probe_due: Option<Box<PongDue>>,
     counter: u64,
     rtt: Rtt,
+    /// Pings of both kinds.
+    sent: u64,
+    /// What the latest ping of the server carried, if it was not answered yet.
+    owed_pong: Option<Box<[u8]>>,
 }
 
 impl Ledger {
@@ -178,6 +200,7 @@ impl Ledger {
     }
 
     fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
+        self.sent += 1;
         if self.outstanding.len() == MAX_OUTSTANDING {
             self.outstanding.pop_front();
         }
@@ -218,6 +241,7 @@ impl Ledger {
         self.probe_due = self.probe_due.take().filter(|due| due.end > answered.end);
         let rtt = now.saturating_duration_since(answered.written?);
         self.rtt.last = Some(rtt);
+        self.rtt.min = Some(self.rtt.min.map_or(rtt, |min| min.min(rtt)));
         self.rtt.smoothed = Some(self.rtt.smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
         Some(rtt)
     }

@@ -46,17 +46,19 @@ use crate::{Clock, Interest, Io, Key, Ready};
 ///    it sleeps in.
 /// 10. **Interruption.** A wait that a signal interrupts returns `Ok(())`, with what it has.
 /// 11. **Its own clock.** Deadlines are on [`clock`](Self::clock), which does not go backwards. It is always the same one.
-/// 12. **Watched for nothing.** [`Interest::None`] keeps the key live, from `register` or `reregister` on, and the loop silent: bytes, room
-///     or a hang-up do not keep it from sleeping. Systems report a hang-up or an error whatever they are asked for, so a loop takes such a
-///     stream out of its poll or disarms it. When another interest comes back, point 2 holds: what is there by then is reported.
-/// 13. **Sources are streams that only their owner reads.** An [`Io`] made by [`Io::source`] is registered by its descriptor or socket as
-///     any other. What the system refuses to watch (epoll refuses a regular file) is an error of `register` that leaves the key free.
+/// 12. **Watched for nothing.** [`Interest::None`] keeps the key live, from `register` or `reregister` on,
+///     and the loop silent: bytes, room or a hang-up do not keep it from sleeping. Systems report a hang-up
+///     or an error whatever they are asked for, so a loop takes such a stream out of its poll or disarms it.
+///     When another interest comes back, point 2 holds: what is there by then is reported.
+/// 13. **A source is registered like a stream.** An [`Io`] made by [`Io::source`] is not read by the reactor;
+///     a dispatcher watches its descriptor or socket all the same. What the system refuses to watch (epoll
+///     refuses a regular file) is an error of `register` that leaves the key free.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///
     /// # Errors
     /// `AlreadyExists` for a live key, `Unsupported` for a stream that this loop cannot watch, else what the
-    /// system says.
+    /// system says: for one `PermissionDenied`, which is epoll's answer to a regular file.
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()>;
 
     /// Changes what `key` is watched for. Edge-triggered loops report again what is ready now.

@@ -1,8 +1,12 @@
 //! The stream objects that dispatchers watch.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
@@ -43,6 +47,16 @@ pub trait Stream: Read + Write + Any {
     /// The reason why connecting failed.
     fn connected(&mut self) -> io::Result<bool> {
         Ok(true)
+    }
+
+    /// The address of the peer, if the stream has one.
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        self.inner()?.peer_addr()
+    }
+
+    /// The address of this end, if the stream has one.
+    fn local_addr(&self) -> Option<SocketAddr> {
+        self.inner()?.local_addr()
     }
 
     /// The stream inside, if this one is a wrapper: it is what a dispatcher watches.
@@ -173,6 +187,36 @@ impl Io {
         }
     }
 
+    /// The address of the peer: the server, or the proxy on the way to it. `None` for a unix socket, for a custom stream
+    /// that has none, and once the system does not know it any more.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.peer_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+            Kind::Custom(stream) => stream.peer_addr(),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// The address of this end, as [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.0 {
+            Kind::Tcp(stream) => stream.local_addr().ok(),
+            #[cfg(unix)]
+            Kind::Unix(_) => None,
+            Kind::Custom(stream) => stream.local_addr(),
+            Kind::Source(_) => None,
+        }
+    }
+
+    /// The custom stream as its type, also from inside a wrapper.
+    pub fn downcast_ref<S: Stream>(&self) -> Option<&S> {
+        let Kind::Custom(stream) = &self.0 else { return None };
+        let stream = stream.as_ref();
+        (stream as &dyn Any).downcast_ref().or_else(|| stream.inner()?.downcast_ref())
+    }
+
     /// The custom stream as the type that its dispatcher knows, also from inside a wrapper or a source.
     pub fn downcast_mut<S: Stream>(&mut self) -> Option<&mut S> {
         let stream = match &mut self.0 {
@@ -274,98 +318,5 @@ impl fmt::Debug for Io {
             Kind::Custom(_) => f.write_str("Io(custom)"),
             Kind::Source(_) => f.write_str("Io(source)"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{TcpListener, TcpStream};
-
-    use super::*;
-    use crate::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
-
-    /// Hands everything through.
-    struct Wrapper(Io);
-
-    impl Read for Wrapper {
-        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-            self.0.read(buffer)
-        }
-    }
-
-    impl Write for Wrapper {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            self.0.flush()
-        }
-    }
-
-    impl Stream for Wrapper {
-        fn inner(&self) -> Option<&Io> {
-            Some(&self.0)
-        }
-
-        fn inner_mut(&mut self) -> Option<&mut Io> {
-            Some(&mut self.0)
-        }
-    }
-
-    /// Known to one dispatcher only.
-    struct Simulated;
-
-    impl Read for Simulated {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Ok(0)
-        }
-    }
-
-    impl Write for Simulated {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Stream for Simulated {}
-
-    #[test]
-    fn a_wrapper_is_watched_by_the_socket_inside_however_deep() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let (mut peer, _) = listener.accept().unwrap();
-        let mut io = Io::custom(Wrapper(Io::custom(Wrapper(Io::tcp(stream).unwrap()))));
-        assert!(!io.is_socket());
-        #[cfg(unix)]
-        assert!(io.fd().is_some());
-
-        let mut dispatcher = MioDispatcher::new().unwrap();
-        let key = Key::new(0, 0);
-        dispatcher.register(key, &mut io, Interest::Read).unwrap();
-        peer.write_all(b"x").unwrap();
-        let mut ready = Vec::new();
-        dispatcher.wait(None, &mut ready).unwrap();
-        assert!(ready.iter().any(|ready| ready.key == key && ready.readable));
-        assert_eq!(io.read(&mut [0; 8]).unwrap(), 1);
-        dispatcher.deregister(key, io);
-        assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the dropped wrapper closed the socket");
-    }
-
-    #[test]
-    fn a_wrapped_custom_stream_is_recognised_by_its_dispatcher() {
-        let mut io = Io::custom(Wrapper(Io::custom(Simulated)));
-        assert!(io.downcast_mut::<Simulated>().is_some());
-        assert!(io.downcast_mut::<Wrapper>().is_some());
-        #[cfg(unix)]
-        assert!(io.fd().is_none());
-
-        let mut dispatcher = MioDispatcher::new().unwrap();
-        let refused = dispatcher.register(Key::new(0, 0), &mut io, Interest::Read);
-        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
     }
 }

@@ -65,7 +65,8 @@ fn mio_interest(interest: Interest) -> Option<mio::Interest> {
     }
 }
 
-/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is in the poll then.
+/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is
+/// in the poll then.
 fn watch(
     registry: &Registry,
     key: Key,
@@ -135,10 +136,12 @@ impl Wait for MioDispatcher {
             // names no key.
             let Some(key) = self.keys.key_in(event.token().0) else { continue };
             let broken = event.is_error();
-            ready.push(
-                Ready::new(key, event.is_readable() || broken, event.is_writable() || broken)
-                    .with_read_closed(event.is_read_closed() || broken),
-            );
+            let (read_closed, write_closed) =
+                (event.is_read_closed() || broken, event.is_write_closed() || broken);
+            // The end of a pipe is a hang-up and nothing else.
+            let readable = event.is_readable() || read_closed;
+            let writable = event.is_writable() || write_closed;
+            ready.push(Ready::new(key, readable, writable).with_read_closed(read_closed));
         }
         Ok(())
     }

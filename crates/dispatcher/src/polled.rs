@@ -342,6 +342,31 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_watched_for_nothing_is_not_polled_until_an_interest_comes_back() {
+        let (mut streams, fakes) = polled(2);
+        let key = Key::new(0, 0);
+        streams.change(key, Interest::None).unwrap();
+        assert_eq!(poll(&mut streams), None, "the change itself is nothing to report");
+        fakes[0].ring();
+        fakes[0].0.closed.set(true);
+        assert_eq!(poll(&mut streams), Some(vec![]), "a waker from before ends one wait");
+        assert_eq!(poll(&mut streams), None);
+        assert_eq!(fakes[0].0.polls.get(), 0);
+        streams.change(key, Interest::Read).unwrap();
+        assert_eq!(poll(&mut streams).unwrap(), [readable(0)]);
+
+        let late = FakeStream::default();
+        late.0.readable.set(true);
+        let key = Key::new(2, 0);
+        streams.insert(key, late.clone(), Interest::None).unwrap();
+        assert_eq!(poll(&mut streams).unwrap(), [readable(0).with_read_closed(true)]);
+        assert_eq!(poll(&mut streams), None);
+        assert_eq!(late.0.polls.get(), 0);
+        streams.change(key, Interest::Read).unwrap();
+        assert_eq!(poll(&mut streams).unwrap(), [readable(2)]);
+    }
+
+    #[test]
     fn a_broken_loop_loses_nothing() {
         let (mut streams, fakes) = polled(3);
         fakes.iter().for_each(FakeStream::ring);

@@ -8,7 +8,8 @@ use std::os::windows::io::{AsSocket, BorrowedSocket};
 
 use crate::Io;
 
-/// Something that a loop can watch and that only its owner reads and writes: a UDP socket, a listener, a pipe, standard input, a timerfd.
+/// Something that a loop can watch and that only its owner reads and writes: a UDP socket, a listener, a
+/// pipe, standard input, a timerfd.
 ///
 /// On unix, every type with [`AsFd`] is one; on Windows, every type with `AsSocket`. [`Io`] is one too, so a
 /// custom [`Stream`](crate::Stream) that only one dispatcher knows can also be a source. Make a source

@@ -55,7 +55,9 @@ mod mutants;
 mod readiness;
 mod rig;
 mod simulated;
+mod sources;
 mod time;
+mod unwatched;
 mod waking;
 
 use std::panic::resume_unwind;
@@ -71,7 +73,9 @@ pub mod points {
     pub use super::changes::*;
     pub use super::identity::*;
     pub use super::readiness::*;
+    pub use super::sources::*;
     pub use super::time::*;
+    pub use super::unwatched::*;
     pub use super::waking::*;
 }
 
@@ -157,6 +161,15 @@ macro_rules! __conformance_points {
             deregistering_a_stale_key_only_drops_the_stream
             a_stream_removed_inside_a_batch_stays_silent
             a_reused_slot_reports_under_its_new_key
+            a_stream_watched_for_nothing_is_silent
+            a_hang_up_of_what_is_watched_for_nothing_lets_the_loop_sleep
+            an_interest_that_comes_back_reports_what_is_there
+            a_stream_can_be_registered_for_nothing
+            errors_do_not_depend_on_the_interest
+            deregistering_closes_what_is_watched_for_nothing
+            a_source_is_reported_like_a_stream
+            reregistration_reports_a_source_that_is_still_ready
+            deregistering_closes_a_source
             a_wake_before_the_wait_ends_it
             a_wake_is_not_sticky
             a_wake_does_not_swallow_readiness
@@ -182,6 +195,10 @@ macro_rules! __conformance_points {
             other_threads_reach_the_apps
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
+            #[cfg(unix)] udp_sockets_are_watched
+            #[cfg(unix)] pipes_are_watched
+            #[cfg(unix)] listeners_are_watched
+            #[cfg(unix)] a_regular_file_is_refused_or_ready
         }
     };
     (signals: [$($each:tt)*] $host:expr) => {

@@ -49,7 +49,7 @@ fn run(arguments: Arguments) -> Result<(), String> {
     let subprotocols = arguments.subprotocols.clone();
     let trouble: Trouble = Rc::new(RefCell::new(None));
     let outcome = WebSocketApp::with_handler(url, Session::new(arguments, trouble.clone()))
-        .header(headers)
+        .headers(headers)
         .subprotocols(subprotocols)
         .run_forever(&options)
         .and_then(Outcome::into_result);

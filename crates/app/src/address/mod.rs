@@ -139,6 +139,15 @@ impl Target {
         parsed.map_err(|error| UrlError::Syntax(error.to_string()))
     }
 
+    /// The URL as users write it, without user and password.
+    pub(crate) fn to_text(&self) -> String {
+        let scheme = if self.secure { "wss" } else { "ws" };
+        match &self.unix {
+            Some(socket) => format!("{scheme}+unix:{}:{}", socket.display(), self.path),
+            None => format!("{scheme}://{}{}", self.authority.to_str().unwrap_or_default(), self.path),
+        }
+    }
+
     fn at(authority: &str, secure: bool, path: &str) -> Result<Self, UrlError> {
         let syntax = |what: &str| UrlError::Syntax(what.to_owned());
         if path.contains('#') {
@@ -215,6 +224,19 @@ mod tests {
         assert_eq!(target.host, TargetHost::Address("2a03:4000::abcd".parse().unwrap()));
         assert_eq!(target.authority, "[2a03:4000::abcd]:90");
         assert_eq!(parse("ws://127.0.0.1/").host, TargetHost::Address("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_text_of_a_target_is_a_url_that_leads_there() {
+        for (url, text) in [
+            ("ws://user:secret@H:81/p?q", "ws://h:81/p?q"),
+            ("WSS://h", "wss://h/"),
+            ("ws://[2001:db8::1]:80", "ws://[2001:db8::1]/"),
+            ("ws+unix:/run/app.sock:/chat?q", "ws+unix:/run/app.sock:/chat?q"),
+        ] {
+            assert_eq!(Target::parse_any(url).unwrap().to_text(), text);
+            assert_eq!(Target::parse_any(text).unwrap().to_text(), text);
+        }
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! One app on its reactor: where its attempt stands.
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, CloseCode, SendError, State};
@@ -20,10 +19,12 @@ use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
 use crate::outcome::{NoRetry, Outcome};
-use crate::panics::{contain_panic, panic_message};
+use crate::phases::CompactPhases;
 use crate::plan::Plan;
-use crate::schedule::{Armed, later};
-use crate::threads::Outbox;
+use crate::schedule::Armed;
+use crate::stats::Ended;
+use crate::surroundings::Surroundings;
+use crate::threads::{Outbox, SenderState};
 
 /// One app.
 pub(crate) struct App {
@@ -44,7 +45,6 @@ pub(crate) struct App {
 pub(crate) struct Control {
     /// Made when the first sender is.
     pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
     /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
@@ -54,6 +54,10 @@ pub(crate) struct Control {
     pub(crate) dirty: bool,
     /// The handler wants `on_data`.
     pub(crate) wants_data: bool,
+    /// The handler wants `on_batch_end`.
+    pub(crate) wants_batch_end: bool,
+    /// Messages were delivered since its last `on_batch_end`.
+    pub(crate) in_batch: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
@@ -61,8 +65,14 @@ pub(crate) struct Control {
     /// A data message was delivered since the reactor last looked.
     pub(crate) has_heard: bool,
     pub(crate) attempts: Attempts,
+    /// Of the last attempt.
+    pub(crate) phases: CompactPhases,
+    /// Made when the first connection ends.
+    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
+    /// Whether another attempt follows, once something has ended this one or will.
+    pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants the connection to be dropped, with this error.
     pub(crate) drop_for: Option<Box<Error>>,
@@ -85,6 +95,9 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
+        self.reset_numbers();
+        (self.has_heard, self.in_batch) = (false, false);
+        self.retry = None;
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
         streak.failed_addresses.clone()
@@ -100,6 +113,25 @@ impl Control {
     /// Whether senders have asked for something that is not done yet.
     pub(crate) fn has_orders(&self) -> bool {
         self.outbox.as_ref().is_some_and(|outbox| outbox.has_orders())
+    }
+
+    /// Whether the last connection has ended and another attempt follows.
+    pub(crate) fn waits_to_reconnect(&self) -> bool {
+        !self.ended && !self.close_requested && self.retry_at().is_some()
+    }
+
+    /// What was `decided` about another attempt, unless the program has closed the app or stops the reactor.
+    pub(crate) fn still_holds(
+        &self,
+        decided: Result<Duration, NoRetry>,
+        apps: &Apps,
+    ) -> Result<Duration, NoRetry> {
+        match decided {
+            Err(NoRetry::Panicked) => decided,
+            _ if self.close_requested => Err(NoRetry::Closed),
+            _ if apps.is_stopping() => Err(NoRetry::Stopped),
+            _ => decided,
+        }
     }
 
     /// When the next attempt begins, while the app waits for it.
@@ -130,8 +162,9 @@ impl Control {
 }
 
 /// Details that are needed when the connection opens, and not after.
-#[derive(Default)]
 pub(crate) struct OpenDetails {
+    /// Since when the current step of the opening handshake lasts.
+    pub(crate) since: Instant,
     /// The jar for the cookies of the response, and where they come from.
     pub(crate) cookies: Option<(CookieJar, Target)>,
     #[cfg(feature = "tls")]
@@ -139,11 +172,14 @@ pub(crate) struct OpenDetails {
 }
 
 impl OpenDetails {
-    /// Where the cookies of the response go, and where they come from.
-    pub(crate) fn with_cookies(jar: CookieJar, target: Target) -> Box<Self> {
-        let mut details = Box::<Self>::default();
-        details.cookies = Some((jar, target));
-        details
+    /// There is a stream to the server since now. `cookies` says where those of the response go, and where they come from.
+    pub(crate) fn new(now: Instant, cookies: Option<(CookieJar, Target)>) -> Box<Self> {
+        Box::new(Self {
+            since: now,
+            cookies,
+            #[cfg(feature = "tls")]
+            tls: None,
+        })
     }
 }
 
@@ -169,11 +205,11 @@ pub(crate) enum Stage {
 
 impl Stage {
     /// The connection as callbacks see it.
-    fn connected(&mut self) -> Option<Connected<'_>> {
+    pub(super) fn connected(&mut self) -> Option<Connected<'_>> {
         match self {
             Self::Live(live) => {
-                let (tx, io) = live.sending_half();
-                Some(Connected { tx, io })
+                let (tx, io, writes_at_once) = live.sending_half();
+                Some(Connected { tx, io, writes_at_once })
             }
             _ => None,
         }
@@ -182,9 +218,8 @@ impl Stage {
 
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
-        let limit = plan.options.config.max_queued_bytes;
         let streak = plan.options.connect.reconnect.is_some().then(Box::default);
-        let control = Control { limit, outbox, streak, ..Control::default() };
+        let control = Control { outbox, streak, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -244,42 +279,6 @@ impl App {
         }
     }
 
-    /// Asks the policy for reconnecting whether another attempt follows this outcome, and returns the time until then,
-    /// or why none follows. The policy may be the user's code, and its panic must not take `on_close` away.
-    pub(crate) fn ask_for_retry(
-        &mut self,
-        id: AppId,
-        outcome: &Outcome,
-        apps: &mut Apps,
-    ) -> Result<Duration, NoRetry> {
-        let asked = catch_unwind(AssertUnwindSafe(|| self.plan_retry(outcome, apps)));
-        asked.unwrap_or_else(|panic| {
-            let error = Error::CallbackPanicked(panic_message(&*panic));
-            contain_panic(id, || self.report(id, apps, error));
-            // The outcome stands: it was there before.
-            self.failure = None;
-            apps.keep_panic(panic);
-            Err(NoRetry::Panicked)
-        })
-    }
-
-    fn plan_retry(&mut self, outcome: &Outcome, apps: &mut Apps) -> Result<Duration, NoRetry> {
-        let Self { control, plan, .. } = self;
-        if control.close_requested {
-            return Err(NoRetry::Closed);
-        }
-        if apps.is_stopping() {
-            return Err(NoRetry::Stopped);
-        }
-        let policy = plan.options.connect.reconnect.as_ref().ok_or(NoRetry::NoPolicy)?;
-        let streak = control.streak.as_mut().ok_or(NoRetry::NoPolicy)?;
-        let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
-        let delay = streak.ended(policy, outcome, &mut control.attempts, now, random)?;
-        // The policy may have taken its time.
-        streak.retry_at = Some(later(apps.env.now(), delay));
-        Ok(delay)
-    }
-
     /// Sends a close frame if the connection is open and its socket takes it at once.
     pub(crate) fn say_goodbye(&mut self, code: CloseCode, apps: &mut Apps) {
         if let Stage::Live(live) = &mut self.stage
@@ -305,16 +304,19 @@ impl App {
         }
     }
 
-    /// Publishes the connection's state to the app's senders.
-    pub(crate) fn publish(&self) {
+    /// Publishes the connection's state to the app's senders, and its numbers if they have asked for them.
+    pub(crate) fn publish(&mut self, env: &mut Surroundings) {
+        if self.control.outbox.as_ref().is_some_and(|outbox| outbox.mailbox().wants_stats()) {
+            self.publish_stats(env);
+        }
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
-            Stage::Live(live) => (live.connection.state(), live.connection.queued_bytes()),
-            Stage::Over if self.attempt_is_over() => (State::Closed, 0),
-            _ => (State::Connecting, 0),
+            Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),
+            Stage::Over if self.control.waits_to_reconnect() => (SenderState::Waiting, 0),
+            Stage::Over if self.attempt_is_over() => (SenderState::Closed, 0),
+            _ => (SenderState::Connecting, 0),
         };
-        outbox.mailbox().set_state(state);
-        outbox.mailbox().set_output(output);
+        outbox.mailbox().publish(state, output);
     }
 
     /// The handler, and the context to call it with.
@@ -348,17 +350,6 @@ impl App {
         context.apps.env.user_code_ran();
         check(handler, &mut context, result);
     }
-
-    /// Reports a failure of the connection to the handler. The first one is kept, also if `on_error` panics.
-    pub(crate) fn report(&mut self, id: AppId, apps: &mut Apps, error: Error) {
-        let Self { handler, control, stage, failure, plan, .. } = self;
-        let identity = Identity { id, plan };
-        let mut context = Context { apps, identity, control, connected: stage.connected(), handler: None };
-        match failure {
-            None => call_on_error(&mut **handler, &mut context, failure.insert(Box::new(error))),
-            Some(_) => call_on_error(&mut **handler, &mut context, &error),
-        }
-    }
 }
 
 /// Passes the error of code that the handler was lent to, to its `on_error`.
@@ -377,7 +368,7 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 }
 
 #[cold]
-fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+pub(super) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     // The error of a callback that wants another connection is reported all the same.
     if context.apps.is_removed(context.identity.id) {
         return;

@@ -2,19 +2,21 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use super::app::Control;
-use super::{Apps, CallbackResult, Handler, IntoCallbackResult};
+use super::{Apps, Handler};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
-use crate::id::{AppId, TimerId};
+use crate::id::AppId;
 use crate::live::write_all;
+use crate::outcome::NoRetry;
 use crate::plan::Plan;
-use crate::threads::{Mailbox, Outbox, Sender};
+use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
@@ -45,26 +47,28 @@ impl fmt::Display for Identity<'_> {
 /// The connection of an app that has one.
 pub(crate) struct Connected<'a> {
     pub(crate) tx: &'a mut Tx,
-    /// Where to write at once; `None` where that must wait.
-    pub(crate) io: Option<&'a mut Io>,
+    pub(crate) io: &'a mut Io,
+    /// What is sent may be written before the turn ends.
+    pub(crate) writes_at_once: bool,
 }
 
 impl Context<'_> {
     /// Sends a text message.
     ///
     /// # Errors
-    /// [`SendError`]: the connection is not open, or the message would exceed `max_queued_bytes`. Nothing was
+    /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
+    /// follows, or the message would exceed `max_queued_bytes`. Nothing was
     /// queued.
-    pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
+    pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_text(text.as_ref(), apps.env.untimed()))
     }
 
     /// Sends a binary message.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
-    pub fn send_bytes(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
+    pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_binary(bytes.as_ref(), apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -146,7 +150,7 @@ impl Context<'_> {
     /// # Errors
     /// When the connection breaks; `on_error` and `on_close` follow.
     pub fn flush(&mut self) -> io::Result<()> {
-        let Some(Connected { tx, io: Some(io) }) = &mut self.connected else { return Ok(()) };
+        let Some(Connected { tx, io, writes_at_once: true }) = &mut self.connected else { return Ok(()) };
         self.apps.env.user_code_ran();
         self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
     }
@@ -181,6 +185,27 @@ impl Context<'_> {
         self.control.retry_at()
     }
 
+    /// Whether another attempt follows this one, and how long after its end, or why none does. `None` as long as nothing
+    /// has ended the attempt or will: an error of a callback, after which the connection continues, leaves it so.
+    ///
+    /// The policy is asked before [`on_error`](crate::Handler::on_error) gets the failure, so `on_error` can tell a failure that
+    /// is repaired from one that needs attention. A close, or a stop of the reactor, still prevents the attempt.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("wss://feed.example/").on_error(|app, error| match app.retry() {
+    ///     None => eprintln!("{error}; the connection continues"),
+    ///     Some(Ok(delay)) => eprintln!("{error}; the next attempt begins in {delay:?}"),
+    ///     Some(Err(reason)) => eprintln!("{error}; this is the end: {reason}"),
+    /// });
+    /// # let _ = app;
+    /// ```
+    pub fn retry(&self) -> Option<Result<Duration, NoRetry>> {
+        let decided = **self.control.retry.as_ref()?;
+        Some(self.control.still_holds(decided, self.apps))
+    }
+
     /// Bytes that were sent here and are not written yet.
     pub fn queued_bytes(&self) -> usize {
         self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes())
@@ -213,6 +238,44 @@ impl Context<'_> {
         self.identity.plan.url()
     }
 
+    /// The URL that the current attempt leads to: [`url`](Self::url), or where redirects have led it, without user and
+    /// password. It may be logged as that one.
+    pub fn final_url(&self) -> AppUrl<'_> {
+        self.identity.plan.final_url()
+    }
+
+    /// The address of the peer: the server, or the proxy on the way to it. `None` without a connection, and for a stream
+    /// that has no address, such as a unix socket.
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.io()?.peer_addr()
+    }
+
+    /// The address of this end, as [`peer_addr`](Self::peer_addr).
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.io()?.local_addr()
+    }
+
+    /// Returns the stream below the connection, to set or read its options and to see what your own stream knows.
+    /// `None` without a connection: before it, in `on_close`, and while the app waits to connect again.
+    ///
+    /// ```no_run
+    /// use websocket_app::link::socket2::SockRef;
+    /// use websocket_app::{CallbackResult, RunOptions, WebSocketApp};
+    ///
+    /// let mut app = WebSocketApp::new("wss://feed.example/").on_open(|app, _open| -> CallbackResult {
+    ///     # #[cfg(unix)]
+    ///     if let Some(socket) = app.io().and_then(|io| io.fd()) {
+    ///         SockRef::from(&socket).set_recv_buffer_size(1 << 20)?;
+    ///     }
+    ///     Ok(())
+    /// });
+    /// app.run_forever(&RunOptions::new())?;
+    /// # Ok::<(), websocket_app::Error>(())
+    /// ```
+    pub fn io(&self) -> Option<&Io> {
+        self.connected.as_ref().map(|connected| &*connected.io)
+    }
+
     /// The time on the dispatcher's clock.
     pub fn now(&self) -> Instant {
         self.apps.env.clock().now()
@@ -222,47 +285,18 @@ impl Context<'_> {
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let mailbox = Mailbox::new();
-            mailbox.attach(self.apps.inbox.clone(), self.identity.id, self.control.limit);
+            let limit = self.identity.plan.config().max_queued_bytes;
+            mailbox.attach(self.apps.inbox.clone(), self.identity.id, limit);
             if self.control.ended {
                 drop(mailbox.detach());
             }
             Outbox::new(mailbox)
         });
         let mailbox = outbox.mailbox().clone();
-        mailbox.set_state(self.state());
-        mailbox.set_output(self.queued_bytes());
+        let waits = self.control.waits_to_reconnect();
+        let state = if waits { SenderState::Waiting } else { self.state().into() };
+        mailbox.publish(state, self.queued_bytes());
         Sender(mailbox)
-    }
-
-    /// Calls `callback` once, `after` this long. An error from it goes to `on_error`. The timer ends with the
-    /// connection attempt; one that is set in `on_close`, while another attempt follows, ends with that one.
-    pub fn set_timeout<R: IntoCallbackResult>(
-        &mut self,
-        after: Duration,
-        callback: impl FnOnce(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let mut callback = Some(callback);
-        let call = move |app: &mut Context<'_>| -> CallbackResult {
-            callback.take().map_or(Ok(()), |callback| callback(app).into_callback_result())
-        };
-        self.control.timers.add(self.identity.id, self.apps, after, None, Box::new(call))
-    }
-
-    /// Calls `callback` repeatedly, `every` this long; calls that were missed are not made up for. An error
-    /// from it goes to `on_error`. The timer ends as that of [`set_timeout`](Self::set_timeout). Zero means
-    /// once a turn.
-    pub fn set_interval<R: IntoCallbackResult>(
-        &mut self,
-        every: Duration,
-        mut callback: impl FnMut(&mut Context<'_>) -> R + 'static,
-    ) -> TimerId {
-        let call = move |app: &mut Context<'_>| callback(app).into_callback_result();
-        self.control.timers.add(self.identity.id, self.apps, every, Some(every), Box::new(call))
-    }
-
-    /// Cancels a timer of this app, also from inside its own callback. Returns whether it was still to come.
-    pub fn cancel(&mut self, timer: TimerId) -> bool {
-        self.control.timers.cancel(timer, self.apps)
     }
 
     /// The other apps of this reactor: add, remove, send to a peer, stop.
@@ -275,7 +309,12 @@ impl Context<'_> {
         &mut self,
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
-        let Some(connected) = &mut self.connected else { return Err(SendError::NotOpen(self.state())) };
+        let Some(connected) = &mut self.connected else {
+            return Err(match self.control.waits_to_reconnect() {
+                true => SendError::WaitingToReconnect,
+                false => SendError::NotOpen(self.state()),
+            });
+        };
         let sent = send(connected.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),

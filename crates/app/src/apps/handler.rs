@@ -1,6 +1,7 @@
 //! The events of one app.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Response};
@@ -8,9 +9,10 @@ use websocket_connection::{Fragment, Message, Opcode, Response};
 use websocket_link::tls::TlsInfo;
 
 use super::Context;
-use super::never::Never;
+use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
+use crate::never::Never;
 use crate::outcome::{Closed, Outcome};
 
 /// What a callback returns. An error goes to [`Handler::on_error`] as [`Error::Callback`], and the connection
@@ -70,6 +72,12 @@ pub struct Open<'a> {
     /// The attempts of this run: `started` is the number of the one that has led here, `opened` is 1 for the
     /// first connection.
     pub attempts: Attempts,
+    /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
+    pub url: AppUrl<'a>,
+    /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].
+    pub peer_addr: Option<SocketAddr>,
+    /// The address of this end.
+    pub local_addr: Option<SocketAddr>,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
     pub tls: Option<&'a TlsInfo>,
@@ -95,7 +103,7 @@ pub struct Open<'a> {
 /// impl Handler for Counter {
 ///     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
 ///         self.messages += 1;
-///         Ok(app.send_text(&format!("{} bytes, message {}", message.len(), self.messages))?)
+///         Ok(app.send_text(format!("{} bytes, message {}", message.len(), self.messages))?)
 ///     }
 /// }
 ///
@@ -152,6 +160,24 @@ pub trait Handler: Any {
     /// Whether fragments of fragmented messages are delivered one by one. Called once per connection.
     fn wants_fragments(&self) -> bool {
         false
+    }
+
+    /// The batch of messages ends with the one that was just delivered: nothing more has arrived for this app, or other apps have their
+    /// turn. Acting here instead of in [`on_message`](Self::on_message) acts on the newest message of a burst only.
+    ///
+    /// A batch is what the reactor delivers to the app without doing anything else in between: at least one message or fragment, from one or
+    /// more reads. A burst that takes more than the app's [part of a turn](crate::Reactor::turn_budget) comes in several batches. It comes before
+    /// [`on_error`](Self::on_error) and [`on_close`](Self::on_close) if the connection ends behind the batch. Called unless
+    /// [`wants_batch_end`](Self::wants_batch_end) says `false`.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Whether [`on_batch_end`](Self::on_batch_end) is called. Called once per connection. A handler without an `on_batch_end` saves a call
+    /// for every batch with `false`.
+    fn wants_batch_end(&self) -> bool {
+        true
     }
 
     /// A ping; its pong is on the way already.

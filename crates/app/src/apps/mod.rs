@@ -1,27 +1,31 @@
-//! What a callback can reach: the apps of one reactor, an app's context, its timers.
+//! What a callback can reach: the apps of one reactor, an app's context, timers, sources.
 
 mod app;
 mod connection;
 mod context;
 mod handler;
-mod never;
+mod numbers;
 mod queue;
+mod retry;
+mod source;
 mod timers;
 
 use std::any::Any;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::Next;
+use websocket_dispatcher::{Next, Ready};
 
-use crate::id::AppId;
+use crate::id::{AppId, Holder};
 use crate::live::Scratch;
+use crate::meter::Meter;
 use crate::outcome::Outcome;
 use crate::pace::Pace;
 use crate::panics::PanicPolicy;
 use crate::schedule::{Due, Entry, Schedule, later};
+use crate::stats::Reading;
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
@@ -30,12 +34,22 @@ pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
-pub(crate) use queue::ToRead;
+pub(crate) use source::{SourceCall, Sources};
+pub use source::{SourceContext, SourceEvent, WatchError};
+use timers::ReactorTimers;
 
 struct Slot {
     /// Absent while it runs.
     app: Option<Box<App>>,
     removed: bool,
+}
+
+/// Where there may be something to read.
+pub(crate) enum ToRead {
+    /// The dispatcher has reported this stream.
+    Stream(Ready),
+    /// The app's reading stopped early.
+    App(AppId),
 }
 
 /// How an app whose outcome is waited for has ended.
@@ -51,6 +65,7 @@ pub(crate) struct Finished {
 pub struct Apps {
     pub(crate) env: Surroundings,
     pub(crate) pace: Pace,
+    pub(crate) meter: Meter,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) schedule: Schedule,
     /// Apps with unwritten output.
@@ -76,6 +91,8 @@ pub struct Apps {
     pub(crate) running: Option<AppId>,
     /// Nothing else is delivered to the app that is running: it was removed, or its connection is to be dropped.
     pub(crate) interrupted: bool,
+    /// While an app is delivered what was read.
+    pub(crate) reading: Option<Reading>,
     /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     pub(crate) panic_policy: PanicPolicy,
@@ -84,6 +101,11 @@ pub struct Apps {
     pub(crate) keeps_outcome_of: Option<AppId>,
     /// Memory to encrypt into, which all connections take turns in.
     pub(crate) scratch: Scratch,
+    /// Timers that belong to no app.
+    pub(crate) timers: ReactorTimers,
+    pub(crate) sources: Sources,
+    /// Timers and sources that keep the reactor running.
+    pub(crate) holders: BTreeSet<Holder>,
     slots: Table<Slot>,
 }
 
@@ -91,6 +113,7 @@ impl Apps {
     pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
             pace: Pace::new(env.now()),
+            meter: Meter::default(),
             env,
             inbox,
             schedule: Schedule::default(),
@@ -107,18 +130,25 @@ impl Apps {
             host_waits_for: None,
             running: None,
             interrupted: false,
+            reading: None,
             panic: None,
             panic_policy: PanicPolicy::default(),
             finished: None,
             keeps_outcome_of: None,
             scratch: Scratch::default(),
+            timers: ReactorTimers::default(),
+            sources: Sources::default(),
+            holders: BTreeSet::new(),
             slots: Table::default(),
         }
     }
 
     pub(crate) fn insert(&mut self, app: Box<App>) -> AppId {
-        let attached =
-            app.control.outbox.as_ref().map(|outbox| (outbox.mailbox().clone(), app.control.limit));
+        let attached = app
+            .control
+            .outbox
+            .as_ref()
+            .map(|outbox| (outbox.mailbox().clone(), app.plan.config().max_queued_bytes));
         let id = AppId(self.slots.insert(Slot { app: Some(app), removed: false }));
         if let Some((mailbox, limit)) = attached {
             mailbox.attach(self.inbox.clone(), id, limit);
@@ -187,6 +217,11 @@ impl Apps {
         self.slots.keys().map(AppId).collect()
     }
 
+    /// The time on the dispatcher's clock.
+    pub fn now(&self) -> Instant {
+        self.env.clock().now()
+    }
+
     /// A handle for other threads.
     pub fn handle(&self) -> ReactorHandle {
         ReactorHandle(self.inbox.clone())
@@ -203,7 +238,8 @@ impl Apps {
             && self.reads.is_empty()
             && self.waiting.is_empty()
             && self.dirty.is_empty()
-            && self.removals.is_empty())
+            && self.removals.is_empty()
+            && !self.sources.has_changes())
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
@@ -265,17 +301,17 @@ impl Apps {
         };
         if !serves {
             self.schedule.forget(usize::from(armed.is_some()));
-            app.control.armed = due.map(|at| self.schedule.push(at, id, Due::Deadline));
+            app.control.armed = due.map(|at| self.schedule.push(at, Due::Deadline(id)));
         }
     }
 
     pub(crate) fn tidy_schedule(&mut self) {
-        let slots = &self.slots;
-        self.schedule.tidy(|entry: &Entry| {
-            slots.get(entry.app.0).and_then(|slot| slot.app.as_ref()).is_some_and(|app| match entry.due {
-                Due::Deadline => app.control.armed == Some(entry.armed()),
-                Due::Timer(timer) => app.control.timers.contains(timer),
-            })
+        let Self { slots, timers, .. } = self;
+        let app = |id: AppId| slots.get(id.0).and_then(|slot| slot.app.as_ref());
+        self.schedule.tidy(|entry: &Entry| match entry.due {
+            Due::Deadline(id) => app(id).is_some_and(|app| app.control.armed == Some(entry.armed())),
+            Due::AppTimer(id, timer) => app(id).is_some_and(|app| app.control.timers.contains(timer)),
+            Due::Timer(timer) => timers.contains(timer),
         });
     }
 }
@@ -293,8 +329,8 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(app) = self.app.take() {
-            app.publish();
+        if let Some(mut app) = self.app.take() {
+            app.publish(&mut self.apps.env);
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;

@@ -4,17 +4,9 @@ use std::collections::HashMap;
 
 use websocket_dispatcher::{Key, Ready};
 
-use super::Apps;
+use super::{Apps, ToRead};
 use crate::id::AppId;
 use crate::threads::Job;
-
-/// Where there may be something to read.
-pub(crate) enum ToRead {
-    /// The dispatcher has reported this stream.
-    Stream(Ready),
-    /// The app's reading stopped early.
-    App(AppId),
-}
 
 impl Apps {
     /// Whether other threads have asked for something that is not done yet.
@@ -82,7 +74,9 @@ impl Apps {
     /// Whether the others have their turn now.
     #[inline(never)]
     pub(crate) fn pauses(&mut self) -> bool {
-        self.pace.look(self.env.now(), self.inbox.has_jobs())
+        let now = self.env.now();
+        self.meter.look(now);
+        self.pace.look(now, self.inbox.has_jobs())
     }
 
     /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.

@@ -15,6 +15,7 @@ use crate::address::{Target, TargetHost, UrlError};
 use crate::challenge::Challenge;
 use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
+use crate::phases::PhaseTimer;
 use crate::plan::Plan;
 use crate::redirect::Redirects;
 use crate::schedule::later;
@@ -38,6 +39,8 @@ pub(crate) struct Attempt {
     pub(crate) connected_to: Option<SocketAddr>,
     /// A redirect has led to another host than that of the URL.
     pub(crate) other_host: bool,
+    /// How long its steps take.
+    pub(crate) timer: PhaseTimer,
     redirects: Redirects,
     /// The user was asked to answer the challenge of the server for this target, or of the proxy on the way
     /// to it.
@@ -105,6 +108,7 @@ impl Attempt {
             failed_addresses,
             connected_to: None,
             other_host: false,
+            timer: PhaseTimer::new(clock.now()),
             redirects: Redirects::default(),
             authorized: false,
             proxy_authorized: false,
@@ -208,6 +212,7 @@ impl Attempt {
             }
             plan.redirect(&mut self.request, &target, self.redirects.crossed_origin())?;
             target.check_tls(cfg!(feature = "tls"))?;
+            plan.extras(|extras| &mut extras.redirected_to, Some(target.to_text().into()));
             let same = target.same_origin(&self.target);
             self.other_host |= target.host != self.target.host;
             self.target = target;
@@ -227,7 +232,7 @@ impl Attempt {
             .iter()
             .map(|challenge| String::from_utf8_lossy(challenge.as_bytes()).into_owned())
             .collect();
-        let Some(answer) = plan.authorize(&Challenge { proxy: None, challenges: &challenges }) else {
+        let Some(answer) = plan.authorize(&Challenge { proxy: None, challenges: &challenges })? else {
             return Ok(None);
         };
         let mut answer: HeaderValue = crate::headers::value("Authorization", &answer)?;
@@ -238,20 +243,24 @@ impl Attempt {
         Ok(Some(Continuation::SameTarget))
     }
 
-    /// The proxy has refused the tunnel. Returns whether the user had an answer to its challenge, with which
-    /// the attempt continues.
-    pub(super) fn answers_proxy(&mut self, failure: &Error, plan: &mut Plan) -> bool {
-        let (Error::Proxy(error), Some(via)) = (failure, &mut self.via) else { return false };
-        let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else { return false };
+    /// The proxy has refused the tunnel. The attempt continues where the user has an answer to its challenge.
+    ///
+    /// # Errors
+    /// The failure, or that of the user's function.
+    pub(super) fn answer_proxy(&mut self, failure: Error, plan: &mut Plan) -> Result<(), Error> {
+        let (Error::Proxy(error), Some(via)) = (&failure, &mut self.via) else { return Err(failure) };
+        let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else {
+            return Err(failure);
+        };
         if std::mem::replace(&mut self.proxy_authorized, true) {
-            return false;
+            return Err(failure);
         }
-        let answer = plan.authorize(&Challenge { proxy: Some(&error.proxy), challenges });
+        let answer = plan.authorize(&Challenge { proxy: Some(&error.proxy), challenges })?;
         let Some(proxy) = answer.and_then(|answer| via.proxy.clone().authorization(&answer).ok()) else {
-            return false;
+            return Err(failure);
         };
         via.proxy = proxy;
         self.connected_to = None;
-        true
+        Ok(())
     }
 }

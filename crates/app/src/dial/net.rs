@@ -9,7 +9,7 @@ use websocket_dispatcher::{Clock, Dispatcher, Interest, Io};
 use websocket_link::{Answer, Asker, Connector, Query, Resolver};
 
 use super::gate::{Gate, Server};
-use crate::id::{AppId, QueryId};
+use crate::id::{AppId, KeyOwner, QueryId};
 use crate::live::Wire;
 use crate::panics::contain_panic;
 use crate::table::Table;
@@ -25,8 +25,8 @@ pub(crate) struct Links {
     pub(crate) connections: Gate<Server>,
     /// Names that are being resolved.
     pub(crate) names: Gate<String>,
-    /// The app of each watched stream.
-    pub(crate) keys: Table<AppId>,
+    /// The owner of each watched stream.
+    pub(crate) keys: Table<KeyOwner>,
     pub(crate) reply: Arc<Reply>,
     queries: u64,
 }
@@ -73,7 +73,7 @@ impl Net<'_> {
 
     /// Watches a stream that is connecting.
     pub(super) fn watch(&mut self, mut io: Io) -> io::Result<Wire> {
-        let key = self.links.keys.insert(self.app);
+        let key = self.links.keys.insert(KeyOwner::App(self.app));
         // A custom one may be connected, or may have to hear something first: it is asked at the first event.
         let interest = if io.is_socket() { Interest::Write } else { Interest::ReadWrite };
         match self.dispatcher.register(key, &mut io, interest) {

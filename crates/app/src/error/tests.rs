@@ -91,6 +91,7 @@ fn every_variant() -> Vec<Error> {
         Error::Io(io::Error::from_raw_os_error(104)),
         Error::EndOfStream,
         Error::ReconnectRequested("the sequence is lost".into()),
+        Error::Function { name: "url_with", source: Box::new(behind()) },
         Error::Callback(Box::new(behind())),
         Error::Callback("only a text".into()),
         Error::Callback(Box::new(Error::Io(io()))),
@@ -127,7 +128,8 @@ fn place(error: &Error) -> usize {
         #[cfg(feature = "tls")]
         Error::TlsOptions(_) => 21,
         Error::ReconnectRequested(_) => 22,
-        Error::Feed(_) => 23,
+        Error::Function { .. } => 23,
+        Error::Feed(_) => 24,
     }
 }
 
@@ -140,7 +142,7 @@ fn chain(error: &dyn std::error::Error) -> Vec<String> {
 fn no_text_occurs_twice_in_an_error_and_its_sources() {
     let errors = every_variant();
     let places: std::collections::BTreeSet<_> = errors.iter().map(place).collect();
-    assert_eq!(places.len(), if cfg!(feature = "tls") { 24 } else { 22 }, "a variant is missing");
+    assert_eq!(places.len(), if cfg!(feature = "tls") { 25 } else { 23 }, "a variant is missing");
     for error in errors {
         let inner = error.inner().map(ToString::to_string);
         let texts = chain(&error);

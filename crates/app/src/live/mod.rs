@@ -11,6 +11,7 @@ mod secure;
 mod wire;
 
 use std::io::{self, Read as _};
+use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
@@ -94,12 +95,11 @@ impl Live {
         })
     }
 
-    /// The connection's sending half, and the stream where what it sends may be written at once: not over TLS, nor before the connection is
-    /// open, when all that there is to write is the request, whose deadline begins when it was written.
-    pub(crate) fn sending_half(&mut self) -> (&mut Tx, Option<&mut Io>) {
+    /// The connection's sending half, the stream, and whether what it sends may be written at once: not over TLS, nor before the connection
+    /// is open, when all that there is to write is the request, whose deadline begins when it was written.
+    pub(crate) fn sending_half(&mut self) -> (&mut Tx, &mut Io, bool) {
         let is_at_once = self.secure.is_none() && self.connection.state() != State::Connecting;
-        let io = is_at_once.then_some(&mut self.wire.io);
-        (self.connection.tx(), io)
+        (self.connection.tx(), &mut self.wire.io, is_at_once)
     }
 
     /// What the dispatcher has seen.
@@ -223,8 +223,13 @@ impl Live {
     }
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.behind.get_or_insert_default().keep(rest, delivered);
+    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize, read_at: Option<Instant>) {
+        self.behind.get_or_insert_default().keep(rest, delivered, read_at);
+    }
+
+    /// When the bytes were read that wait to be delivered.
+    pub(crate) fn undelivered_since(&self) -> Option<Instant> {
+        self.behind.as_ref()?.undelivered.since()
     }
 
     /// Takes the bytes that the app's last visit has left.

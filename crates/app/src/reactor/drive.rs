@@ -1,49 +1,22 @@
 //! One piece of work on one app, with the app out of its slot and panics caught.
 
-use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
 use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::slow::end_work;
+use super::work::Work;
 use crate::apps::{App, Apps, OpenDetails, Stage, ToRead, check_lent};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
+use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
 use crate::error::Error;
-use crate::id::{AppId, QueryId};
+use crate::id::AppId;
 use crate::live::{Judgement, Live, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
-use crate::schedule::{Armed, Due, Entry};
+use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
-
-/// What there is to do about one app.
-pub(super) enum Work {
-    Ready(Ready),
-    /// Reading stopped early.
-    Read,
-    Write,
-    Due(Entry),
-    /// The app was added, or a close was asked for before there was a connection.
-    Look,
-    Commands,
-    Resolved(QueryId, io::Result<Vec<SocketAddr>>),
-    /// The turn to resolve a name has come.
-    MayAsk(Place<String>),
-    /// The turn to make a connection has come.
-    MayConnect(Place<Server>),
-    /// Begin to stop.
-    Drain,
-    Stop,
-}
-
-impl Work {
-    /// Whether it came from this entry of the schedule.
-    fn uses_up(&self, armed: Armed) -> bool {
-        matches!(self, Self::Due(entry) if entry.due == Due::Deadline && entry.armed() == armed)
-    }
-}
 
 /// The parts of a reactor while it takes a turn.
 pub(super) struct Driver<'a> {
@@ -57,16 +30,18 @@ impl Driver<'_> {
     /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
     pub(super) fn attend(&mut self, id: AppId, work: Work) {
         let Some(mut app) = self.apps.take(id) else { return };
-        self.apps.running = Some(id);
-        self.apps.interrupted = false;
+        (self.apps.running, self.apps.interrupted) = (Some(id), false);
         // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
         let only_writes =
             matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| {
+        if !only_writes {
+            self.apps.begin_work();
+        }
+        let work = AssertUnwindSafe(|| {
             self.work(&mut app, id, work);
             self.conclude(&mut app, id);
-        }));
-        let caught = caught.err();
+        });
+        let caught = catch_unwind(work).err();
         if let Some(panic) = &caught {
             self.apps.env.user_code_ran();
             self.panicked(&mut app, id, panic_message(&**panic));
@@ -76,6 +51,7 @@ impl Driver<'_> {
         if !only_writes || caught.is_some() {
             self.apps.env.user_code_ran();
         }
+        end_work(self.apps, Some(id));
         if let Some(panic) = caught {
             self.apps.keep_panic(panic);
         }
@@ -175,19 +151,20 @@ impl Driver<'_> {
 
     fn due(&mut self, app: &mut App, id: AppId, entry: Entry) {
         let timer = match entry.due {
-            Due::Timer(timer) => timer,
-            // One that was armed before may come after its successor.
-            Due::Deadline if app.control.armed != Some(entry.armed()) => return,
-            Due::Deadline => {
+            Due::AppTimer(_, timer) => timer,
+            Due::Deadline(_) if app.control.armed == Some(entry.armed()) => {
                 app.control.armed = None;
                 return self.deadline(app, id);
             }
+            // One that was armed before may come after its successor.
+            Due::Deadline(_) | Due::Timer(_) => return,
         };
         let Some(mut call) = app.control.timers.fire(timer) else { return };
         let mut context = app.lend(id, self.apps);
         let result = call(&mut context);
         check_lent(&mut context, result);
-        app.control.timers.rearm(timer, call, entry.at, id, self.apps);
+        let times = (entry.at, self.apps.env.now());
+        app.control.timers.rearm(timer, call, times, entry.due, &mut self.apps.schedule);
     }
 
     /// A deadline of the app may be due.
@@ -264,7 +241,9 @@ impl Driver<'_> {
     ) {
         // Otherwise the answer or the place comes too late.
         if let Stage::Dialling(dial) = &mut app.stage {
-            match step(dial, &mut app.plan, &mut self.net(id)) {
+            let progress = step(dial, &mut app.plan, &mut self.net(id));
+            app.control.phases = dial.phases();
+            match progress {
                 Progress::Waiting => {}
                 Progress::Arrived(arrival) => {
                     if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
@@ -299,7 +278,8 @@ impl Driver<'_> {
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
         let jar = app.plan.jar();
-        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
+        app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
         app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
         app.control.set_on_trial(attempt.connected_to);
@@ -308,6 +288,7 @@ impl Driver<'_> {
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
         app.control.wants_data = app.handler.wants_data();
+        app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
@@ -353,6 +334,12 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
+        if let Some(error) = app.plan.take_mask_failure() {
+            app.call(id, self.apps, |_, _| Err(error));
+            if self.apps.interrupted {
+                return;
+            }
+        }
         app.control.dirty = false;
         // It may have ended since the output grew.
         let Stage::Live(live) = &mut app.stage else { return };
@@ -378,6 +365,7 @@ impl Driver<'_> {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
+                self.apps.begin_work();
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }

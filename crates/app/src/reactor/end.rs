@@ -77,7 +77,7 @@ impl Driver<'_> {
             }
         };
         let retry = match next {
-            AfterEnd::Ask => app.ask_for_retry(id, &outcome, self.apps),
+            AfterEnd::Ask => app.settle_retry(id, &outcome, self.apps),
             AfterEnd::Stop => Err(NoRetry::Stopped),
             AfterEnd::Nothing => Err(NoRetry::Panicked),
         };
@@ -85,11 +85,12 @@ impl Driver<'_> {
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
         app.control.drop_for = None;
+        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
         app.control.blocked = false;
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
 
         let error = if let Outcome::Lost(error) = outcome { Some(error) } else { None };
         let closed = Closed {
@@ -137,7 +138,10 @@ impl Driver<'_> {
             Stage::Dialling(dial) => dial.hang_up(&mut self.net(id)),
             Stage::Live(mut live) => {
                 app.plan.extras(|extras| &mut extras.mask_key, live.connection.tx().take_mask_key());
+                // Nothing is sent with the key that was not given.
+                drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
+                app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
@@ -165,7 +169,7 @@ impl Driver<'_> {
             }
         }
         self.apps.arm(&mut app, id);
-        app.publish();
+        app.publish(&mut self.apps.env);
         self.apps.put_back(id, app);
     }
 
@@ -177,8 +181,9 @@ impl Driver<'_> {
 
     /// Drops an app that has ended or was removed, or keeps it where its outcome is waited for.
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
-        contain_panic(id, || app.control.timers.clear(self.apps));
+        contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+        app.publish_stats(&mut self.apps.env);
         if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();

@@ -12,6 +12,9 @@ use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
+use crate::phases::Phase;
+use crate::stats::Reading;
+use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -25,6 +28,7 @@ impl Driver<'_> {
                 return;
             }
             self.apps.begin_visit(live.max_stride);
+            self.apps.begin_work();
         }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
@@ -38,14 +42,20 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    // The first read of a visit has the time at which that began; other readings of the clock are few.
+                    let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
+                    self.apps.reading = Some(Reading { app: id, at });
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
+                    live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
-                    live.note_delivered(mem::take(&mut app.control.has_heard), &mut self.apps.env);
+                    let has_heard = mem::take(&mut app.control.has_heard);
+                    live.note_delivered(has_heard, &mut self.apps.env);
+                    app.control.in_batch |= has_heard;
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -54,6 +64,9 @@ impl Driver<'_> {
                         // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
+                            if !end_batch(app, id, self.apps) {
+                                return;
+                            }
                             self.failed(app, id, error);
                             if self.apps.interrupted {
                                 return;
@@ -75,10 +88,14 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            // One that is paused is queued when it resumes.
             if matches!(stop, Stop::Budget) && !live.is_paused() && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
+                self.apps.meter.stats.reads_stopped_early += 1;
             }
+            if !end_batch(app, id, self.apps) {
+                return;
+            }
+            let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
@@ -122,9 +139,9 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let flush = if live.secure.is_none() { Some(&mut live.wire.io) } else { None };
+        let stream = (&mut live.wire.io, live.secure.is_none());
         let outcome = filled.map_err(Error::from).and_then(|()| {
-            converse(handler, control, self.apps, identity, &mut live.connection, flush, &mut input)
+            converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
         // A pong or a close frame may have been queued without the handler's doing.
         if live.connection.queued_bytes() > 0 {
@@ -133,7 +150,9 @@ impl Driver<'_> {
         let used = input.used();
         match (outcome?, chunk.location) {
             (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
-            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Paused, _) => {
+                live.keep_undelivered(input.rest().to_vec(), used, self.apps.read_at())
+            }
             (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
@@ -152,7 +171,7 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
@@ -165,7 +184,8 @@ impl Driver<'_> {
                 return ControlFlow::Continue(());
             }
             let mut input = Input::new(plaintext);
-            match converse(handler, control, self.apps, identity, connection, None, &mut input) {
+            let stream = (&mut wire.io, false);
+            match converse(handler, control, self.apps, identity, connection, stream, &mut input) {
                 Ok(Conversation::Paused) => {
                     undelivered.extend_from_slice(&plaintext[input.used()..]);
                     is_paused = true;
@@ -190,8 +210,11 @@ impl Driver<'_> {
             {
                 let info = secure.info();
                 log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
-                control.on_open.get_or_insert_default().tls = info;
+                if let Some(details) = &mut control.on_open {
+                    details.tls = info;
+                }
             }
+            control.end_phase(Phase::Tls, self.apps.env.current().now);
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
@@ -204,7 +227,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered, self.apps.read_at());
         }
         outcome.and(received)
     }
@@ -216,7 +239,9 @@ impl Driver<'_> {
             && let Some(attempt) = app.attempt.take()
         {
             match attempt.refused(response, &mut app.plan) {
-                Ok(Some((attempt, stream))) => {
+                Ok(Some((mut attempt, stream))) => {
+                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+                    attempt.timer.phases = app.control.phases;
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
                     return self.dial(app, id, |dial, plan, net| match stream {
@@ -232,6 +257,15 @@ impl Driver<'_> {
     }
 }
 
+/// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
+#[inline]
+fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
+    if mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+        app.call(id, apps, |handler, context| handler.on_batch_end(context));
+    }
+    !apps.interrupted
+}
+
 /// How a conversation came to its end.
 enum Conversation {
     /// Every event was delivered.
@@ -240,7 +274,8 @@ enum Conversation {
     Paused,
 }
 
-/// Hands every event in `input` to the handler, until others are to have their turn. `io` is where it may flush its answers to meanwhile.
+/// Hands every event in `input` to the handler, until others are to have their turn. With the stream comes whether it may flush its answers
+/// there meanwhile.
 #[inline]
 fn converse(
     handler: &mut dyn Handler,
@@ -248,13 +283,13 @@ fn converse(
     apps: &mut Apps,
     identity: Identity<'_>,
     connection: &mut Connection,
-    mut io: Option<&mut Io>,
+    (io, writes_at_once): (&mut Io, bool),
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     loop {
         let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
-            let connected = Some(Connected { tx, io: io.as_deref_mut() });
+            let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
             let mut context = Context { apps, identity, control, connected, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
@@ -272,7 +307,7 @@ fn converse(
         let Some((event, tx)) = connection.receive(input, env)? else {
             return Ok(Conversation::Ended);
         };
-        let connected = Some(Connected { tx, io: io.as_deref_mut() });
+        let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
         dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
         if apps.interrupted {
             return Ok(Conversation::Ended);
@@ -330,6 +365,7 @@ fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_
 #[cold]
 fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
     let control = &mut *context.control;
+    control.end_phase(Phase::Upgrade, context.apps.env.current().now);
     control.log_state(context.identity.id, State::Open);
     control.attempts.opened = control.attempts.opened.saturating_add(1);
     if let Some(streak) = &mut control.streak {
@@ -340,7 +376,7 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         jar.store(target, &response.headers);
     }
     if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set_state(State::Open);
+        outbox.mailbox().set(SenderState::Open);
         if outbox.has_backlog() {
             control.mark_dirty(context.apps, context.identity.id);
         }
@@ -348,6 +384,9 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
     let open = Open {
         response,
         attempts: context.control.attempts,
+        url: context.identity.plan.final_url(),
+        peer_addr: context.peer_addr(),
+        local_addr: context.local_addr(),
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };

@@ -34,7 +34,7 @@ impl<D: Dispatcher> Reactor<D> {
     }
 
     fn is_done(&mut self) -> bool {
-        self.apps.stopped || (self.apps.is_empty() && !self.apps.has_jobs())
+        self.apps.stopped || (self.apps.is_empty() && self.apps.holders.is_empty() && !self.apps.has_jobs())
     }
 }
 

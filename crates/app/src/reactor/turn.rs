@@ -2,16 +2,17 @@
 
 use std::any::Any;
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
 use super::Reactor;
-use super::drive::{Driver, Work};
+use super::drive::Driver;
+use super::shared;
+use super::work::Work;
 use crate::apps::{Apps, ToRead};
-use crate::id::AppId;
+use crate::id::{AppId, KeyOwner};
 use crate::pace::TurnPart;
-use crate::panics::panic_message;
+use crate::schedule::Due;
 use crate::threads::Job;
 
 /// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
@@ -31,6 +32,8 @@ impl<D: Dispatcher> Reactor<D> {
         let apps = &mut self.apps;
         let now = apps.env.now();
         apps.in_turn = true;
+        apps.meter.stats.turns += 1;
+        apps.meter.stats.ready_streams += ready.len() as u64;
         apps.pace.begin_turn(now);
         apps.fetch_jobs();
         apps.queue_streams(ready);
@@ -56,6 +59,7 @@ impl<D: Dispatcher> Reactor<D> {
             }
         }
         write(&mut driver, &mut listed);
+        shared::settle_sources(&mut driver);
         // Before the stop, which is over when no app is left, and for what the stop itself removes.
         each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
         stop_apps(&mut driver);
@@ -64,6 +68,9 @@ impl<D: Dispatcher> Reactor<D> {
         self.first_part = left_out.unwrap_or_default();
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
+        if self.apps.inbox.wants_stats() {
+            self.apps.inbox.set_stats(self.apps.stats());
+        }
         match self.apps.panic.take() {
             Some(panic) => Err(panic),
             None => Ok(self.next()),
@@ -106,7 +113,10 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
         TurnPart::Due => loop {
             let now = driver.apps.env.current().now;
             let Some(entry) = driver.apps.schedule.pop_due(now, backlog.newest) else { break };
-            driver.attend(entry.app, Work::Due(entry));
+            match entry.due {
+                Due::Deadline(id) | Due::AppTimer(id, _) => driver.attend(id, Work::Due(entry)),
+                Due::Timer(timer) => shared::fire_timer(driver, timer, entry.at),
+            }
             if driver.apps.turn_is_over() {
                 break;
             }
@@ -115,11 +125,11 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
             driver.apps.begin_reads();
             for _ in 0..backlog.reads {
                 match driver.apps.reads.pop_front() {
-                    Some(ToRead::Stream(ready)) => {
-                        if let Some(id) = driver.links.keys.get(ready.key) {
-                            driver.attend(*id, Work::Ready(ready));
-                        }
-                    }
+                    Some(ToRead::Stream(ready)) => match driver.links.keys.get(ready.key).copied() {
+                        Some(KeyOwner::App(id)) => driver.attend(id, Work::Ready(ready)),
+                        Some(KeyOwner::Source(id)) => shared::serve_source(driver, id, ready),
+                        None => {}
+                    },
                     Some(ToRead::App(id)) => driver.attend(id, Work::Read),
                     None => break,
                 }
@@ -187,13 +197,11 @@ fn work_off(driver: &mut Driver<'_>, job: Job) {
         Job::Commands(id) => driver.attend(id, Work::Commands),
         Job::Resolved { app, query, addresses } => driver.attend(app, Work::Resolved(query, addresses)),
         Job::Run(work) => {
-            let ran = catch_unwind(AssertUnwindSafe(|| work(driver.apps)));
-            driver.apps.env.user_code_ran();
-            if let Err(panic) = ran {
-                let message = panic_message(&*panic);
-                log::error!(target: "websocket::app", "work from another thread panicked: {message}");
-                driver.apps.keep_panic(panic);
-            }
+            let work = |apps: &mut Apps| {
+                work(apps);
+                Ok(())
+            };
+            shared::call(driver.apps, "work from another thread", work);
         }
     }
 }

@@ -74,6 +74,7 @@ impl Verdict {
             | Error::EndOfStream
             | Error::ReconnectRequested(_)
             | Error::NoResponse { .. }
+            | Error::Function { .. }
             | Error::Upgrade(UpgradeError::EndOfStream) => Self::Retry,
             Error::Upgrade(UpgradeError::Status { response, .. }) => match response.status.as_u16() {
                 408 | 425 | 429 | 500 | 502..=504 | 506..=599 => {

@@ -4,9 +4,10 @@ mod inbox;
 mod mailbox;
 mod outbox;
 mod sender;
+mod waits;
 
 pub use inbox::ReactorHandle;
 pub(crate) use inbox::{Inbox, Job};
-pub(crate) use mailbox::{Mailbox, Order};
+pub(crate) use mailbox::{Mailbox, Order, SenderState};
 pub(crate) use outbox::Outbox;
 pub use sender::Sender;

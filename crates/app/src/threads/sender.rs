@@ -1,16 +1,20 @@
 //! An app as other threads see it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use tungstenite::{Bytes, Utf8Bytes};
-use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError, State};
+use websocket_connection::{Close, MAX_CONTROL_PAYLOAD, SendError};
 
 use super::inbox::ReactorHandle;
-use super::mailbox::{Mailbox, Order};
+use super::mailbox::{Mailbox, Order, SenderState};
+use super::waits::Need;
 use crate::apps::{Context, IntoCallbackResult};
-use crate::message::{OwnedMessage, Refused};
+use crate::message::{MAX_HEADER, OwnedMessage, Refused};
+use crate::stats::Stats;
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
 ///
@@ -40,7 +44,8 @@ impl Sender {
     /// Queues a text message.
     ///
     /// # Errors
-    /// [`Refused`] with the message when the connection is not open, or when it would exceed
+    /// [`Refused`] with the message when the connection is not open, which is [`SendError::WaitingToReconnect`] while
+    /// another attempt follows, or when it would exceed
     /// `max_queued_bytes`.
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
@@ -65,22 +70,24 @@ impl Sender {
         self.send(OwnedMessage::Ping(payload.into()))
     }
 
-    /// Queues `message`.
+    /// Queues `message`: an [`OwnedMessage`] or what becomes one, such as a string or a received
+    /// [`Message`](crate::Message).
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
-    pub fn send(&self, message: OwnedMessage) -> Result<(), Refused> {
+    pub fn send(&self, message: impl Into<OwnedMessage>) -> Result<(), Refused> {
+        let message = message.into();
         let len = message.as_bytes().len();
         if matches!(message, OwnedMessage::Ping(_)) && len > MAX_CONTROL_PAYLOAD {
             return Err(Refused { message, reason: SendError::ControlTooLong { len } });
         }
-        self.0.accept(message).map_err(|(message, reason)| Refused { message, reason })
+        self.0.current().accept(message).map_err(|(message, reason)| Refused { message, reason })
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
     pub fn close(&self) {
-        self.0.order(Order::Close(Close::default()));
+        self.0.current().order(Order::Close(Close::default()));
     }
 
     /// Starts the closing handshake in the loop's next turn; never blocks. It does not wait for a peer that
@@ -93,7 +100,7 @@ impl Sender {
     pub fn close_with(&self, close: impl Into<Close>) -> Result<(), SendError> {
         let close = close.into();
         close.check()?;
-        self.0.order(Order::Close(close));
+        self.0.current().order(Order::Close(close));
         Ok(())
     }
 
@@ -107,13 +114,13 @@ impl Sender {
 
     /// Ends the app at once and silently: no closing handshake, no further callback.
     pub fn remove(&self) {
-        self.0.order(Order::Remove);
+        self.0.current().order(Order::Remove);
     }
 
     /// Runs `work` with the app's [`Context`] on the reactor's thread; an error from it goes to `on_error`.
     /// If the app ends first, `work` is dropped.
     pub fn run<R: IntoCallbackResult>(&self, work: impl FnOnce(&mut Context<'_>) -> R + Send + 'static) {
-        self.0.order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
+        self.0.current().order(Order::Run(Box::new(move |app| work(app).into_callback_result())));
     }
 
     /// Stops the reactor, as [`Apps::stop`](crate::Apps::stop). Nothing happens when this app does not run.
@@ -133,18 +140,102 @@ impl Sender {
 
     /// The reactor that the app runs on, while it runs.
     pub fn reactor(&self) -> Option<ReactorHandle> {
-        self.0.reactor()
+        self.0.current().reactor()
+    }
+
+    /// Waits until the connection is open. An app that has not begun to run, connects or waits to connect again is
+    /// waited for. The future needs no runtime: it is for any executor, on any thread, and dropping it leaves nothing
+    /// behind. By the time its task continues, the connection may have been lost again.
+    ///
+    /// # Errors
+    /// [`SendError::NotOpen`] when the app has ended or was dropped, now or while it is waited for.
+    pub fn opened(&self) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
+        Wait::new(self.0.clone(), Need::Open)
+    }
+
+    /// Waits until the connection is open and a message of `len` bytes would be accepted: what to do after
+    /// [`SendError::QueueFull`]. The same holds as for [`opened`](Self::opened). Nothing is reserved: where several
+    /// tasks send, another one may take the room first.
+    ///
+    /// ```
+    /// use websocket_app::{OwnedMessage, Refused, SendError, Sender};
+    ///
+    /// /// Sends `message` when there is room for it.
+    /// async fn send(sender: &Sender, mut message: OwnedMessage) -> Result<(), SendError> {
+    ///     loop {
+    ///         sender.ready(message.as_bytes().len()).await?;
+    ///         match sender.send(message) {
+    ///             Ok(()) => return Ok(()),
+    ///             Err(refused) => message = refused.message,
+    ///         }
+    ///     }
+    /// }
+    /// # let _ = send;
+    /// ```
+    ///
+    /// # Errors
+    /// As [`opened`](Self::opened); [`SendError::TooBig`] when a message of `len` bytes is never accepted.
+    pub fn ready(
+        &self,
+        len: usize,
+    ) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
+        Wait::new(self.0.clone(), Need::Room(len.saturating_add(MAX_HEADER)))
     }
 
     /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its
     /// last turn.
     pub fn queued_bytes(&self) -> usize {
-        self.0.queued()
+        self.0.current().queued()
+    }
+
+    /// Returns the numbers of all connections of the app's run, as of the last time that the loop has looked at the app. Never blocks on the loop.
+    ///
+    /// Numbers are published only once they were asked for, so that other apps do not pay for it: the first call wakes the loop and returns
+    /// `None`, and so may calls until it has looked. When the run is over, they are those of its end, also if nothing has asked before.
+    /// They are replaced when the app runs again. [`run`](Self::run) with [`Context::stats`] is the way to the numbers of one connection.
+    pub fn stats(&self) -> Option<Stats> {
+        self.0.current().stats()
     }
 
     /// Whether the connection was open when the loop last looked.
     pub fn is_open(&self) -> bool {
-        self.0.state() == State::Open
+        self.0.current().state() == SenderState::Open
+    }
+}
+
+/// The future of [`Sender::opened`] and [`Sender::ready`].
+struct Wait {
+    mailbox: Arc<Mailbox>,
+    need: Need,
+    name: Option<u64>,
+}
+
+impl Wait {
+    const fn new(mailbox: Arc<Mailbox>, need: Need) -> Self {
+        Self { mailbox, need, name: None }
+    }
+}
+
+impl Future for Wait {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Self { mailbox, need, name } = &mut *self;
+        loop {
+            if let Some(poll) = mailbox.poll(*need, name, cx.waker()) {
+                return poll;
+            }
+            mailbox.forget(name.take());
+            *mailbox = mailbox.current().clone();
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        if self.name.is_some() {
+            self.mailbox.forget(self.name);
+        }
     }
 }
 

@@ -62,6 +62,27 @@ impl WebSocketApp {
         handler.downcast().ok().map(|handler| *handler)
     }
 
+    /// Calls `build` with the app and a [`Sender`] for it, so that callbacks and threads can be given clones of it while the app
+    /// is built.
+    ///
+    /// ```
+    /// use std::thread;
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").with_sender(|app, sender| {
+    ///     app.on_message(move |_, message| {
+    ///         let (sender, job) = (sender.clone(), message.as_bytes().to_vec());
+    ///         thread::spawn(move || sender.send_text(format!("{} bytes are done", job.len())));
+    ///     })
+    /// });
+    /// # let _ = app;
+    /// ```
+    #[must_use]
+    pub fn with_sender(mut self, build: impl FnOnce(Self, Sender) -> Self) -> Self {
+        let sender = self.sender();
+        build(self, sender)
+    }
+
     /// The attempts of the last [`run_forever`](Self::run_forever).
     pub const fn attempts(&self) -> Attempts {
         self.attempts
@@ -141,6 +162,7 @@ impl WebSocketApp {
         plan.extras(|extras| &mut extras.jar, self.jar.clone());
         plan.set_functions(std::mem::take(&mut self.functions));
         plan.extras(|extras| &mut extras.mask_key, self.mask_key.take());
+        plan.extras(|extras| &mut extras.mask_failure, self.mask_failure.take());
         plan.extras(|extras| &mut extras.stream, self.stream.take());
         let handler = self.handler.take().unwrap_or_else(|| Box::new(std::mem::take(&mut self.callbacks)));
         Ok(App::new(handler, plan, self.outbox.take()))
@@ -151,7 +173,7 @@ impl WebSocketApp {
         let (handler, plan, outbox, attempts) = app.into_parts();
         self.attempts = attempts;
         self.outbox = outbox;
-        (self.functions, self.mask_key) = plan.into_functions();
+        (self.functions, self.mask_key, self.mask_failure) = plan.into_functions();
         if (&*handler as &dyn Any).is::<Callbacks>() {
             if let Ok(callbacks) = (handler as Box<dyn Any>).downcast() {
                 self.callbacks = *callbacks;
@@ -175,31 +197,40 @@ impl Apps {
 impl ReactorHandle {
     /// Adds the app that `make` returns on the reactor's thread; callbacks need not be `Send`. If the app is
     /// refused, `refused` is called there with the reason.
+    ///
+    /// The sender is returned at once: what it is asked for before the app is there is done when the app runs, and it says that
+    /// the app has ended if it was refused, or if the reactor is gone.
     pub fn add(
         &self,
         options: RunOptions,
         make: impl FnOnce() -> WebSocketApp + Send + 'static,
         refused: impl FnOnce(Error) + Send + 'static,
-    ) {
+    ) -> Sender {
+        let outbox = Outbox::new(Mailbox::new());
+        let sender = Sender(outbox.mailbox().clone());
         self.run(move |apps| {
-            if let Err(error) = apps.add(make(), &options) {
+            let mut app = make();
+            match &app.outbox {
+                Some(own) => outbox.mailbox().succeed(own.mailbox()),
+                None => app.outbox = Some(outbox),
+            }
+            if let Err(error) = apps.add(app, &options) {
                 refused(error);
             }
         });
+        sender
     }
 }
 
 impl Sender {
-    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens when this app does
-    /// not run.
+    /// Adds another app to the same reactor, as [`ReactorHandle::add`]. Nothing happens, and there is no sender, when this app
+    /// does not run.
     pub fn add(
         &self,
         options: RunOptions,
         make: impl FnOnce() -> WebSocketApp + Send + 'static,
         refused: impl FnOnce(Error) + Send + 'static,
-    ) {
-        if let Some(reactor) = self.reactor() {
-            reactor.add(options, make, refused);
-        }
+    ) -> Option<Sender> {
+        Some(self.reactor()?.add(options, make, refused))
     }
 }

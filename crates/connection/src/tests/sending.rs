@@ -77,14 +77,14 @@ fn b057_masks_come_from_the_source_of_the_user_and_back() {
     let mut next = 0;
     client.conn.tx().set_mask_key(Some(Box::new(move || {
         next += 1;
-        [next; 4]
+        Some([next; 4])
     })));
     client.conn.tx().send_binary(b"a", &mut client.env).unwrap();
     client.conn.tx().ping(b"b", &mut client.env).unwrap();
-    client.conn.tx().set_mask_key(Some(Box::new(|| [0; 4])));
+    client.conn.tx().set_mask_key(Some(Box::new(|| Some([0; 4]))));
     client.conn.tx().send_binary(b"zero", &mut client.env).unwrap();
     assert!(client.conn.output().ends_with(b"zero"), "a zero mask leaves the payload readable");
-    client.conn.tx().set_mask_key(None);
+    client.conn.tx().set_mask_key(Some(Box::new(|| None)));
     client.conn.tx().close(&Close::without_code(), &mut client.env).unwrap();
     let masks: Vec<_> = client.sent().iter().map(|frame| frame.mask).collect();
     assert_eq!(masks[..3], [[1; 4], [2; 4], [0; 4]]);

@@ -51,7 +51,7 @@ fn main() -> Result<(), BoxError> {
                 let apps = apps.clone();
                 handle.run(move |reactor| {
                     for app in apps {
-                        reactor.with(app, |app| app.send_text(&format!("tick {tick}")));
+                        reactor.with(app, |app| app.send_text(format!("tick {tick}")));
                     }
                 });
             }

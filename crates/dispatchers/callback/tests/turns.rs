@@ -268,6 +268,27 @@ fn a_stream_that_the_host_refuses_fails_alone() {
 }
 
 #[test]
+fn the_host_never_sees_what_is_watched_for_nothing() {
+    let Rig { mut dispatcher, host, .. } = rig();
+    let mut io = stream();
+    dispatcher.register(KEY, &mut io, Interest::None).unwrap();
+    assert!(host.0.watched.borrow().is_empty());
+    dispatcher.reregister(KEY, &mut io, Interest::Read).unwrap();
+    assert_eq!(*host.0.watched.borrow(), [(KEY.as_u64(), Interest::Read)]);
+    dispatcher.reregister(KEY, &mut io, Interest::None).unwrap();
+    assert!(host.0.watched.borrow().is_empty());
+
+    let calls = Rc::new(Cell::new(0));
+    let called = calls.clone();
+    *host.0.meddle.borrow_mut() = Some(Box::new(move || called.set(called.get() + 1)));
+    dispatcher.reregister(KEY, &mut io, Interest::None).unwrap();
+    let refused = dispatcher.reregister(KEY, &mut io, Interest::Write);
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::OutOfMemory);
+    dispatcher.deregister(KEY, io);
+    assert_eq!(calls.get(), 0, "the host was to forget what it never knew");
+}
+
+#[test]
 fn dropping_the_dispatcher_leaves_nothing_with_the_host() {
     let Rig { mut dispatcher, driver, host, rings } = rig();
     let mut io = stream();

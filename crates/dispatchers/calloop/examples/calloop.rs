@@ -23,7 +23,7 @@ fn app(name: &'static str, url: String, received: Rc<Cell<usize>>) -> WebSocketA
     WebSocketApp::new(url)
         .on_open(move |app, _| {
             println!("{name}: open");
-            app.send_text(&format!("{name} is there"))
+            app.send_text(format!("{name} is there"))
         })
         .on_message(move |_, message| {
             println!("{name}: received {message:?}");

@@ -114,8 +114,8 @@ fn calloop_interest(interest: Interest) -> calloop::Interest {
     calloop::Interest { readable: interest.is_read(), writable: interest.is_write() }
 }
 
-/// By level: what is left unread while others have their turn, or after a short read, is reported again without a system call. A hang-up
-/// would be so too where a stream is watched for nothing: once is enough.
+/// By level: what is left unread while others have their turn, or after a short read, is reported again
+/// without a system call. A hang-up would be so too where a stream is watched for nothing: once is enough.
 const fn mode(interest: Interest) -> Mode {
     if interest.is_none() { Mode::OneShot } else { Mode::Level }
 }

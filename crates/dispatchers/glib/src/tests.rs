@@ -4,7 +4,7 @@ use std::os::unix::net::UnixStream;
 use super::*;
 
 fn armed(dispatcher: &GlibDispatcher) -> Vec<Source> {
-    let streams = dispatcher.watched.iter().map(|(_, watched)| &watched.source);
+    let streams = dispatcher.watched.iter().filter_map(|(_, watched)| watched.source.as_ref());
     let timer = dispatcher.timer.iter().map(|(_, timer)| timer);
     streams.chain(timer).filter(|source| source.is_armed()).map(|source| source.0.clone()).collect()
 }

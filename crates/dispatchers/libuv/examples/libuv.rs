@@ -42,7 +42,7 @@ mod unix {
             let mut left = MESSAGES;
             let received = received.clone();
             WebSocketApp::new(server.url())
-                .on_open(move |app, _| app.send_text(&format!("{name}, {left} to go")))
+                .on_open(move |app, _| app.send_text(format!("{name}, {left} to go")))
                 .on_message(move |app, message| {
                     println!("{}", message.as_text().unwrap_or("no text"));
                     received.set(received.get() + 1);
@@ -53,7 +53,7 @@ mod unix {
                             app.close();
                             Ok(())
                         }
-                        left => app.send_text(&format!("{name}, {left} to go")),
+                        left => app.send_text(format!("{name}, {left} to go")),
                     });
                 })
                 .on_close(move |_, closed| println!("{name}: closed with {:?}", closed.code))

@@ -68,6 +68,8 @@
 //! - **Panics** cannot cross libuv's frames. With `PanicPolicy::Catch`, the default, none tries to. Otherwise
 //!   it ends the loop as `stop` does, and [`Turns::resume_panic`] resumes it.
 //! - **One handle for each descriptor**: libuv refuses to watch one twice in one loop.
+//! - **Non-blocking**: libuv makes every descriptor that it watches non-blocking. Standard input as a source
+//!   shares that flag with other processes at the same terminal.
 //! - **Making loops.** `Loop::new` of the crate `libuv` 2.15 sets a loop up twice and leaves five descriptors
 //!   open each time (on Linux). Make one and keep it, or take `Loop::default`.
 //!

@@ -53,7 +53,7 @@ fn tokio_takes_what_spawn_returns() {
             for number in 0..2 {
                 let heard = heard.clone();
                 WebSocketApp::new(url.clone())
-                    .on_open(move |app, _| app.send_text(&number.to_string()))
+                    .on_open(move |app, _| app.send_text(number.to_string()))
                     .on_message(move |app, message| {
                         heard.send(message.as_text().unwrap().to_owned()).unwrap();
                         app.close();

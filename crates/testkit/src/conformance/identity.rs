@@ -28,7 +28,7 @@ pub fn registering_a_live_key_fails_and_changes_nothing<H: Host>(host: &mut H) {
 }
 
 /// A stream that no loop could know.
-struct Unknown;
+pub(super) struct Unknown;
 
 impl Read for Unknown {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {

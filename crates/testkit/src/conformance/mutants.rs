@@ -54,6 +54,22 @@ faults! {
     ReportsTheFirstKeyOfASlot: a_reused_slot_reports_under_its_new_key;
     ReportsTheFirstKeyOfADescriptor: a_reused_descriptor_reports_under_its_own_key;
     WatchesNoUnixStreams: unix_streams_are_watched;
+    IgnoresThatNothingIsOfInterest: a_stream_watched_for_nothing_is_silent
+        a_stream_can_be_registered_for_nothing;
+    SpinsOverTheUnwatched: a_stream_watched_for_nothing_is_silent a_stream_can_be_registered_for_nothing;
+    SpinsOverEndsOfTheUnwatched: a_hang_up_of_what_is_watched_for_nothing_lets_the_loop_sleep;
+    ForgetsToComeBack: an_interest_that_comes_back_reports_what_is_there;
+    DoesNotLookWhenInterestComesBack: an_interest_that_comes_back_reports_what_is_there;
+    KeepsNoKeyForTheUnwatched: a_stream_can_be_registered_for_nothing;
+    UnwatchesTheDead: errors_do_not_depend_on_the_interest;
+    TakesAnythingToWatchForNothing: errors_do_not_depend_on_the_interest;
+    LeaksTheUnwatched: deregistering_closes_what_is_watched_for_nothing;
+    DeafToSources: a_source_is_reported_like_a_stream;
+    ReportsASourceOnce: reregistration_reports_a_source_that_is_still_ready;
+    NeverClosesSources: deregistering_closes_a_source;
+    WatchesOnlyStreams: udp_sockets_are_watched pipes_are_watched listeners_are_watched;
+    KeepsTheKeyOfAFile: a_regular_file_is_refused_or_ready;
+    NeverReportsAFile: a_regular_file_is_refused_or_ready;
     LosesWakesBeforeTheWait: a_wake_before_the_wait_ends_it a_storm_of_wakes_loses_none;
     TiresOfWaking: a_storm_of_wakes_loses_none;
     LosesWakesDuringTheWait: a_wake_from_another_thread_ends_a_wait;

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use websocket_dispatcher::Stream;
 
 use super::connection::{Chunk, ConnectState, Direction, SharedConnection, transmit};
 use super::peer::End;
 use super::{SimNet, Tapped};
+
+/// Where the clients live (RFC 5737).
+const CLIENT: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
 
 /// The client's end of a simulated connection, inside the [`Io`](websocket_dispatcher::Io) that [`SimNet`]
 /// hands out as a connector. Dropping it ends the stream with a FIN.
@@ -40,6 +44,16 @@ impl Stream for SimStream {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
             outcome => outcome.map(|()| true),
         }
+    }
+
+    fn peer_addr(&self) -> Option<SocketAddr> {
+        Some(self.shared.borrow().address)
+    }
+
+    /// A port for each connection, on an address that nothing listens at.
+    fn local_addr(&self) -> Option<SocketAddr> {
+        let port = u16::try_from(self.shared.borrow().index).unwrap_or(u16::MAX).saturating_add(49_152);
+        Some((CLIENT, port).into())
     }
 }
 

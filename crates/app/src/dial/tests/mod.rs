@@ -25,7 +25,7 @@ use websocket_testkit::sim::{SimDispatcher, SimNet, SimResolver};
 use super::gate::Ticket;
 use super::*;
 use crate::failed_addresses::FailedAddresses;
-use crate::id::{AppId, QueryId};
+use crate::id::{AppId, KeyOwner, QueryId};
 use crate::options::RunOptions;
 use crate::plan::{Extras, Functions};
 
@@ -231,7 +231,7 @@ impl Rig {
         }
         for ready in ready {
             happened = true;
-            assert_eq!(self.links.keys.get(ready.key), Some(&APP));
+            assert_eq!(self.links.keys.get(ready.key), Some(&KeyOwner::App(APP)));
             match self.feed(|dial, plan, net| dial.ready(ready.key, plan, net)) {
                 Progress::Waiting => {}
                 progress => return (progress, happened),

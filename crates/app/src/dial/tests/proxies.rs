@@ -56,7 +56,7 @@ fn authorize(answer: Option<&'static str>) -> (Functions, Rc<Cell<u32>>) {
         assert_eq!(challenge.proxy, HTTP.proxy());
         assert_eq!(challenge.challenges, ["Bearer"]);
         counter.set(counter.get() + 1);
-        answer.map(str::to_owned)
+        Ok(answer.map(str::to_owned))
     };
     (Functions { authorize: Some(Box::new(authorize)), ..Functions::default() }, asked)
 }

@@ -51,7 +51,7 @@ fn authorize(answer: &'static str) -> (Functions, Rc<Cell<u32>>) {
     let authorize = move |challenge: &crate::challenge::Challenge<'_>| {
         assert_eq!(challenge.proxy, None);
         counter.set(counter.get() + 1);
-        Some(answer.to_owned())
+        Ok(Some(answer.to_owned()))
     };
     (Functions { authorize: Some(Box::new(authorize)), ..Functions::default() }, asked)
 }

@@ -58,9 +58,9 @@ fn a_deadline_armed_twice_for_the_same_time_leaves_nothing_when_its_app_ends() {
     let (net, mut reactor, id) = reactor(&RunOptions::new());
     run_for(&net, &mut reactor, HOUR);
     let at = later(net.now(), HOUR);
-    reactor.apps.schedule.push(at, id, Due::Deadline);
+    reactor.apps.schedule.push(at, Due::Deadline(id));
     let mut app = reactor.apps.take(id).unwrap();
-    app.control.armed = Some(reactor.apps.schedule.push(at, id, Due::Deadline));
+    app.control.armed = Some(reactor.apps.schedule.push(at, Due::Deadline(id)));
     reactor.apps.put_back(id, app);
     // The first one is left of a deadline that was moved on and back: it was forgotten, and tidied up with others since.
     reactor.apps.schedule.forget(2);

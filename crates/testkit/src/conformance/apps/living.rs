@@ -125,7 +125,7 @@ pub fn other_threads_reach_the_apps<H: Host>(host: &mut H) {
                 });
             } else {
                 handle.run(move |apps| {
-                    let sent = apps.with(id, |app| app.send_text(&format!("{round}")));
+                    let sent = apps.with(id, |app| app.send_text(format!("{round}")));
                     sent.expect("the app is there").expect("an open app");
                     counted.fetch_add(1, Ordering::AcqRel);
                 });

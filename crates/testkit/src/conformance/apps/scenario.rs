@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::rc::Rc;
 use std::time::Duration;
 
 use websocket_app::{Context, RunOptions, TimerId};
-use websocket_dispatcher::MioDispatcher;
+use websocket_dispatcher::{Interest, MioDispatcher};
 
 use super::server::Server;
 use super::stage::Stage;
@@ -29,6 +30,7 @@ fn play<H: Host>(host: &mut H) -> BTreeMap<&'static str, Vec<String>> {
     // Those that have had their part stay open beside the others.
     keep_alive(&mut stage);
     timers(&mut stage);
+    source(&mut stage);
     pieces(&mut stage);
     burst(&mut stage);
     firehose(&mut stage);
@@ -92,6 +94,53 @@ fn tick(app: &mut Context<'_>, log: &super::actor::Log) {
         }
     });
     timer.set(Some(id));
+}
+
+/// A source beside the apps, which is read one byte per call, written to, paused and removed, with a timer that belongs to no app.
+fn source<H: Host>(stage: &mut Stage<'_, H>) {
+    const NAME: &str = "source";
+    let (near, mut far) = stage.pair();
+    let log = stage.log.clone();
+    let watched = stage.reactor().apps().watch(near, Interest::ReadWrite, move |stream, event| {
+        if event.writable && !log.has(NAME, "writable") {
+            log.note(NAME, "writable");
+            let written = stream.source.write(b"hello");
+            stream.set_interest(Interest::Read);
+            return written.map(|len| assert_eq!(len, 5, "a new stream takes a few bytes"));
+        }
+        let mut byte = [0];
+        match stream.source.read(&mut byte) {
+            Ok(0) => {
+                log.note(NAME, "end");
+                stream.remove();
+            }
+            Ok(_) => log.note(NAME, char::from(byte[0])),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    });
+    let id = watched.expect("a stream that the dispatcher knows");
+    let mut heard = Vec::new();
+    stage.until("what a source was sent", |_| {
+        far.receive(&mut heard);
+        heard == b"hello"
+    });
+    far.write(b"abc");
+    stage.until_logged(NAME, "c");
+    assert!(stage.reactor().apps().set_interest(id, Interest::None));
+    stage.pass(Duration::from_millis(2));
+    far.write(b"d");
+    let log = stage.log.clone();
+    stage.reactor().apps().set_timeout(Duration::from_millis(2), move |apps| {
+        log.note(NAME, "resumed");
+        assert!(apps.set_interest(id, Interest::Read));
+    });
+    stage.until_logged(NAME, "d");
+    far.shutdown();
+    stage.until_logged(NAME, "end");
+    stage.until("the end of a removed source", |_| far.has_ended());
+    far.close();
 }
 
 /// Fragments with a ping between them, a message larger than any buffer, a frame that comes in two parts.
@@ -207,10 +256,10 @@ const CHUNK: usize = 256 << 10;
 /// Sends until the stream takes no more, and one more message. Returns how many that were.
 pub(super) fn fill(app: &mut Context<'_>, log: &super::actor::Log, name: &'static str) -> usize {
     for number in 0..1000 {
-        app.send_bytes(&vec![number as u8; CHUNK]).expect("what is queued is within its limit");
+        app.send_bytes(vec![number as u8; CHUNK]).expect("what is queued is within its limit");
         app.flush().expect("an open stream");
         if app.queued_bytes() > 0 {
-            app.send_bytes(&vec![(number + 1) as u8; CHUNK]).expect("what is queued is within its limit");
+            app.send_bytes(vec![(number + 1) as u8; CHUNK]).expect("what is queued is within its limit");
             log.note(name, "full");
             return number + 2;
         }

@@ -94,6 +94,11 @@ impl<'h, H: Host> Stage<'h, H> {
         self.host.registrations(&self.dispatcher.0.borrow())
     }
 
+    /// A stream that belongs to no app, and its far end.
+    pub(super) fn pair(&mut self) -> (Io, H::Far) {
+        self.host.pair()
+    }
+
     /// An app for so many connections, whose servers are the newest.
     pub(super) fn app(
         &mut self,

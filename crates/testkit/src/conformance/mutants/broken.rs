@@ -1,6 +1,6 @@
 //! A dispatcher that has one fault.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -32,6 +32,9 @@ pub(super) struct Broken {
     pub(super) entries: usize,
     /// Those that had bytes while they waited for room.
     deaf_to_room: Vec<Key>,
+    sources: BTreeSet<Key>,
+    /// Those that ended while they were watched for nothing.
+    ended_unwatched: BTreeSet<Key>,
 }
 
 impl Drop for Broken {
@@ -106,6 +109,8 @@ impl Broken {
             late: Vec::new(),
             entries: 0,
             deaf_to_room: Vec::new(),
+            sources: BTreeSet::new(),
+            ended_unwatched: BTreeSet::new(),
         }
     }
 
@@ -127,6 +132,12 @@ impl Broken {
                 Ready::new(key, readable, false)
             }
             Fault::ReportsOnceARegistration if self.reported.contains(&key) => return None,
+            Fault::DeafToSources if self.sources.contains(&key) => return None,
+            Fault::SpinsOverEndsOfTheUnwatched
+                if self.interests.get(key).is_some_and(|interest| interest.is_none()) =>
+            {
+                return None;
+            }
             Fault::DoesNotFlagEnds => Ready::new(key, readable, writable),
             Fault::ReportsTheFirstKeyOfASlot => {
                 Ready::new(self.first_in_slot[&key.slot()], readable, writable)
@@ -147,6 +158,10 @@ impl Broken {
             Fault::SleepsPastDeadlines => None,
             Fault::NeverSleeps => Some(now),
             Fault::SpinsOverManyStreams if self.interests.iter().count() > 2 => Some(now),
+            Fault::SpinsOverTheUnwatched if self.interests.iter().any(|(_, interest)| interest.is_none()) => {
+                Some(now)
+            }
+            Fault::SpinsOverEndsOfTheUnwatched if !self.ended_unwatched.is_empty() => Some(now),
             Fault::RoundsDown => Some(now + Duration::from_millis(left.as_millis() as u64)),
             Fault::CountsIn32Bits => Some(now + Duration::from_millis(u64::from(left.as_millis() as u32))),
             _ => Some(at),
@@ -158,7 +173,17 @@ impl Dispatcher for Broken {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         use std::os::fd::AsRawFd as _;
         let fd = io.fd().map(|fd| fd.as_raw_fd());
+        let is_source = format!("{io:?}").contains("source");
+        let interest = match self.fault {
+            Fault::IgnoresThatNothingIsOfInterest if interest.is_none() => Interest::Read,
+            Fault::KeepsNoKeyForTheUnwatched if interest.is_none() => return Ok(()),
+            _ => interest,
+        };
         let outcome = match self.fault {
+            Fault::TakesAnythingToWatchForNothing if interest.is_none() && fd.is_none() => Ok(()),
+            Fault::WatchesOnlyStreams if is_source && io.source_mut::<Io>().is_none() => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
             Fault::WatchesNoUnixStreams if format!("{io:?}").contains("Unix") => {
                 Err(io::ErrorKind::Unsupported.into())
             }
@@ -173,8 +198,19 @@ impl Dispatcher for Broken {
             Fault::TakesWhatItCannotWatch if fd.is_none() => Ok(()),
             _ => self.inner.register(key, io, interest),
         };
-        if outcome.is_err() && !(self.fault == Fault::KeepsTheKeyOfTheRefused && fd.is_none()) {
+        let is_refused_file = is_source && outcome.is_err();
+        let outcome =
+            if is_refused_file && self.fault == Fault::NeverReportsAFile { Ok(()) } else { outcome };
+        let keeps_its_key = match self.fault {
+            Fault::KeepsTheKeyOfTheRefused => fd.is_none(),
+            Fault::KeepsTheKeyOfAFile => is_refused_file,
+            _ => false,
+        };
+        if outcome.is_err() && !keeps_its_key {
             return outcome;
+        }
+        if is_source {
+            self.sources.insert(key);
         }
         if self.fault == Fault::SwallowsWhatWasReadyBefore {
             self.inner.wait(Some(Instant::now()), &mut Vec::new())?;
@@ -194,7 +230,23 @@ impl Dispatcher for Broken {
             self.to_write.push(key);
         }
         self.deaf_to_room.retain(|deaf| *deaf != key);
+        let was_unwatched = self.interests.get(key).is_some_and(|interest| interest.is_none());
         match self.fault {
+            Fault::IgnoresThatNothingIsOfInterest if interest.is_none() => {
+                self.interests.get_mut(key).map(drop)
+            }
+            Fault::ForgetsToComeBack if was_unwatched => Ok(()),
+            Fault::DoesNotLookWhenInterestComesBack if was_unwatched => {
+                self.inner.reregister(key, io, interest)?;
+                self.inner.wait(Some(Instant::now()), &mut Vec::new())?;
+                self.interests.get_mut(key).map(|known| *known = interest)
+            }
+            Fault::SpinsOverEndsOfTheUnwatched if interest.is_none() => {
+                self.inner.reregister(key, io, Interest::Read)?;
+                self.interests.get_mut(key).map(|known| *known = interest)
+            }
+            Fault::UnwatchesTheDead if interest.is_none() && self.interests.get(key).is_none() => Ok(()),
+            Fault::ReportsASourceOnce if self.sources.contains(&key) => Ok(()),
             Fault::IgnoresReregistration => self.interests.get_mut(key).map(drop),
             Fault::IgnoresChangesAfterAReport if self.reported.last() == Some(&key) => Ok(()),
             Fault::ReregistersTheDead if self.interests.get_mut(key).is_err() => Ok(()),
@@ -210,7 +262,8 @@ impl Dispatcher for Broken {
         self.bell.farewell.store(true, Ordering::Release);
         let was_grown = self.to_write.contains(&key)
             && self.interests.get_mut(key).is_ok_and(|interest| interest.is_write());
-        let is_stale = self.interests.remove(key).is_none();
+        let known = self.interests.remove(key);
+        let is_stale = known.is_none();
         self.entries -= usize::from(!is_stale && self.fault != Fault::KeepsEntriesOfTheDead);
         if is_stale
             && self.fault == Fault::DeregistersWhoeverHasTheSlot
@@ -221,6 +274,14 @@ impl Dispatcher for Broken {
         }
         match self.fault {
             Fault::NeverCloses => self.leaked.push(io),
+            Fault::LeaksTheUnwatched if known == Some(Interest::None) => {
+                self.forget(key);
+                self.leaked.push(io);
+            }
+            Fault::NeverClosesSources if self.sources.contains(&key) => {
+                self.forget(key);
+                self.leaked.push(io);
+            }
             Fault::ClosesTooLate => {
                 self.forget(key);
                 self.late.push(io);
@@ -307,6 +368,9 @@ impl Wait for Broken {
             Fault::ReportsTheDead => ready.extend(self.dead.iter().map(|&key| Ready::new(key, true, false))),
             _ => {}
         }
+        let is_unwatched = |key| self.interests.get(key).is_some_and(|interest| interest.is_none());
+        let ended = seen.iter().filter(|seen| seen.read_closed && is_unwatched(seen.key));
+        self.ended_unwatched.extend(ended.map(|seen| seen.key));
         self.batch = seen.iter().map(|seen| seen.key).collect();
         for seen in seen {
             ready.extend(self.distort(seen));

@@ -10,4 +10,4 @@ impl<T> Returns for fn() -> T {
 }
 
 /// `!`: from edition 2024 on, the return type of a closure whose body ends with `panic!` or `exit`.
-pub(super) type Never = <fn() -> ! as Returns>::Output;
+pub(crate) type Never = <fn() -> ! as Returns>::Output;

@@ -1,0 +1,95 @@
+//! Wrappers, sources, and what dispatchers see of them.
+
+use std::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
+
+/// Hands everything through.
+struct Wrapper(Io);
+
+impl Read for Wrapper {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Wrapper {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Stream for Wrapper {
+    fn inner(&self) -> Option<&Io> {
+        Some(&self.0)
+    }
+
+    fn inner_mut(&mut self) -> Option<&mut Io> {
+        Some(&mut self.0)
+    }
+}
+
+/// Known to one dispatcher only.
+struct Simulated;
+
+impl Read for Simulated {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+}
+
+impl Write for Simulated {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Simulated {}
+
+#[test]
+fn a_wrapper_is_watched_by_the_socket_inside_however_deep() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut io = Io::custom(Wrapper(Io::custom(Wrapper(Io::tcp(stream).unwrap()))));
+    assert!(!io.is_socket() && io.downcast_ref::<Simulated>().is_none());
+    assert_eq!(io.peer_addr(), Some(listener.local_addr().unwrap()));
+    assert_eq!(io.local_addr(), Some(peer.peer_addr().unwrap()));
+    #[cfg(unix)]
+    assert!(io.fd().is_some());
+
+    let mut dispatcher = MioDispatcher::new().unwrap();
+    let key = Key::new(0, 0);
+    dispatcher.register(key, &mut io, Interest::Read).unwrap();
+    peer.write_all(b"x").unwrap();
+    let mut ready = Vec::new();
+    dispatcher.wait(None, &mut ready).unwrap();
+    assert!(ready.iter().any(|ready| ready.key == key && ready.readable));
+    assert_eq!(io.read(&mut [0; 8]).unwrap(), 1);
+    dispatcher.deregister(key, io);
+    assert_eq!(peer.read(&mut [0; 8]).unwrap(), 0, "the dropped wrapper closed the socket");
+}
+
+#[test]
+fn a_wrapped_custom_stream_is_recognised_by_its_dispatcher() {
+    let mut io = Io::custom(Wrapper(Io::custom(Simulated)));
+    assert!(io.downcast_mut::<Simulated>().is_some());
+    assert!(io.downcast_mut::<Wrapper>().is_some());
+    assert!(io.downcast_ref::<Simulated>().is_some() && io.downcast_ref::<Wrapper>().is_some());
+    assert_eq!((io.peer_addr(), io.local_addr()), (None, None));
+    #[cfg(unix)]
+    assert!(io.fd().is_none());
+
+    let mut dispatcher = MioDispatcher::new().unwrap();
+    let refused = dispatcher.register(Key::new(0, 0), &mut io, Interest::Read);
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
+}
