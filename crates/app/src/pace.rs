@@ -91,6 +91,11 @@ impl Pace {
         self.left == 0
     }
 
+    /// It is time to [`look`](Self::look) after the next message.
+    pub(crate) const fn look_soon(&mut self) {
+        self.left = 1;
+    }
+
     /// Whether it is time to [`look`](Self::look) before more is read.
     pub(crate) const fn is_to_look_before_more(&self, requests_wait: bool) -> bool {
         self.left == 0 || (requests_wait && self.messages > 0)

@@ -9,6 +9,7 @@ mod slow;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod work;
 
 use std::fmt;
 use std::io;

@@ -6,8 +6,9 @@ use std::mem;
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
 use super::Reactor;
-use super::drive::{Driver, Work};
+use super::drive::Driver;
 use super::shared;
+use super::work::Work;
 use crate::apps::{Apps, ToRead};
 use crate::id::{AppId, KeyOwner};
 use crate::pace::TurnPart;
