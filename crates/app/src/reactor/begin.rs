@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::live::{Secure, Trace};
 use crate::plan::Plan;
 
-/// A connection, and the TLS below it.
+/// A connection whose request waits to be written, with TLS below it for `wss`.
 type Begun = (Connection, Option<Box<Secure>>);
 
 /// Makes what an attempt needs on its stream. Entropy and sessions may be the user's, and may panic.
