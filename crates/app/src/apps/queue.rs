@@ -79,15 +79,14 @@ impl Apps {
         self.pace.look(now, self.inbox.has_jobs())
     }
 
-    /// Whether delivery to the app ends for now: the others have their turn, or its reading `is_paused`. Reads the clock in any case, since
-    /// a callback has run.
-    #[inline(never)]
-    pub(crate) fn ends_visit(&mut self, is_paused: bool) -> bool {
-        self.pauses() || is_paused
-    }
-
     /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.
     pub(crate) fn pauses_before_more(&mut self) -> bool {
         self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
+    }
+
+    /// Whether delivery to the app ends for now: the others have their turn, or its reading `is_paused`. Reads the clock in any case, since
+    /// a callback has run.
+    pub(crate) fn ends_visit(&mut self, is_paused: bool) -> bool {
+        self.pauses() || is_paused
     }
 }
