@@ -30,7 +30,7 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
+pub(crate) use app::{App, Control, Delivery, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
@@ -110,9 +110,9 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
-            pace: Pace::new(env.now()),
+            pace: Pace::new(),
             meter: Meter::default(),
             env,
             inbox,

@@ -1,10 +1,13 @@
 //! Many apps on one thread, on one dispatcher.
 
+mod begin;
+mod dispatch;
 mod drive;
 mod end;
 mod receive;
 mod run;
 mod shared;
+mod show;
 mod slow;
 #[cfg(test)]
 mod tests;
@@ -190,7 +193,7 @@ impl<D: Dispatcher> Reactor<D> {
     /// Default 100 ms.
     #[must_use]
     pub fn slow_callback_threshold(mut self, threshold: Duration) -> Self {
-        self.apps.meter.threshold = threshold;
+        self.apps.meter.set_threshold(threshold);
         self
     }
 
