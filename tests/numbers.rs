@@ -426,7 +426,7 @@ fn the_longest_callback_is_known_with_its_app_and_all_of_them_are_added_up() {
     let peers = [world.accept(&listener), world.accept(&listener)];
     let before = world.reactor.apps().stats();
     assert_eq!(before.time_in_callbacks, Duration::ZERO);
-    assert_eq!(before.longest_callback.map(|it| it.took), Some(Duration::ZERO));
+    assert_eq!(before.longest_callback, None, "nothing has taken any time");
     peers[0].write(&frame::text("5"));
     peers[1].write(&frame::text("30"));
     world.settle();

@@ -6,7 +6,7 @@ use websocket_app::Timeout;
 use websocket_testkit::sim::{ClientEnd, Faults};
 
 use crate::life::{Life, Phase};
-use crate::wire::Wire;
+use crate::wire::{Heard, Wire};
 use crate::world::{World, port};
 
 impl World {
@@ -52,7 +52,16 @@ impl World {
                 let since = wire.and_then(Wire::silent_since);
                 let timeout = settings.ping.and_then(|(_, timeout)| timeout);
                 match timeout.zip(since) {
-                    Some((timeout, since)) => (step == "open", since + timeout),
+                    Some((timeout, since)) => (step == "open" && !life.paused, since + timeout),
+                    None => (false, now),
+                }
+            }
+            Timeout::Silence => {
+                let is_heard = |heard: &Heard| matches!(heard, Heard::Message(..) | Heard::Fragment { .. });
+                let is_silent = !life.paused && !life.heard.iter().any(is_heard);
+                let since = life.messaged_at.max(life.resumed_at);
+                match settings.silence {
+                    Some(timeout) => (step == "open" && is_silent, since + timeout),
                     None => (false, now),
                 }
             }
@@ -148,9 +157,15 @@ impl World {
                     let since = *life.queued_since.get_or_insert(now);
                     return Some((wire.last_written.max(since).max(busy_until) + settings.write, false));
                 }
-                let (interval, timeout) = settings.ping?;
-                let since = wire.last_read.max(life.queued_at).max(busy_until);
-                Some((since + interval * 2 + timeout?, false))
+                if life.paused {
+                    return None;
+                }
+                let since = life.resumed_at.max(busy_until);
+                let pong = settings.ping.and_then(|(interval, timeout)| {
+                    Some(wire.last_read.max(life.queued_at).max(since) + interval * 2 + timeout?)
+                });
+                let silence = settings.silence.map(|timeout| life.messaged_at.max(since) + timeout);
+                Some((pong.into_iter().chain(silence).min()?, false))
             }
             _ => None,
         }

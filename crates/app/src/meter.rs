@@ -1,8 +1,9 @@
 //! How long apps hold the loop, and what else is counted of a reactor.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::id::AppId;
+use crate::surroundings::nanos;
 
 /// A reactor in numbers, since it was made.
 ///
@@ -40,11 +41,16 @@ pub struct LongCallback {
 /// The time from which a callback counts as slow, unless the user says otherwise. It is that of asyncio.
 const SLOW: Duration = Duration::from_millis(100);
 
-/// Measures how long apps hold the loop.
+/// Measures how long apps hold the loop. Times are those of [`Surroundings::nanos`](crate::surroundings::Surroundings::nanos).
 pub(crate) struct Meter {
-    pub(crate) stats: ReactorStats,
+    pub(crate) turns: u64,
+    pub(crate) ready_streams: u64,
+    pub(crate) reads_stopped_early: u64,
+    time_in_callbacks: u64,
+    /// The time of the longest callback, and whose it was.
+    longest: (u64, Option<AppId>),
     /// From here on a callback is slow.
-    pub(crate) threshold: Duration,
+    threshold: u64,
     /// Called for each that is.
     pub(crate) hook: Option<Box<dyn FnMut(LongCallback)>>,
     /// The work that is being done, if it is measured.
@@ -53,46 +59,72 @@ pub(crate) struct Meter {
 
 #[derive(Clone, Copy)]
 struct Work {
-    began: Instant,
+    began: u64,
     /// When the clock was read last.
-    looked: Instant,
+    looked: u64,
     /// The longest time between two readings.
-    longest: Duration,
+    longest: u64,
 }
 
 impl Default for Meter {
     fn default() -> Self {
-        Self { stats: ReactorStats::default(), threshold: SLOW, hook: None, work: None }
+        Self {
+            turns: 0,
+            ready_streams: 0,
+            reads_stopped_early: 0,
+            time_in_callbacks: 0,
+            longest: (0, None),
+            threshold: nanos(SLOW),
+            hook: None,
+            work: None,
+        }
     }
 }
 
 impl Meter {
+    pub(crate) fn set_threshold(&mut self, threshold: Duration) {
+        self.threshold = nanos(threshold);
+    }
+
+    pub(crate) fn stats(&self) -> ReactorStats {
+        ReactorStats {
+            turns: self.turns,
+            ready_streams: self.ready_streams,
+            time_in_callbacks: Duration::from_nanos(self.time_in_callbacks),
+            longest_callback: (self.longest.0 > 0).then(|| long_callback(self.longest)),
+            reads_stopped_early: self.reads_stopped_early,
+        }
+    }
+
     pub(crate) const fn is_running(&self) -> bool {
         self.work.is_some()
     }
 
     /// Work begins.
-    pub(crate) const fn begin(&mut self, now: Instant) {
-        self.work = Some(Work { began: now, looked: now, longest: Duration::ZERO });
+    pub(crate) const fn begin(&mut self, now: u64) {
+        self.work = Some(Work { began: now, looked: now, longest: 0 });
     }
 
     /// The clock was read between two messages.
-    pub(crate) fn look(&mut self, now: Instant) {
+    pub(crate) fn look(&mut self, now: u64) {
         if let Some(work) = &mut self.work {
-            work.longest = work.longest.max(now.saturating_duration_since(work.looked));
+            work.longest = work.longest.max(now.saturating_sub(work.looked));
             work.looked = now;
         }
     }
 
     /// The work for `app` has ended. Returns its longest part if that was slow.
-    pub(crate) fn end(&mut self, now: Instant, app: Option<AppId>) -> Option<LongCallback> {
+    pub(crate) fn end(&mut self, now: u64, app: Option<AppId>) -> Option<LongCallback> {
         self.look(now);
         let Work { began, longest, .. } = self.work.take()?;
-        self.stats.time_in_callbacks += now.saturating_duration_since(began);
-        let callback = LongCallback { app, took: longest };
-        if self.stats.longest_callback.is_none_or(|longest| longest.took < callback.took) {
-            self.stats.longest_callback = Some(callback);
+        self.time_in_callbacks += now.saturating_sub(began);
+        if longest > self.longest.0 {
+            self.longest = (longest, app);
         }
-        (longest >= self.threshold).then_some(callback)
+        (longest >= self.threshold).then(|| long_callback((longest, app)))
     }
+}
+
+const fn long_callback((took, app): (u64, Option<AppId>)) -> LongCallback {
+    LongCallback { app, took: Duration::from_nanos(took) }
 }

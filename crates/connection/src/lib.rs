@@ -25,6 +25,7 @@ mod input;
 mod mask;
 mod opcode;
 mod ping;
+mod probe;
 mod progress;
 mod receive;
 mod state;

@@ -79,10 +79,9 @@ impl Pings {
     pub(crate) fn stop(&mut self) {
         if let Some(ledger) = &mut self.ledger {
             ledger.next_keep_alive = None;
-            ledger.pong_due = None;
-            ledger.probe_due = None;
             ledger.owed_pong = None;
         }
+        self.forgive();
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -105,9 +104,18 @@ impl Pings {
     }
 
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
-    pub(crate) fn written(&mut self, position: u64, now: Instant) {
+    /// Unless the caller `reads`, a sign of life would not be noticed.
+    pub(crate) fn written(&mut self, position: u64, now: Instant, reads: bool) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.written(position, self.received, now);
+            ledger.written(position, self.received, now, reads);
+        }
+    }
+
+    /// No ping that was sent so far waits for a sign of life any more.
+    pub(crate) fn forgive(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.pong_due = None;
+            ledger.probe_due = None;
         }
     }
 
@@ -199,13 +207,14 @@ impl Ledger {
         self.outstanding.push_back(Outstanding { payload, end, written: None, purpose });
     }
 
-    fn written(&mut self, position: u64, received: u64, now: Instant) {
+    fn written(&mut self, position: u64, received: u64, now: Instant, reads: bool) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
             let end = ping.end;
             let due = |timeout| now.checked_add(timeout).map(|at| PongDue { at, end, received });
             match (ping.purpose, self.timeout) {
+                _ if !reads => {}
                 (Purpose::KeepAlive, Some(timeout)) if self.pong_due.is_none() => {
                     self.pong_due = due(timeout);
                 }

@@ -30,6 +30,8 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
+    /// The caller reads nothing for now.
+    pub(crate) paused: bool,
     /// Pings of the server. Few enough for this type, which needs no more memory here.
     pub(crate) pings_received: u32,
     pub(crate) pings: Pings,
@@ -49,6 +51,7 @@ impl Tx {
             stalled: None,
             limit: config.max_queued_bytes,
             fragmented: false,
+            paused: false,
             pings_received: 0,
             pings: Pings::default(),
             counters: None,
@@ -193,19 +196,6 @@ impl Tx {
         Ok(())
     }
 
-    /// Sends a ping, and ends the connection with [`Timeout::Probe`](crate::Timeout::Probe) unless the peer gives a sign
-    /// of life, as [`Config::liveness`](crate::Config::liveness) says, within `timeout` from when the ping was written. Of
-    /// several probes that wait for an answer, the earliest deadline holds. With a timeout of zero no answer can be in time.
-    ///
-    /// # Errors
-    /// [`SendError`]; nothing was queued.
-    pub fn probe(&mut self, timeout: Duration, env: &mut Env) -> Result<(), SendError> {
-        self.admit_control(&[0; 8])?;
-        let payload = self.pings.next_payload();
-        self.queue_ping(payload, Purpose::Probe(timeout), env);
-        Ok(())
-    }
-
     /// Sends a pong that no ping asked for (RFC 6455 section 5.5.3), at most 125 bytes. Pings are answered without it.
     ///
     /// # Errors
@@ -275,7 +265,7 @@ impl Tx {
         self.note_peak();
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
-        self.pings.written(self.written, env.now);
+        self.pings.written(self.written, env.now, !self.paused);
         if self.has_closed() {
             self.lifecycle.close_has_left(env.now);
         }
@@ -362,7 +352,7 @@ impl Tx {
         Ok(())
     }
 
-    fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong { len: payload.len() });
         }

@@ -274,6 +274,9 @@ impl App {
             log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
         }
         self.control.ended = true;
+        if let Some(streak) = &mut self.control.streak {
+            streak.retry_at = None;
+        }
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.

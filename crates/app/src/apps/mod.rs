@@ -110,9 +110,9 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
-            pace: Pace::new(env.now()),
+            pace: Pace::new(),
             meter: Meter::default(),
             env,
             inbox,

@@ -113,14 +113,14 @@ impl Control {
 
 impl Apps {
     /// Returns the numbers of the reactor since it was made.
-    pub const fn stats(&self) -> ReactorStats {
-        self.meter.stats
+    pub fn stats(&self) -> ReactorStats {
+        self.meter.stats()
     }
 
     /// Work on an app begins. The clock is not read if it was since the user's code last ran.
     pub(crate) fn begin_work(&mut self) {
         if !self.meter.is_running() {
-            self.meter.begin(self.env.current().now);
+            self.meter.begin(self.env.nanos());
         }
     }
 
@@ -130,7 +130,7 @@ impl Apps {
         if !self.meter.is_running() {
             return None;
         }
-        self.meter.end(self.env.current().now, app)
+        self.meter.end(self.env.nanos(), app)
     }
 
     /// When what is being delivered was read.

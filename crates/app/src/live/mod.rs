@@ -59,6 +59,8 @@ pub(crate) struct Live {
     has_answered: bool,
     /// Reading stopped early and continues with its turn among those that did.
     pub(crate) queued: bool,
+    /// Reading is paused, or was until now.
+    was_paused: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
     /// How many messages of this app may pass without a look at the clock.
@@ -85,6 +87,7 @@ impl Live {
             broken: None,
             has_answered: false,
             queued: false,
+            was_paused: false,
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
@@ -118,13 +121,40 @@ impl Live {
         written
     }
 
-    /// Watches for room if there is output left, and for bytes in any case.
+    /// Watches for room if there is output left, and for bytes unless reading is paused.
     ///
     /// # Errors
     /// The dispatcher's error.
     pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
-        let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
+        let interest = match (self.is_paused(), emptied) {
+            (false, true) => Interest::Read,
+            (false, false) => Interest::ReadWrite,
+            (true, true) => Interest::None,
+            (true, false) => Interest::Write,
+        };
         self.wire.watch_for(interest, dispatcher)
+    }
+
+    /// Whether nothing is read for now. A stream that is broken for writing is read to its end.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.connection.is_paused() && !self.is_broken()
+    }
+
+    /// Whether a read is to be left out because reading is paused; it is made up for when reading resumes.
+    pub(crate) fn holds_back(&mut self) -> bool {
+        self.was_paused |= self.is_paused();
+        self.is_paused()
+    }
+
+    /// Whether reading is to begin again, now that it is not paused any more.
+    pub(crate) fn resumes(&mut self, env: &mut Surroundings) -> bool {
+        let is_paused = self.is_paused();
+        let resumes = std::mem::replace(&mut self.was_paused, is_paused) && !is_paused;
+        if resumes {
+            // The server was not listened to.
+            self.note_delivered(true, env);
+        }
+        resumes
     }
 
     /// Writing has failed; what the server has sent before is still to be read.

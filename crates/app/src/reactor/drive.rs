@@ -1,7 +1,5 @@
 //! One piece of work on one app, with the app out of its slot and panics caught.
 
-use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
@@ -9,35 +7,16 @@ use websocket_connection::{CloseCode, Connection, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
 use super::slow::end_work;
-use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
+use super::work::Work;
+use crate::apps::{App, Apps, OpenDetails, Stage, ToRead, check_lent};
+use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
 use crate::error::Error;
-use crate::id::{AppId, QueryId};
+use crate::id::AppId;
 use crate::live::{Judgement, Live, Secure};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
-
-/// What there is to do about one app.
-pub(super) enum Work {
-    Ready(Ready),
-    /// Reading stopped early.
-    Read,
-    Write,
-    Due(Entry),
-    /// The app was added, or a close was asked for before there was a connection.
-    Look,
-    Commands,
-    Resolved(QueryId, io::Result<Vec<SocketAddr>>),
-    /// The turn to resolve a name has come.
-    MayAsk(Place<String>),
-    /// The turn to make a connection has come.
-    MayConnect(Place<Server>),
-    /// Begin to stop.
-    Drain,
-    Stop,
-}
 
 /// The parts of a reactor while it takes a turn.
 pub(super) struct Driver<'a> {
@@ -86,6 +65,8 @@ impl Driver<'_> {
             return self.end(app, id, None);
         }
         if app.control.drop_for.is_some() {
+            // What is due of a connection that is dropped now is not done, and its entry is used up.
+            app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
             return;
         }
         match work {
@@ -373,6 +354,9 @@ impl Driver<'_> {
                 return self.read(app, id, None);
             }
         };
+        if live.resumes(&mut self.apps.env) && !std::mem::replace(&mut live.queued, true) {
+            self.apps.reads.push_back(ToRead::App(id));
+        }
         if let Err(error) = live.watch(emptied, self.dispatcher) {
             return self.end(app, id, Some(Error::Io(error)));
         }

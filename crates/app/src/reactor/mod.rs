@@ -9,6 +9,7 @@ mod slow;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod work;
 
 use std::fmt;
 use std::io;
@@ -189,7 +190,7 @@ impl<D: Dispatcher> Reactor<D> {
     /// Default 100 ms.
     #[must_use]
     pub fn slow_callback_threshold(mut self, threshold: Duration) -> Self {
-        self.apps.meter.threshold = threshold;
+        self.apps.meter.set_threshold(threshold);
         self
     }
 

@@ -23,7 +23,10 @@ impl Driver<'_> {
     /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
     pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
-        if let Stage::Live(live) = &app.stage {
+        if let Stage::Live(live) = &mut app.stage {
+            if live.holds_back() {
+                return;
+            }
             self.apps.begin_visit(live.max_stride);
             self.apps.begin_work();
         }
@@ -72,7 +75,7 @@ impl Driver<'_> {
                             continue;
                         }
                     };
-                    if live.has_undelivered() {
+                    if live.holds_back() || live.has_undelivered() {
                         Some(Stop::Budget)
                     } else if live.has_ended() {
                         Some(Stop::End)
@@ -85,9 +88,9 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
+            if matches!(stop, Stop::Budget) && !live.is_paused() && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
-                self.apps.meter.stats.reads_stopped_early += 1;
+                self.apps.meter.reads_stopped_early += 1;
             }
             if !end_batch(app, id, self.apps) {
                 return;
@@ -174,7 +177,8 @@ impl Driver<'_> {
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
-            is_paused = is_paused || (delivered > 0 && self.apps.pauses_before_more());
+            is_paused =
+                is_paused || connection.is_paused() || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
                 undelivered.extend_from_slice(plaintext);
                 return ControlFlow::Continue(());
@@ -291,7 +295,7 @@ fn converse(
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+            if apps.may_pause() && !input.rest().is_empty() && (connection.is_paused() || apps.pauses()) {
                 control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
@@ -309,7 +313,7 @@ fn converse(
             return Ok(Conversation::Ended);
         }
         // With nothing left, the connection is asked once more: it then gives back the memory of the message.
-        if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+        if apps.may_pause() && !input.rest().is_empty() && (connection.is_paused() || apps.pauses()) {
             return Ok(Conversation::Paused);
         }
     }

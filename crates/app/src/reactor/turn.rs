@@ -6,8 +6,9 @@ use std::mem;
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
 use super::Reactor;
-use super::drive::{Driver, Work};
+use super::drive::Driver;
 use super::shared;
+use super::work::Work;
 use crate::apps::{Apps, ToRead};
 use crate::id::{AppId, KeyOwner};
 use crate::pace::TurnPart;
@@ -29,11 +30,11 @@ impl<D: Dispatcher> Reactor<D> {
     /// What is next, or a panic that is to go on.
     pub(super) fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
         let apps = &mut self.apps;
-        let now = apps.env.now();
+        apps.env.now();
         apps.in_turn = true;
-        apps.meter.stats.turns += 1;
-        apps.meter.stats.ready_streams += ready.len() as u64;
-        apps.pace.begin_turn(now);
+        apps.meter.turns += 1;
+        apps.meter.ready_streams += ready.len() as u64;
+        apps.pace.begin_turn(apps.env.nanos());
         apps.fetch_jobs();
         apps.queue_streams(ready);
         let backlog =

@@ -43,7 +43,7 @@ pub struct Connection {
     /// Until the connection is open.
     upgrade: Option<Box<Upgrade>>,
     rx: Rx,
-    tx: Tx,
+    pub(crate) tx: Tx,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
