@@ -272,7 +272,7 @@ fn sending_continues_and_a_full_output_is_still_written() {
     let mut opened = Opened::on(SimNet::new(1).with_faults(faults), &RunOptions::new());
     opened.say(&["pause", "behind"]);
     opened.log.take();
-    opened.in_app(|app| app.send_bytes(&[0; 50_000])).unwrap();
+    opened.in_app(|app| app.send_bytes([0; 50_000])).unwrap();
     let mut taken = 0;
     for _ in 0..100 {
         opened.world.run_for(MS);

@@ -445,7 +445,7 @@ fn a_server_that_takes_nothing_is_dropped_at_once_and_timers_end() {
             if open.attempts.opened > 1 {
                 return;
             }
-            app.send_bytes(&[0; 5000]).unwrap();
+            app.send_bytes([0; 5000]).unwrap();
             app.set_timeout(SECOND, |app| app.reconnect("stuck"));
             app.set_interval(1500 * MS, |_| panic!("a timer of the connection before"));
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, State, UpgradeError};
+use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, Part, State, UpgradeError};
 use websocket_testkit::sim::Tapped;
 
 use crate::life::Phase;
@@ -155,15 +155,18 @@ impl World {
         self.expect(due.as_ref() == Some(told), || format!("{me}: told {told:?} instead of {due:?}"));
     }
 
-    pub fn data(&self, me: usize, payload: &[u8], opcode: Opcode, fin: bool) {
+    pub fn data(&self, me: usize, payload: &[u8], opcode: Opcode, part: Part) {
         let right = self.life(me, |life| match life.heard.front() {
-            Some(Heard::Message(kind, whole)) => fin && Opcode::from(*kind) == opcode && whole == payload,
-            Some(Heard::Fragment { kind, payload: part, last, .. }) => {
-                fin == *last && Opcode::from(*kind) == opcode && part == payload
+            Some(Heard::Message(kind, whole)) => {
+                part == Part::Whole && Opcode::from(*kind) == opcode && whole == payload
+            }
+            Some(Heard::Fragment { kind, payload: heard, first, last }) => {
+                let is_so = part == Part::Fragment { first: *first, last: *last };
+                is_so && Opcode::from(*kind) == opcode && heard == payload
             }
             _ => false,
         });
-        self.expect(right, || format!("{me}: on_data with {} bytes, {opcode:?}, {fin}", payload.len()));
+        self.expect(right, || format!("{me}: on_data with {} bytes, {opcode:?}, {part:?}", payload.len()));
     }
 
     pub fn message(&self, me: usize, message: Message<'_>) {

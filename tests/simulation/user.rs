@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use websocket_app::{
-    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, Outcome, WebSocketApp,
+    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, Outcome, Part,
+    WebSocketApp,
 };
 
 use crate::actions::act;
@@ -53,9 +54,9 @@ impl Handler for User {
         app: &mut Context<'_>,
         payload: &[u8],
         opcode: Opcode,
-        fin: bool,
+        part: Part,
     ) -> CallbackResult {
-        arrive(app, self.me, Callback::Data).data(self.me, payload, opcode, fin);
+        arrive(app, self.me, Callback::Data).data(self.me, payload, opcode, part);
         then_act(app, self.me, Callback::Data)
     }
 

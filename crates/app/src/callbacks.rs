@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_connection::{Fragment, Message, Opcode};
+use websocket_connection::{Fragment, Message, Opcode, Part};
 
 use crate::apps::{CallbackResult, Context, Handler, Open};
 use crate::error::Error;
@@ -17,7 +17,7 @@ pub(crate) struct Callbacks {
     pub(crate) open: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
     pub(crate) reconnect: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
-    pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> CallbackResult>,
+    pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, Part) -> CallbackResult>,
     pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
     pub(crate) batch_end: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
@@ -46,9 +46,9 @@ impl Handler for Callbacks {
         app: &mut Context<'_>,
         payload: &[u8],
         opcode: Opcode,
-        fin: bool,
+        part: Part,
     ) -> CallbackResult {
-        self.data.as_mut().map_or(Ok(()), |call| call(app, payload, opcode, fin))
+        self.data.as_mut().map_or(Ok(()), |call| call(app, payload, opcode, part))
     }
 
     fn wants_data(&self) -> bool {

@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod after_close;
 mod app_url;
 mod apps;
 mod attempts;
@@ -68,6 +69,8 @@ mod surroundings;
 mod table;
 mod threads;
 mod web_socket_app;
+mod wire_event;
+mod wire_tap;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
@@ -95,9 +98,10 @@ pub use crate::redirect::RedirectError;
 pub use crate::stats::Stats;
 pub use crate::threads::{ReactorHandle, Sender};
 pub use crate::web_socket_app::WebSocketApp;
+pub use crate::wire_event::WireEvent;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
-    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
+    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, Part, ProtocolError,
     RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, Traffic, UpgradeError, http,
 };
 #[cfg(feature = "deflate")]

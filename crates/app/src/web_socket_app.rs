@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use http::HeaderMap;
-use websocket_connection::{Fragment, MaskKey, Message, Opcode};
+use websocket_connection::{Fragment, MaskKey, Message, Opcode, Part};
 use websocket_dispatcher::Io;
 
 use crate::apps::{Context, Handler, IntoCallbackResult, Open};
@@ -232,15 +232,15 @@ impl WebSocketApp {
         self
     }
 
-    /// The payload of a message or fragment, with the message's opcode and whether the message ends with it;
-    /// comes before `on_message` and `on_cont_message`.
+    /// The payload of a message or fragment, with the message's opcode and which part of the message it is, of which
+    /// [`Part::is_last`] says whether the message ends there; comes before `on_message` and `on_cont_message`.
     #[must_use]
     pub fn on_data<R: IntoCallbackResult>(
         mut self,
-        mut call: impl FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> R + 'static,
+        mut call: impl FnMut(&mut Context<'_>, &[u8], Opcode, Part) -> R + 'static,
     ) -> Self {
-        self.callbacks.data = Some(Box::new(move |app, payload, opcode, fin| {
-            call(app, payload, opcode, fin).into_callback_result()
+        self.callbacks.data = Some(Box::new(move |app, payload, opcode, part| {
+            call(app, payload, opcode, part).into_callback_result()
         }));
         self
     }

@@ -43,7 +43,7 @@ pub use crate::connection::Connection;
 pub use crate::deflate::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};
 pub use crate::env::{Entropy, Env, SeededEntropy};
 pub use crate::error::{Error, ProtocolError, SendError, Timeout};
-pub use crate::event::{Event, Fragment, Message};
+pub use crate::event::{Event, Fragment, Message, Part};
 pub use crate::input::Input;
 pub use crate::opcode::{Kind, MAX_CONTROL_PAYLOAD, Opcode};
 pub use crate::ping::Rtt;

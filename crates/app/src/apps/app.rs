@@ -35,7 +35,7 @@ pub(crate) struct App {
     pub(crate) attempt: Option<Box<Attempt>>,
     pub(crate) plan: Box<Plan>,
     /// The failure that has been reported and will end, or has ended, the attempt.
-    pub(crate) failure: Option<Box<Error>>,
+    pub(crate) failure: Option<Box<Outcome>>,
     /// How the last attempt ended, from then on until the next one begins or it is not needed.
     pub(crate) outcome: Option<Box<Outcome>>,
 }
@@ -52,8 +52,7 @@ pub(crate) struct Control {
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
-    /// The handler wants `on_data`.
-    pub(crate) wants_data: bool,
+    pub(crate) delivery: Delivery,
     /// The handler wants `on_batch_end`.
     pub(crate) wants_batch_end: bool,
     /// Messages were delivered since its last `on_batch_end`.
@@ -71,7 +70,7 @@ pub(crate) struct Control {
     pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
-    /// Whether another attempt follows, once something has ended this one or will.
+    /// Whether another attempt follows this one, once the policy has been asked.
     pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants the connection to be dropped, with this error.
@@ -80,6 +79,18 @@ pub(crate) struct Control {
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
     pub(crate) armed: Option<Armed>,
+}
+
+/// What is called for data that is received.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Delivery {
+    /// `on_message` and `on_cont_message`.
+    #[default]
+    Messages,
+    /// `on_data` before them.
+    Data,
+    /// Nothing: the program has closed the app and wants no more.
+    Nothing,
 }
 
 impl Control {
@@ -118,20 +129,6 @@ impl Control {
     /// Whether the last connection has ended and another attempt follows.
     pub(crate) fn waits_to_reconnect(&self) -> bool {
         !self.ended && !self.close_requested && self.retry_at().is_some()
-    }
-
-    /// What was `decided` about another attempt, unless the program has closed the app or stops the reactor.
-    pub(crate) fn still_holds(
-        &self,
-        decided: Result<Duration, NoRetry>,
-        apps: &Apps,
-    ) -> Result<Duration, NoRetry> {
-        match decided {
-            Err(NoRetry::Panicked) => decided,
-            _ if self.close_requested => Err(NoRetry::Closed),
-            _ if apps.is_stopping() => Err(NoRetry::Stopped),
-            _ => decided,
-        }
     }
 
     /// When the next attempt begins, while the app waits for it.
@@ -326,7 +323,8 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, handler: None })
+        let control = &mut self.control;
+        (&mut *self.handler, Context { apps, identity, control, connected, failure: None, handler: None })
     }
 
     /// The context for code that is not the handler's: it can reach the handler.

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use websocket_connection::{Fragment, Message, Opcode, Response};
+use websocket_connection::{Fragment, Message, Opcode, Part, Response};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
@@ -131,15 +131,15 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and
-    /// whether the message ends with it. Called unless [`wants_data`](Self::wants_data) says `false`.
+    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and which part of
+    /// the message it is. Called unless [`wants_data`](Self::wants_data) says `false`.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_data(
         &mut self,
         app: &mut Context<'_>,
         payload: &[u8],
         opcode: Opcode,
-        fin: bool,
+        part: Part,
     ) -> CallbackResult {
         Ok(())
     }

@@ -30,7 +30,7 @@ use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, check, check_lent};
+pub(crate) use app::{App, Control, Delivery, OpenDetails, Stage, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};

@@ -8,6 +8,7 @@ mod feed;
 mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
+mod trace;
 mod wire;
 
 use std::io::{self, Read as _};
@@ -25,6 +26,7 @@ pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
 pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
+pub(crate) use trace::Trace;
 pub(crate) use wire::{Wire, Written, write_all};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
@@ -67,6 +69,8 @@ pub(crate) struct Live {
     pub(crate) max_stride: u32,
     /// Where the app does not keep up with what it receives.
     behind: Option<Box<Behind>>,
+    /// Where what passes is shown.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Where messages are expected of the server.
     feed: Option<Box<Feed>>,
 }
@@ -91,15 +95,21 @@ impl Live {
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
+            trace: None,
             feed: Feed::new(options),
         })
     }
 
-    /// The connection's sending half, the stream, and whether what it sends may be written at once: not over TLS, nor before the connection
-    /// is open, when all that there is to write is the request, whose deadline begins when it was written.
+    /// The connection's sending half, the stream, and whether what it sends may be written at once: not before the connection is open,
+    /// when all that there is to write is the request, whose deadline begins when it was written.
     pub(crate) fn sending_half(&mut self) -> (&mut Tx, &mut Io, bool) {
-        let is_at_once = self.secure.is_none() && self.connection.state() != State::Connecting;
+        let is_at_once = self.writes_at_once() && self.connection.state() != State::Connecting;
         (self.connection.tx(), &mut self.wire.io, is_at_once)
+    }
+
+    /// Whether what is sent may go past [`write_all`](Self::write_all): not over TLS, nor where it is shown.
+    pub(crate) const fn writes_at_once(&self) -> bool {
+        self.secure.is_none() && self.trace.is_none()
     }
 
     /// What the dispatcher has seen.
@@ -110,10 +120,16 @@ impl Live {
     /// Writes until nothing is left or the stream takes no more.
     #[inline]
     pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
+        if let Some(trace) = &mut self.trace {
+            trace.sent(self.connection.tx().output());
+        }
         let written = match &mut self.secure {
             None => write_all(self.connection.tx(), &mut self.wire.io, env),
             Some(secure) => secure.write_all(&mut self.connection, &mut self.wire.io, env, scratch),
         };
+        if let Some(trace) = &mut self.trace {
+            trace.recorded = self.connection.tx().output().len();
+        }
         if written.bytes > 0 && self.connection.state() == State::Connecting {
             // The server has the request only now.
             self.connection.restart_upgrade(env);
@@ -189,8 +205,8 @@ impl Live {
             return Ok(Chunk { fresh: 0, location: Location::Undelivered, short: false });
         }
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
-        // What is encrypted cannot be read to where it belongs.
-        let spare = if self.secure.is_none() { self.connection.spare(env) } else { None };
+        // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
+        let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
         let (read, room) = match spare {
             Some(spare) => (read(&mut self.wire.io, spare), None),
             None => {

@@ -3,16 +3,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Instant;
 
-use websocket_connection::{CloseCode, Connection, State};
+use websocket_connection::{CloseCode, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
+use super::begin::{begin, start_trace};
+use super::show::show;
 use super::slow::end_work;
 use super::work::Work;
-use crate::apps::{App, Apps, OpenDetails, Stage, ToRead, check_lent};
+use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, ToRead, check_lent};
 use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::{Judgement, Live, Secure};
+use crate::live::{Judgement, Live};
 use crate::panics::panic_message;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
@@ -93,9 +95,9 @@ impl Driver<'_> {
                 Stage::Live(live) if live.connection.state() != State::Connecting => {
                     app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
                 }
-                _ => self.stop(app, id),
+                _ => self.stop(app, id, None),
             },
-            Work::Stop => self.stop(app, id),
+            Work::Stop(broken) => self.stop(app, id, broken),
         }
     }
 
@@ -134,7 +136,7 @@ impl Driver<'_> {
     /// Begins an attempt, unless the reactor is to stop.
     pub(super) fn start(&mut self, app: &mut App, id: AppId) {
         if self.apps.stop_at.is_some() {
-            return self.stop(app, id);
+            return self.stop(app, id, None);
         }
         app.control.log_state(id, State::Connecting);
         app.outcome = None;
@@ -258,14 +260,7 @@ impl Driver<'_> {
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
         let Arrival { wire, already_read } = arrival;
-        let (options, env) = (&app.plan.options.connect, self.apps.env.current());
-        // Entropy and sessions may be the user's.
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
-            let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
-            connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)))
-        }));
-        let (mut connection, secure) = match made {
+        let (mut connection, secure) = match begin(&app.plan, &attempt, self.apps.env.current()) {
             Ok(Ok(both)) => both,
             Ok(Err(error)) => {
                 self.net(id).unwatch(wire);
@@ -281,13 +276,16 @@ impl Driver<'_> {
         let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
         app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
+        let mut live = Live::new(wire, secure, connection, &app.plan.options.connect.feed);
+        live.trace = start_trace(&app.plan);
+        app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
-        app.control.wants_data = app.handler.wants_data();
+        let wants_data = app.handler.wants_data();
+        app.control.delivery = if wants_data { Delivery::Data } else { Delivery::Messages };
         app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
@@ -334,11 +332,8 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
-        if let Some(error) = app.plan.take_mask_failure() {
-            app.call(id, self.apps, |_, _| Err(error));
-            if self.apps.interrupted {
-                return;
-            }
+        if app.plan.take_mask_failure().is_some_and(|error| !app.report_of_callback(id, self.apps, error)) {
+            return;
         }
         app.control.dirty = false;
         // It may have ended since the output grew.
@@ -347,7 +342,9 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-        let emptied = match app.control.wrote(written) {
+        let wrote = app.control.wrote(written);
+        show(&app.plan, live.trace.as_deref_mut(), id, &mut self.apps.env);
+        let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {
                 live.break_with(error);

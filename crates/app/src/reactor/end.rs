@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
+use super::show::show;
 use crate::apps::{App, Apps, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -37,13 +38,16 @@ impl Driver<'_> {
         self.apps.env.user_code_ran();
     }
 
-    /// Ends the attempt because the reactor stops.
-    pub(super) fn stop(&mut self, app: &mut App, id: AppId) {
+    /// Ends the attempt because the reactor stops, which is a failure if its loop is `broken`.
+    pub(super) fn stop(&mut self, app: &mut App, id: AppId, broken: Option<Error>) {
         if app.attempt_is_over() {
-            app.outcome = Some(Box::new(Outcome::Stopped));
+            app.outcome = Some(Box::new(broken.map_or(Outcome::Stopped, Outcome::Lost)));
             return app.give_up(id);
         }
         app.say_goodbye(CloseCode::Away, self.apps);
+        if let Some(error) = broken.filter(|_| app.failure.is_none()) {
+            app.report(id, self.apps, error);
+        }
         self.finish(app, id, AfterEnd::Stop);
     }
 
@@ -69,7 +73,7 @@ impl Driver<'_> {
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
-            Some(error) => Outcome::Lost(*error),
+            Some(failure) => *failure,
             None if next == AfterEnd::Stop => Outcome::Stopped,
             None => {
                 let by = by.unwrap_or(Side::Client);
@@ -85,7 +89,6 @@ impl Driver<'_> {
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
         app.control.drop_for = None;
-        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
@@ -109,7 +112,8 @@ impl Driver<'_> {
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
         let control = &mut app.control;
-        let mut context = Context { apps: self.apps, identity, control, connected: None, handler: None };
+        let mut context =
+            Context { apps: self.apps, identity, control, connected: None, failure: None, handler: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
@@ -145,6 +149,8 @@ impl Driver<'_> {
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
+                let trace = live.trace.as_deref_mut();
+                contain_panic(id, || show(&app.plan, trace, id, &mut self.apps.env));
                 self.net(id).unwatch(live.wire);
             }
             Stage::Over => {}
@@ -225,12 +231,12 @@ impl Driver<'_> {
             contain_panic(id, || app.say_goodbye(CloseCode::Error, self.apps));
         }
         contain_panic(id, || match in_last_callback {
-            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
+            true => drop(app.failure.get_or_insert_with(|| Box::new(Outcome::Lost(error)))),
             false => app.report(id, self.apps, error),
         });
         if over {
             // It waits to connect again: its last attempt has had its on_close.
-            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            app.outcome = app.failure.take();
             return app.give_up(id);
         }
         contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));
@@ -247,7 +253,8 @@ fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
         let App { handler, control, plan, outcome, .. } = &mut *app;
         let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
         let identity = Identity { id, plan };
-        let mut context = Context { apps: &mut *apps, identity, control, connected: None, handler: None };
+        let mut context =
+            Context { apps: &mut *apps, identity, control, connected: None, failure: None, handler: None };
         if let Err(error) = handler.on_end(&mut context, outcome) {
             log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
         }

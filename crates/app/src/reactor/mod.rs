@@ -1,10 +1,13 @@
 //! Many apps on one thread, on one dispatcher.
 
+mod begin;
+mod dispatch;
 mod drive;
 mod end;
 mod receive;
 mod run;
 mod shared;
+mod show;
 mod slow;
 #[cfg(test)]
 mod tests;

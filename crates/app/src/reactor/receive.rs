@@ -3,18 +3,19 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
+use websocket_connection::{Connection, Input, State, UpgradeError};
 use websocket_dispatcher::Io;
 
+use super::dispatch::{dispatch, dispatch_message};
 use super::drive::Driver;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Open, Stage, ToRead, check};
+use super::show::show;
+use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Stage, ToRead};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
 use crate::phases::Phase;
 use crate::stats::Reading;
-use crate::threads::SenderState;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -45,6 +46,10 @@ impl Driver<'_> {
                     // The first read of a visit has the time at which that began; other readings of the clock are few.
                     let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
                     self.apps.reading = Some(Reading { app: id, at });
+                    if let (Some(trace), Location::Buffer(len)) = (&mut live.trace, &chunk.location) {
+                        trace.received(&self.buffer[len - chunk.fresh..*len]);
+                        show(&app.plan, Some(trace), id, &mut self.apps.env);
+                    }
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
@@ -139,7 +144,8 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let stream = (&mut live.wire.io, live.secure.is_none());
+        let writes_at_once = live.writes_at_once();
+        let stream = (&mut live.wire.io, writes_at_once);
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
@@ -171,12 +177,16 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, trace, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
+            if let Some(trace) = trace {
+                trace.received(plaintext);
+                show(identity.plan, Some(trace), identity.id, &mut self.apps.env);
+            }
             is_paused =
                 is_paused || connection.is_paused() || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
@@ -290,7 +300,7 @@ fn converse(
         let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected, handler: None };
+            let mut context = Context { apps, identity, control, connected, failure: None, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
@@ -308,7 +318,11 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-        dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
+        dispatch(
+            handler,
+            Context { apps, identity, control, connected, failure: None, handler: None },
+            event,
+        );
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
@@ -316,85 +330,5 @@ fn converse(
         if apps.may_pause() && !input.rest().is_empty() && (connection.is_paused() || apps.pauses()) {
             return Ok(Conversation::Paused);
         }
-    }
-}
-
-/// Calls the handler for one message.
-#[inline(always)]
-fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    if context.control.wants_data {
-        let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
-        check(handler, context, data);
-        if context.apps.interrupted {
-            return;
-        }
-    }
-    let result = handler.on_message(context, message);
-    check(handler, context, result);
-}
-
-/// Calls the handler for one event.
-#[inline]
-fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
-    let context = &mut context;
-    let result = match event {
-        Event::Message(message) => {
-            context.control.has_heard = true;
-            return dispatch_message(handler, context, message);
-        }
-        Event::Fragment(fragment) => {
-            context.control.has_heard = true;
-            if context.control.wants_data {
-                let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
-                check(handler, context, data);
-                if context.apps.interrupted {
-                    return;
-                }
-            }
-            handler.on_cont_message(context, fragment)
-        }
-        Event::Ping(payload) => handler.on_ping(context, payload),
-        Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
-        Event::Open(response) => return opened(handler, context, &response),
-        // The closing handshake ends with on_close, when the stream does.
-        _ => Ok(()),
-    };
-    check(handler, context, result);
-}
-
-#[cold]
-fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
-    let control = &mut *context.control;
-    control.end_phase(Phase::Upgrade, context.apps.env.current().now);
-    control.log_state(context.identity.id, State::Open);
-    control.attempts.opened = control.attempts.opened.saturating_add(1);
-    if let Some(streak) = &mut control.streak {
-        streak.opened(context.apps.env.current().now);
-    }
-    let on_open = control.on_open.take();
-    if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {
-        jar.store(target, &response.headers);
-    }
-    if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set(SenderState::Open);
-        if outbox.has_backlog() {
-            control.mark_dirty(context.apps, context.identity.id);
-        }
-    }
-    let open = Open {
-        response,
-        attempts: context.control.attempts,
-        url: context.identity.plan.final_url(),
-        peer_addr: context.peer_addr(),
-        local_addr: context.local_addr(),
-        #[cfg(feature = "tls")]
-        tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
-    };
-    context.start_feed();
-    let result = handler.on_open(context, &open);
-    check(handler, context, result);
-    if open.attempts.is_reconnect() && !context.apps.interrupted {
-        let result = handler.on_reconnect(context, &open);
-        check(handler, context, result);
     }
 }

@@ -1,7 +1,9 @@
 //! A turn: everything that there is to do now, within the turn's budget.
 
 use std::any::Any;
+use std::io;
 use std::mem;
+use std::panic::resume_unwind;
 
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
@@ -10,6 +12,7 @@ use super::drive::Driver;
 use super::shared;
 use super::work::Work;
 use crate::apps::{Apps, ToRead};
+use crate::error::Error;
 use crate::id::{AppId, KeyOwner};
 use crate::pace::TurnPart;
 use crate::schedule::Due;
@@ -74,6 +77,32 @@ impl<D: Dispatcher> Reactor<D> {
         match self.apps.panic.take() {
             Some(panic) => Err(panic),
             None => Ok(self.next()),
+        }
+    }
+
+    /// The event loop is broken: every app ends with this error, which is returned.
+    ///
+    /// # Panics
+    /// When a callback does, and panics are to propagate.
+    pub(super) fn break_down(&mut self, error: io::Error) -> Error {
+        let copy = || match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        let mut listed = mem::take(&mut self.listed);
+        // No app is to connect again.
+        (self.apps.stopping, self.apps.in_turn) = (true, true);
+        let mut driver = self.driver();
+        for id in driver.apps.ids() {
+            driver.attend(id, Work::Stop(Some(Error::Dispatcher(copy()))));
+        }
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
+        self.listed = listed;
+        let apps = &mut self.apps;
+        (apps.stopping, apps.draining, apps.stop_at, apps.in_turn) = (false, false, None, false);
+        match apps.panic.take() {
+            Some(panic) => resume_unwind(panic),
+            None => Error::Dispatcher(error),
         }
     }
 
@@ -223,7 +252,7 @@ fn stop_apps(driver: &mut Driver<'_>) {
     if apps.stopping || drained {
         apps.stopped = true;
         for id in apps.ids() {
-            driver.attend(id, Work::Stop);
+            driver.attend(id, Work::Stop(None));
         }
         // What was asked again in the meantime has happened.
         let apps = &mut *driver.apps;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use websocket_dispatcher::Ready;
 
 use crate::dial::{Place, Server};
+use crate::error::Error;
 use crate::id::QueryId;
 use crate::schedule::{Armed, Entry};
 
@@ -26,7 +27,8 @@ pub(super) enum Work {
     MayConnect(Place<Server>),
     /// Begin to stop.
     Drain,
-    Stop,
+    /// The reactor stops, because its loop is broken if there is an error.
+    Stop(Option<Error>),
 }
 
 impl Work {
