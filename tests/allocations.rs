@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use websocket_app::{Context, Kind, Message, Reactor, RunOptions, SendError, WebS
 use websocket_testkit::frame;
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::SimNet;
-use websocket_tests::{Trust, secure_echo, secure_server};
+use websocket_tests::{SERVER, Trust, URL, secure_echo, secure_server};
 
 thread_local! {
     /// Allocations of this thread: the server's thread has its own.
@@ -231,4 +231,41 @@ fn the_counter_counts() {
     let held = HELD.get();
     drop(boxed);
     assert!(HELD.get() < held);
+}
+
+#[test]
+fn a_connection_holds_memory_for_its_numbers_only_from_its_first_message_on() {
+    const APPS: usize = 100;
+    let net = SimNet::new(1);
+    let peers = Rc::new(RefCell::new(Vec::new()));
+    let arrived = peers.clone();
+    net.serve_arrivals(SERVER, move |peer| {
+        if peer.accept_upgrade().is_some() {
+            arrived.borrow_mut().push(peer.clone());
+        }
+    });
+    let mut reactor = Reactor::with_dispatcher(net.dispatcher()).unwrap().connector(net.clone());
+    let heard = Rc::new(Cell::new(0));
+    for _ in 0..APPS {
+        let count = heard.clone();
+        let app = WebSocketApp::new(URL).on_message(move |_, _| count.set(count.get() + 1));
+        app.run_on(&mut reactor, &RunOptions::default()).unwrap();
+    }
+    reactor.run_until(|_| peers.borrow().len() == APPS).unwrap();
+    let mut held_after = |frame: &[u8], messages: usize| {
+        peers.borrow().iter().for_each(|peer| peer.write(frame));
+        let all = heard.get() + messages;
+        for _ in 0..2 * APPS {
+            reactor.poll(Some(Duration::ZERO)).unwrap();
+        }
+        assert_eq!(heard.get(), all);
+        peers.borrow().iter().for_each(|peer| drop(peer.read_available()));
+        HELD.get()
+    };
+    held_after(&frame::ping(b"first"), 0);
+    let idle = held_after(&frame::ping(b"other"), 0);
+    let used = held_after(&frame::text("hello"), APPS);
+    let each = (used - idle) / APPS as isize;
+    assert!((100..300).contains(&each), "{each} bytes for each");
+    assert_eq!(held_after(&frame::text("again"), APPS), used);
 }

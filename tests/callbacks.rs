@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use websocket_app::{
-    AppId, CallbackResult, Closed, Context, Error, Fragment, Handler, Kind, Message, Opcode, Open,
+    AppId, CallbackResult, Closed, Context, Error, Fragment, Handler, Kind, Message, Opcode, Open, Part,
     ProtocolError, RunOptions, State, WebSocketApp,
 };
 use websocket_testkit::frame;
@@ -90,7 +90,7 @@ impl Handler for Failing {
         self.fail("message")
     }
 
-    fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: bool) -> CallbackResult {
+    fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: Part) -> CallbackResult {
         self.fail("data")
     }
 
@@ -127,7 +127,7 @@ fn on_data_is_called_unless_the_handler_says_that_it_wants_none() {
         wants_data: bool,
     }
     impl Handler for Picky {
-        fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: bool) -> CallbackResult {
+        fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: Part) -> CallbackResult {
             self.log.push("data");
             Ok(())
         }
@@ -258,8 +258,12 @@ fn deliveries(server: &ScriptedServer, fragments: bool) -> Vec<String> {
     let log = Log::new();
     let (data, cont) = (log.clone(), log.clone());
     let mut app = log.app(server.url()).on_open(|_, _| {}).on_ping(|_, _| {}).on_pong(|_, _, _| {}).on_data(
-        move |_, payload, opcode, fin| {
-            data.push(format!("data {} {opcode:?} {fin}", String::from_utf8_lossy(payload)));
+        move |_, payload, opcode, part| {
+            let part = match part {
+                Part::Whole => "whole".to_owned(),
+                Part::Fragment { first, last } => format!("{first} {last}"),
+            };
+            data.push(format!("data {} {opcode:?} {part}", String::from_utf8_lossy(payload)));
         },
     );
     if fragments {
@@ -276,9 +280,9 @@ fn deliveries(server: &ScriptedServer, fragments: bool) -> Vec<String> {
 fn b025_b027_on_data_comes_before_on_message_with_the_opcode_of_the_message() {
     let server = server(say_everything);
     let expected = [
-        "data whole Text true",
+        "data whole Text whole",
         "text whole",
-        "data first Text true",
+        "data first Text whole",
         "text first",
         "close 1000, by server, clean",
     ];
@@ -295,17 +299,17 @@ fn b026_b028_every_fragment_goes_to_on_cont_message_after_on_data_and_whole_mess
         peer.send_frame(true, 0, frame::CONTINUATION, b"3");
     });
     let expected = [
-        "data whole Text true",
+        "data whole Text whole",
         "text whole",
-        "data fir Text false",
+        "data fir Text true false",
         "fragment Text fir true false",
-        "data st Text true",
+        "data st Text false true",
         "fragment Text st false true",
-        "data 1 Binary false",
+        "data 1 Binary true false",
         "fragment Binary 1 true false",
-        "data 2 Binary false",
+        "data 2 Binary false false",
         "fragment Binary 2 false false",
-        "data 3 Binary true",
+        "data 3 Binary false true",
         "fragment Binary 3 false true",
         "close 1000, by server, clean",
     ];

@@ -208,7 +208,7 @@ impl Handler for Closing {
         app: &mut Context<'_>,
         _: &[u8],
         _: websocket_app::Opcode,
-        _: bool,
+        _: websocket_app::Part,
     ) -> CallbackResult {
         self.called(app, "data")
     }

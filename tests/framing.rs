@@ -470,7 +470,9 @@ fn b025_b027_on_data_tells_the_opcode_of_the_message_before_on_message() {
     let log = Log::new();
     let data = log.clone();
     log.app(server.url())
-        .on_data(move |_, payload, opcode, fin| data.push(format!("data {} {opcode:?} {fin}", payload.len())))
+        .on_data(move |_, payload, opcode, part| {
+            data.push(format!("data {} {opcode:?} {}", payload.len(), part.is_last()));
+        })
         .run_forever_on(dispatcher(), &RunOptions::new())
         .unwrap()
         .into_result()
@@ -496,7 +498,9 @@ fn b026_b028_b078_on_cont_message_gets_every_fragment_and_on_message_the_whole_m
     let log = Log::new();
     let (data, cont) = (log.clone(), log.clone());
     log.app(server.url())
-        .on_data(move |_, payload, opcode, fin| data.push(format!("data {} {opcode:?} {fin}", payload.len())))
+        .on_data(move |_, payload, opcode, part| {
+            data.push(format!("data {} {opcode:?} {}", payload.len(), part.is_last()));
+        })
         .on_cont_message(move |_, it| {
             let kind = if it.kind == Kind::Text { "text" } else { "binary" };
             cont.push(format!("{kind} {:x?} first={} last={}", it.payload, it.first, it.last));

@@ -74,8 +74,8 @@ fn a_full_queue_and_a_fragmented_message_skip_it() {
     let mut world = World::on(SimNet::new(1).with_faults(faults));
     let log = Log::new();
     let app = log.app(URL).on_open(|app, _| {
-        app.set_timeout(SECOND, |app| app.send_bytes(&[0; 990]));
-        app.send_bytes(&[0; 5000])
+        app.set_timeout(SECOND, |app| app.send_bytes([0; 990]));
+        app.send_bytes([0; 5000])
     });
     let peer = world.open(app.on_drain(|_| ()), &options().max_queued_bytes(5014));
     world.run_until(15 * SECOND);

@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use websocket_app::{
-    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, PanicPolicy, Reactor,
-    Reconnect, RunOptions, WebSocketApp,
+    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, PanicPolicy, Part,
+    Reactor, Reconnect, RunOptions, WebSocketApp,
 };
 use websocket_testkit::frame;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
@@ -40,7 +40,7 @@ impl Handler for Panicking {
         self.called("message", "message".into())
     }
 
-    fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: bool) -> CallbackResult {
+    fn on_data(&mut self, _: &mut Context<'_>, _: &[u8], _: Opcode, _: Part) -> CallbackResult {
         self.called("data", "data".into())
     }
 

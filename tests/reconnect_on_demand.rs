@@ -167,6 +167,18 @@ fn an_app_that_is_lent_may_ask() {
 }
 
 #[test]
+fn a_deadline_that_is_due_when_the_connection_is_dropped_does_not_keep_the_next_from_coming() {
+    let mut opened = Opened::with(World::new(), &fixed().ping_interval(5 * SECOND), |app| app);
+    opened.log.take();
+    // The ping is due before the app is looked at.
+    opened.world.net.advance(5 * SECOND);
+    opened.in_app(|app| app.reconnect("when a ping is due"));
+    opened.world.settle();
+    assert_eq!(opened.log.lines(), dropped("when a ping is due"));
+    opened.assert_again();
+}
+
+#[test]
 fn another_app_may_ask_in_its_callback_and_hears_on_itself() {
     let mut opened = Opened::new(|app| app);
     let id = opened.world.reactor.apps().ids()[0];
@@ -433,7 +445,7 @@ fn a_server_that_takes_nothing_is_dropped_at_once_and_timers_end() {
             if open.attempts.opened > 1 {
                 return;
             }
-            app.send_bytes(&[0; 5000]).unwrap();
+            app.send_bytes([0; 5000]).unwrap();
             app.set_timeout(SECOND, |app| app.reconnect("stuck"));
             app.set_interval(1500 * MS, |_| panic!("a timer of the connection before"));
         })

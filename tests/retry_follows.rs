@@ -19,7 +19,7 @@ fn app(log: &Log) -> WebSocketApp {
         .on_error(move |app, _| errors.push(format!("error {:?}", app.retry())))
         .on_close(move |app, closed| {
             let said = closed.retry_in.ok_or_else(|| closed.no_retry.unwrap());
-            assert_eq!(app.retry(), Some(said));
+            assert_eq!(app.retry(), None, "it is said already");
             closes.push(format!("close {said:?}"));
         })
 }
@@ -38,7 +38,7 @@ fn on_error_tells_a_failure_that_is_retried_from_one_that_is_the_end() {
     assert_eq!(log.take(), ["error Some(Ok(1s))", "close Ok(1s)"]);
     let id = world.reactor.apps().ids()[0];
     let waits = world.reactor.apps().with(id, |app| (app.retry(), app.retry_at())).unwrap();
-    assert_eq!(waits, (Some(Ok(SECOND)), Some(world.net.now() + SECOND)));
+    assert_eq!(waits, (None, Some(world.net.now() + SECOND)));
     world.run_for(SECOND);
     let last = "Err(MaxRetries { limit: 1 })";
     assert_eq!(log.take(), [format!("error Some({last})"), format!("close {last}")]);
@@ -122,4 +122,15 @@ fn after_a_panic_no_attempt_follows_and_the_policy_is_not_asked() {
     peer.write(&frame::text("hello"));
     world.settle();
     assert_eq!(log.take(), ["open None", "error Some(Err(Panicked))", "close Err(Panicked)"]);
+}
+
+#[test]
+fn a_policy_that_panics_when_on_error_asks_ends_the_run_with_the_failure() {
+    let mut world = World::new();
+    let log = Log::new();
+    world.net.refuse(SERVER);
+    let options = RunOptions::new().reconnect(Reconnect::fixed(SECOND).classify(|_| panic!("no verdict")));
+    app(&log).run_on(&mut world.reactor, &options).unwrap();
+    world.reactor.run().unwrap();
+    assert_eq!(log.take(), ["close Err(Panicked)"]);
 }

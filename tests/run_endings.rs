@@ -24,7 +24,10 @@ fn reconnecting() -> RunOptions {
 /// The log's app, which writes `end` and the outcome, too.
 fn ending(log: &Log) -> WebSocketApp {
     let end = log.clone();
-    log.app(URL).on_end(move |_, outcome| end.push(format!("end {}", outcome_line(outcome))))
+    log.app(URL).on_end(move |app, outcome| {
+        assert_eq!((app.state(), app.is_running(), app.retry_at()), (State::Closed, false, None));
+        end.push(format!("end {}", outcome_line(outcome)));
+    })
 }
 
 /// Opens an app, lets `happens` end it, and returns what it was told after it was open.

@@ -38,6 +38,7 @@ mod chapters {
         feeds: "feeds.md",
         limits: "limits.md",
         many_apps: "many-apps.md",
+        numbers: "numbers.md",
         sources: "sources.md",
         testing: "testing.md",
         threads: "threads.md",

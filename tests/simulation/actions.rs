@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use websocket_app::{Apps, CallbackResult, Close, CloseCode, Context, SendError, Sender, State};
 
+use crate::feed;
 use crate::life::{Phase, Timer};
 use crate::sending::{fragments, ping, send, send_from_afar};
 use crate::server::PAUSES;
@@ -49,7 +50,7 @@ fn act_at_once(world: &World, app: &mut Context<'_>, me: usize, callback: Callba
 
 pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
     let dice = &world.dice;
-    match dice.below(if world.calm { 130 } else { 64 }) {
+    match dice.below(if world.calm { 140 } else { 70 }) {
         0 | 1 => close(world, app, me),
         2 | 3 => close_from_afar(world, &sender(world, app, me), me),
         4 => remove(world, app, me),
@@ -84,6 +85,9 @@ pub fn action(world: &World, app: &mut Context<'_>, me: usize) {
         23 => drop(app.flush()),
         24..29 => ping(world, app, me),
         29..33 => fragments(world, app, me),
+        48 | 49 => feed::reconnect(world, app, me),
+        50 | 51 => feed::pause(world, app, me),
+        52 => feed::resume(world, app, me),
         33..48 => {
             let times = dice.pick(&[1, 1, 1, 2, 8]);
             let sender = sender(world, app, me);
@@ -318,7 +322,18 @@ pub fn act_from_afar(me: usize) {
     world.something_done();
     let Some(sender) = world.life(me, |life| life.sender.clone()) else { return };
     let turn = world.turn.get();
-    match world.dice.below(if world.calm { 30 } else { 16 }) {
+    match world.dice.below(if world.calm { 31 } else { 17 }) {
+        8 => {
+            world.log(|| format!("{me}: another thread asks for another connection"));
+            world.life(me, |life| life.works.push_back(world.ask(false)));
+            world.pace.closures.set(world.pace.closures.get() + 1);
+            sender.run(move |app| {
+                let world = crate::world::world();
+                world.life(me, |life| life.works.pop_front());
+                world.arrive(app, me, Callback::Work);
+                feed::reconnect(&world, app, me);
+            });
+        }
         0..2 => close_from_afar(&world, &sender, me),
         2 => {
             world.life(me, |life| life.removal = life.removal.or(Some(turn)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, State, UpgradeError};
+use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, Part, State, UpgradeError};
 use websocket_testkit::sim::Tapped;
 
 use crate::life::Phase;
@@ -60,6 +60,7 @@ impl World {
         let (state, turn) = (app.state(), self.turn.get());
         self.log(|| format!("{me}: {} ({state:?})", callback.name()));
         let retry_at = app.retry_at().map(|at| self.time_of(at));
+        let is_broken = self.is_broken(me);
         let wrong = self.life(me, |life| {
             if *life.id.get_or_insert(app.id()) != app.id() {
                 return Some("another app's context");
@@ -80,6 +81,10 @@ impl World {
                 }
                 _ if life.stopped_by.is_some_and(|by| by < turn) => Some("after the reactor was stopped"),
                 _ if life.owes_error.is_some() => Some("although on_error is due"),
+                _ if life.dropping && !ends => Some("after another connection was asked for"),
+                _ if life.paused && callback.begins_event() && state == State::Open && !is_broken => {
+                    Some("while reading is paused")
+                }
                 _ if life.panicked.is_some() && !ends => Some("after a panic"),
                 (Phase::Over | Phase::Removed, _) => Some("after the last callback"),
                 _ if !ends && !app.is_running() => Some("of an app that is not running"),
@@ -125,6 +130,7 @@ impl World {
             life.phase = Phase::Open;
             life.opened += 1;
             life.opened_at = Some(now);
+            life.messaged_at = now;
             life.owes_reconnect = life.opened > 1;
             let upgraded = life.wire.and_then(|index| wires.get(&index)).is_some_and(|wire| wire.upgraded);
             let (started, opened) = (open.attempts.started, open.attempts.opened);
@@ -149,15 +155,18 @@ impl World {
         self.expect(due.as_ref() == Some(told), || format!("{me}: told {told:?} instead of {due:?}"));
     }
 
-    pub fn data(&self, me: usize, payload: &[u8], opcode: Opcode, fin: bool) {
+    pub fn data(&self, me: usize, payload: &[u8], opcode: Opcode, part: Part) {
         let right = self.life(me, |life| match life.heard.front() {
-            Some(Heard::Message(kind, whole)) => fin && Opcode::from(*kind) == opcode && whole == payload,
-            Some(Heard::Fragment { kind, payload: part, last, .. }) => {
-                fin == *last && Opcode::from(*kind) == opcode && part == payload
+            Some(Heard::Message(kind, whole)) => {
+                part == Part::Whole && Opcode::from(*kind) == opcode && whole == payload
+            }
+            Some(Heard::Fragment { kind, payload: heard, first, last }) => {
+                let is_so = part == Part::Fragment { first: *first, last: *last };
+                is_so && Opcode::from(*kind) == opcode && heard == payload
             }
             _ => false,
         });
-        self.expect(right, || format!("{me}: on_data with {} bytes, {opcode:?}, {fin}", payload.len()));
+        self.expect(right, || format!("{me}: on_data with {} bytes, {opcode:?}, {part:?}", payload.len()));
     }
 
     pub fn message(&self, me: usize, message: Message<'_>) {
@@ -165,6 +174,7 @@ impl World {
         let digits = payload.iter().skip(1).map_while(|byte| char::from(*byte).to_digit(10));
         let number = digits.fold(0, |number, digit| number * 10 + digit);
         let singly = self.life(me, |life| life.settings.fragments);
+        self.life(me, |life| life.messaged_at = self.now());
         let last = self.life(me, |life| std::mem::replace(&mut life.last_heard, number));
         // Fragments that are delivered singly are not counted.
         let right = payload.first() == Some(&b'm') && (number == last + 1 || (singly && number > last));
@@ -175,6 +185,7 @@ impl World {
 
     pub fn fragment(&self, me: usize, fragment: Fragment<'_>) {
         let Fragment { kind, payload, first, last, .. } = fragment;
+        self.life(me, |life| life.messaged_at = self.now());
         self.next_heard(me, &Heard::Fragment { kind, payload: payload.to_vec(), first, last });
         self.cover("heard: fragments");
     }
@@ -220,6 +231,7 @@ impl World {
             _ if !matches!(life.phase, Phase::Trying | Phase::Open) => Some("out of turn"),
             _ => {
                 life.failure = Some(format!("{error:?}"));
+                life.failed_at = Some(now);
                 life.broken_protocol = matches!(error, Error::Protocol(_));
                 None
             }
@@ -258,9 +270,11 @@ impl World {
             Error::NoResponse { .. } => trying,
             Error::Io(_) => trying || step == "open",
             Error::EndOfStream => step == "open",
+            Error::ReconnectRequested(_) => true,
             _ => false,
         };
-        (!is_so).then(String::new)
+        let asked = matches!(error, Error::ReconnectRequested(_));
+        (!is_so || asked != life.dropping).then(String::new)
     }
 
     pub fn timer(&self, me: usize, token: u64) {
@@ -295,6 +309,11 @@ impl World {
                 self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
                 let Some(me) = wire.me else { return };
                 let attempt = wire.attempt;
+                let may_close = self.may_stop() || self.is_broken(me);
+                let is_paused = self.life(me, |life| {
+                    life.paused && life.closed.is_none() && life.wire == Some(index) && life.begun == attempt
+                });
+                self.expect(!is_paused || may_close, || format!("{me}: reads although it is paused"));
                 self.life(me, |life| {
                     // What is read after the failure is not delivered.
                     if life.failure.is_none() && life.begun == attempt && life.wire == Some(index) {
@@ -359,7 +378,9 @@ impl World {
                     let known = life.codes.contains(&code)
                         || server_code == Some(code)
                         || match code {
-                            Some(1001) => may_stop || life.stopped_by.is_some(),
+                            Some(1001) => {
+                                may_stop || life.stopped_by.is_some() || life.settings.silence.is_some()
+                            }
                             Some(1011) => life.panicked.is_some(),
                             // It may be written before `on_error` is told why.
                             Some(1002 | 1007 | 1009) => {
@@ -393,6 +414,7 @@ fn kind(error: &Error) -> String {
         Error::Protocol(_) => "Protocol".to_owned(),
         Error::Url(_) => "Url".to_owned(),
         Error::EndOfStream => "EndOfStream".to_owned(),
+        Error::ReconnectRequested(_) => "ReconnectRequested".to_owned(),
         Error::Upgrade(error) => format!("Upgrade({error:?})"),
         other => format!("{other:?}"),
     }

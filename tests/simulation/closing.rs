@@ -40,6 +40,14 @@ impl World {
             life.closes += 1;
             life.timers.clear();
             life.heard.clear();
+            if std::mem::take(&mut life.dropping) {
+                // What its senders have asked for next comes in the next turn.
+                let turn = self.turn.get();
+                let asked = life.works.iter_mut().chain(life.closed.as_mut());
+                asked.for_each(|asked| asked.turn = asked.turn.max(turn));
+                life.removal = life.removal.map(|asked| asked.max(turn));
+            }
+            life.paused = false;
             life.wire = None;
             life.retry_at = closed.retry_in.map(|delay| now + delay);
             life.phase = if closed.retry_in.is_some() { Phase::Waiting } else { Phase::Over };
@@ -74,7 +82,9 @@ impl World {
         let stopping = life.stopped_by.is_some() || self.may_stop();
         // Nor is what was read and has waited for its turn when the app had no more time.
         let is_stuck = matches!(closed.error, Some(Error::Timeout(Timeout::Write)));
-        let cut_short = self.pace.may_pause() && (stopping || life.closed.is_some() || is_stuck);
+        let cut_short = life.dropping
+            || life.was_paused
+            || (self.pace.may_pause() && (stopping || life.closed.is_some() || is_stuck));
         if !life.broken_protocol && !panicked && !cut_short {
             let told = closed.code.map(u16::from);
             if frame.clone().unwrap_or_default() != (told, closed.reason.to_owned()) {
@@ -105,8 +115,8 @@ impl World {
     /// Whether another attempt follows, as the policy demands.
     fn retry(&self, life: &mut Life, app: &Context<'_>, closed: &Closed<'_>) -> Option<String> {
         let turn = self.turn.get();
-        // The classifier may have taken its time.
-        let now = life.classified_at.take().unwrap_or_else(|| self.now());
+        // The policy is asked before `on_error`, and may have taken its time.
+        let now = life.classified_at.take().or(life.failed_at).unwrap_or_else(|| self.now());
         let told = closed.retry_in;
         if app.retry_at() != told.map(|delay| app.now() + delay) {
             return Some(format!("retry in {told:?}, but at {:?}", app.retry_at()));

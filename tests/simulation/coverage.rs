@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 135] = [
+const WANTED: [&str; 146] = [
     "a panic went on",
+    "a run ended: cleanly",
+    "a run ended: lost",
+    "a run ended: stopped",
     "a stream of the user's own",
     "a turn has used up its budget",
     "acted between turns",
     "an interval was cancelled",
     "asked again, with an answer to the challenge",
+    "asked to reconnect while closing",
+    "asked to reconnect while open",
+    "asked to reconnect while waiting",
     "closed before the start",
     "closed by a sender while closing",
     "closed by a sender while connecting",
@@ -65,6 +71,8 @@ const WANTED: [&str; 135] = [
     "failed while open: EndOfStream",
     "failed while open: Pong timeout",
     "failed while open: Protocol",
+    "failed while open: ReconnectRequested",
+    "failed while open: Silence timeout",
     "failed while open: Write timeout",
     "failed while resolving: Attempt timeout",
     "failed while resolving: Resolve",
@@ -98,6 +106,7 @@ const WANTED: [&str; 135] = [
     "panicked in on_pong",
     "panicked in timer",
     "panicked in url_with",
+    "paused",
     "refused: the queue is full",
     "removed while closing",
     "removed while connecting",
@@ -107,6 +116,7 @@ const WANTED: [&str; 135] = [
     "removed while resolving",
     "removed while upgrading",
     "removed while waiting",
+    "resumed",
     "retried",
     "Retry-After kept",
     "sent on a later connection",
@@ -118,6 +128,7 @@ const WANTED: [&str; 135] = [
     "slow: on_cont_message",
     "slow: on_data",
     "slow: on_drain",
+    "slow: on_end",
     "slow: on_error",
     "slow: on_message",
     "slow: on_open",

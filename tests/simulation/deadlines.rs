@@ -6,7 +6,7 @@ use websocket_app::Timeout;
 use websocket_testkit::sim::{ClientEnd, Faults};
 
 use crate::life::{Life, Phase};
-use crate::wire::Wire;
+use crate::wire::{Heard, Wire};
 use crate::world::{World, port};
 
 impl World {
@@ -31,6 +31,9 @@ impl World {
         let (is_read, _) = self.sharp.get();
         let end = life.wire.and_then(|index| self.client_end(index));
         // What has arrived does not say that the server reads.
+        // Nor does what has come while the policy was asked, which is before `on_error`.
+        let is_late = life.classified_at.is_some_and(|at| at < now);
+        let is_read = is_read && !is_late;
         let overlooks = is_read && timeout != Timeout::Write && end.is_some_and(|end| end.unread > 0);
         let trying = life.phase == Phase::Trying;
         let (is_so, not_before) = match timeout {
@@ -52,7 +55,16 @@ impl World {
                 let since = wire.and_then(Wire::silent_since);
                 let timeout = settings.ping.and_then(|(_, timeout)| timeout);
                 match timeout.zip(since) {
-                    Some((timeout, since)) => (step == "open", since + timeout),
+                    Some((timeout, since)) => (step == "open" && !life.paused, since + timeout),
+                    None => (false, now),
+                }
+            }
+            Timeout::Silence => {
+                let is_heard = |heard: &Heard| matches!(heard, Heard::Message(..) | Heard::Fragment { .. });
+                let is_silent = !life.paused && !life.heard.iter().any(is_heard);
+                let since = life.messaged_at.max(life.resumed_at);
+                match settings.silence {
+                    Some(timeout) => (step == "open" && is_silent, since + timeout),
                     None => (false, now),
                 }
             }
@@ -73,7 +85,7 @@ impl World {
         if overlooks {
             return Some(format!("although the stream holds more: {end:?}"));
         }
-        self.overlooked(me, life, timeout)
+        if is_late { None } else { self.overlooked(me, life, timeout) }
     }
 
     /// The earliest that the timeout of a close may end the connection.
@@ -148,9 +160,15 @@ impl World {
                     let since = *life.queued_since.get_or_insert(now);
                     return Some((wire.last_written.max(since).max(busy_until) + settings.write, false));
                 }
-                let (interval, timeout) = settings.ping?;
-                let since = wire.last_read.max(life.queued_at).max(busy_until);
-                Some((since + interval * 2 + timeout?, false))
+                if life.paused {
+                    return None;
+                }
+                let since = life.resumed_at.max(busy_until);
+                let pong = settings.ping.and_then(|(interval, timeout)| {
+                    Some(wire.last_read.max(life.queued_at).max(since) + interval * 2 + timeout?)
+                });
+                let silence = settings.silence.map(|timeout| life.messaged_at.max(since) + timeout);
+                Some((pong.into_iter().chain(silence).min()?, false))
             }
             _ => None,
         }

@@ -119,7 +119,21 @@ pub struct Life {
     pub closing: Closing,
     /// The failure that `on_error` was told.
     pub failure: Option<String>,
+    /// When that was.
+    pub failed_at: Option<Duration>,
     pub broken_protocol: bool,
+    /// The user has asked for another connection, and this one is to be dropped.
+    pub dropping: bool,
+    /// Reading is paused, unless the connection closes.
+    pub paused: bool,
+    /// It has been, of this connection.
+    pub was_paused: bool,
+    /// When it was last resumed.
+    pub resumed_at: Duration,
+    /// In which turn that was. The next one queues the read, at the latest.
+    pub resumed_in: u64,
+    /// When the last message was delivered, or the connection opened.
+    pub messaged_at: Duration,
     pub wire: Option<usize>,
     pub heard: VecDeque<Heard>,
     /// The number of the last message that was delivered.
@@ -147,6 +161,8 @@ pub struct Life {
     pub panicked: Option<bool>,
     pub closed: Option<Asked>,
     pub removal: Option<u64>,
+    /// `on_end` has come.
+    pub ended: bool,
     /// Closures that wait for the loop.
     pub works: VecDeque<Asked>,
     /// By the end of this turn the reactor has stopped.
@@ -193,7 +209,15 @@ impl Life {
             closing_since: None,
             closing: Closing::default(),
             failure: None,
+            failed_at: None,
             broken_protocol: false,
+            dropping: false,
+            paused: false,
+            was_paused: false,
+            resumed_at: Duration::ZERO,
+            resumed_in: 0,
+            messaged_at: Duration::ZERO,
+            ended: false,
             wire: None,
             heard: VecDeque::new(),
             last_heard: 0,
@@ -231,7 +255,11 @@ impl Life {
         self.closing_since = None;
         self.closing = Closing { is_hazy: self.closed.is_some() || may_stop, ..Closing::default() };
         self.failure = None;
+        self.failed_at = None;
         self.broken_protocol = false;
+        self.dropping = false;
+        self.paused = false;
+        self.was_paused = false;
         self.wire = None;
         self.heard.clear();
         self.last_heard = 0;

@@ -13,6 +13,7 @@ mod compression;
 mod coverage;
 mod deadlines;
 mod dice;
+mod feed;
 mod life;
 mod memory;
 mod pace;

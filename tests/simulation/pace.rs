@@ -250,7 +250,7 @@ impl World {
         let is_old = |asked: &Asked| self.is_late(asked.at);
         let slept_over = self.lives.borrow().iter().enumerate().find_map(|(me, life)| {
             let what = match life.phase {
-                Phase::Open if life.failure.is_none() && !life.heard.is_empty() => {
+                Phase::Open if life.failure.is_none() && !life.heard.is_empty() && !life.paused => {
                     self.log(|| format!("{:?}", life.heard));
                     "a message"
                 }
@@ -295,7 +295,7 @@ impl World {
             | Callback::Fragment
             | Callback::Reconnect => is_same,
             // Ends, and what writing calls.
-            Callback::Error | Callback::Close | Callback::Classify | Callback::Drain => true,
+            Callback::Error | Callback::Close | Callback::End | Callback::Classify | Callback::Drain => true,
         };
         self.expect(right, || {
             let began = pace.began.get();
@@ -315,7 +315,7 @@ impl World {
     }
 
     /// Writing to the stream fails, and what the server has said before that is read in the middle of anything.
-    fn is_broken(&self, me: usize) -> bool {
+    pub fn is_broken(&self, me: usize) -> bool {
         let Some(index) = self.life(me, |life| life.wire) else { return false };
         self.conversations.borrow().get(&index).is_some_and(|it| it.peer.client_end().reset)
     }
@@ -351,8 +351,9 @@ impl Life {
     /// What was read waits for its turn for too long.
     pub fn is_starved(&self, world: &World, lives: u64) -> bool {
         let is_slow = world.now() > world.pace.turn_began() || world.pace.budget.is_zero();
+        let is_read = !self.paused && self.resumed_in + 2 <= world.turn.get();
         let waited = world.turn.get() - self.delivered_in;
-        !self.heard.is_empty() && (!is_slow || waited > PARTS * (lives + 2))
+        is_read && !self.heard.is_empty() && (!is_slow || waited > PARTS * (lives + 2))
     }
 }
 

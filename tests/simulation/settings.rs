@@ -47,6 +47,7 @@ pub struct Settings {
     pub close: Duration,
     pub ping: Option<(Duration, Option<Duration>)>,
     pub pong_only: bool,
+    pub silence: Option<Duration>,
     pub policy: Option<Policy>,
     pub unsent: Unsent,
     pub limit: usize,
@@ -69,6 +70,7 @@ impl Settings {
             close: short(dice, &[200, 1000, 3000]),
             ping: dice.one_in(2).then(|| (interval, dice.pick(&timeout))),
             pong_only: dice.one_in(2),
+            silence: dice.one_in(4).then(|| ms(dice.pick(&[400, 1500, 4000]))),
             policy: (!dice.one_in(6)).then(|| Policy::draw(dice)),
             unsent: dice.pick(&[Unsent::HandBack, Unsent::Keep, Unsent::Keep, Unsent::Drop]),
             limit: dice.pick(&[200, 600, 3000, 64 << 20]),
@@ -96,6 +98,9 @@ impl Settings {
             if let Some(timeout) = timeout {
                 options = options.ping_timeout(timeout);
             }
+        }
+        if let Some(silence) = self.silence {
+            options = options.silence_timeout(silence);
         }
         if let Some(deflate) = &self.compression {
             options = options.compression(deflate.clone());

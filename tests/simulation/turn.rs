@@ -66,7 +66,9 @@ impl Run<'_> {
                     _ if there && removed => Some("was not removed"),
                     _ if there && (stopped || drained) => Some("was not stopped"),
                     Phase::Waiting if there && closed => Some("waits although it was closed"),
+                    Phase::Over if !life.ended && life.removal.is_none() => Some("has ended without on_end"),
                     Phase::Over | Phase::Removed => None,
+                    _ if !there && life.removal.is_none() => Some("has gone without on_end"),
                     _ if !there && world.may_end_silently(life) => {
                         life.phase = Phase::Over;
                         None

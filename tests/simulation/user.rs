@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use websocket_app::{
-    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, WebSocketApp,
+    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, Outcome, Part,
+    WebSocketApp,
 };
 
 use crate::actions::act;
@@ -53,9 +54,9 @@ impl Handler for User {
         app: &mut Context<'_>,
         payload: &[u8],
         opcode: Opcode,
-        fin: bool,
+        part: Part,
     ) -> CallbackResult {
-        arrive(app, self.me, Callback::Data).data(self.me, payload, opcode, fin);
+        arrive(app, self.me, Callback::Data).data(self.me, payload, opcode, part);
         then_act(app, self.me, Callback::Data)
     }
 
@@ -96,6 +97,11 @@ impl Handler for User {
     fn on_close(&mut self, app: &mut Context<'_>, closed: &Closed<'_>) -> CallbackResult {
         arrive(app, self.me, Callback::Close).closed(app, self.me, closed);
         then_act(app, self.me, Callback::Close)
+    }
+
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        world().run_ended(app, self.me, outcome);
+        Ok(())
     }
 }
 

@@ -143,6 +143,11 @@ impl Wire {
         }
     }
 
+    /// The user does not listen, or did not: no ping that was written so far needs a sign of life.
+    pub fn forgive(&mut self) {
+        self.pinged.clear();
+    }
+
     /// When the first keep-alive ping was written that no sign of life has followed.
     pub fn silent_since(&self) -> Option<Duration> {
         self.pinged.first().map(|(_, at)| *at)

@@ -54,6 +54,7 @@ pub enum Callback {
     Drain,
     Error,
     Close,
+    End,
     Timer,
     /// A closure of a sender's.
     Work,
@@ -79,6 +80,7 @@ impl Callback {
             Self::Drain => "on_drain",
             Self::Error => "on_error",
             Self::Close => "on_close",
+            Self::End => "on_end",
             Self::Timer => "timer",
             Self::Work => "closure",
             Self::Run => "work",

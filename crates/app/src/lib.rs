@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod after_close;
 mod app_url;
 mod apps;
 mod attempts;
@@ -50,20 +51,27 @@ mod headers;
 mod id;
 mod live;
 mod message;
+mod meter;
 mod never;
 mod options;
 mod outcome;
 mod pace;
 mod panics;
+mod phases;
 mod plan;
+mod prometheus;
 mod reactor;
 mod reconnect;
 mod redirect;
 mod schedule;
+mod stats;
 mod surroundings;
 mod table;
 mod threads;
+mod unwritten;
 mod web_socket_app;
+mod wire_event;
+mod wire_tap;
 
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
@@ -79,18 +87,23 @@ pub use crate::function_result::FunctionResult;
 pub use crate::headers::{HeaderError, HeaderText, ToHeaders};
 pub use crate::id::{AppId, Holder, SourceId, TimerId};
 pub use crate::message::{OwnedMessage, Refused};
+pub use crate::meter::{LongCallback, ReactorStats};
 pub use crate::options::{RunOptions, Unsent};
 pub use crate::outcome::{Closed, NoRetry, Outcome};
 pub use crate::panics::PanicPolicy;
+pub use crate::phases::Phases;
+pub use crate::prometheus::{write_prometheus, write_reactor_prometheus};
 pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
-pub use crate::threads::{ReactorHandle, Sender};
+pub use crate::stats::Stats;
+pub use crate::threads::{ReactorHandle, ReactorThread, Sender};
 pub use crate::web_socket_app::WebSocketApp;
+pub use crate::wire_event::WireEvent;
 pub use tungstenite::{Bytes, Utf8Bytes};
 pub use websocket_connection::{
-    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, ProtocolError,
-    RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, UpgradeError, http,
+    Close, CloseCode, ConfigError, Entropy, Fragment, Kind, Liveness, Message, Opcode, Part, ProtocolError,
+    RequestError, Response, Rtt, SeededEntropy, SendError, Side, State, Traffic, UpgradeError, http,
 };
 #[cfg(feature = "deflate")]
 pub use websocket_connection::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};

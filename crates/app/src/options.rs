@@ -18,6 +18,7 @@ use websocket_link::{DEFAULT_ATTEMPT_DELAY, SocketOptions};
 
 use crate::feed::FeedOptions;
 use crate::reconnect::Reconnect;
+use crate::wire_event::Tap;
 
 /// How an app is run: keep-alive, deadlines, limits, request headers that depend on the way rather than on
 /// the app.
@@ -57,6 +58,7 @@ pub enum Unsent {
 pub(crate) struct ConnectOptions {
     pub(crate) reconnect: Option<Reconnect>,
     pub(crate) unsent: Unsent,
+    pub(crate) deliver_after_close: bool,
     pub(crate) attempt_timeout: Duration,
     pub(crate) resolve_timeout: Duration,
     pub(crate) connect_timeout: Duration,
@@ -74,6 +76,7 @@ pub(crate) struct ConnectOptions {
     pub(crate) origin: Option<String>,
     pub(crate) suppress_origin: bool,
     pub(crate) require_subprotocol: bool,
+    pub(crate) tap: Option<Tap>,
     pub(crate) feed: FeedOptions,
 }
 
@@ -82,6 +85,7 @@ impl Default for ConnectOptions {
         Self {
             reconnect: None,
             unsent: Unsent::default(),
+            deliver_after_close: true,
             attempt_timeout: Duration::from_secs(30),
             resolve_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
@@ -99,6 +103,7 @@ impl Default for ConnectOptions {
             origin: None,
             suppress_origin: false,
             require_subprotocol: true,
+            tap: None,
             feed: FeedOptions::default(),
         }
     }
@@ -135,13 +140,6 @@ impl RunOptions {
     pub fn reconnect(self, policy: impl Into<Reconnect>) -> Self {
         let policy = policy.into();
         self.with_connect(|connect| connect.reconnect = (!policy.is_off()).then_some(policy))
-    }
-
-    /// What becomes of messages that a [`Sender`](crate::Sender) accepted and that were not wholly written
-    /// when their connection ended. Default [`Unsent::HandBack`].
-    #[must_use]
-    pub fn unsent(self, unsent: Unsent) -> Self {
-        self.with_connect(|connect| connect.unsent = unsent)
     }
 
     /// Time from the beginning of an attempt to the open connection, over all its steps. Default 30 s.
@@ -367,7 +365,7 @@ impl RunOptions {
         self
     }
 
-    fn with_connect(mut self, set: impl FnOnce(&mut ConnectOptions)) -> Self {
+    pub(crate) fn with_connect(mut self, set: impl FnOnce(&mut ConnectOptions)) -> Self {
         set(Arc::make_mut(&mut self.connect));
         self
     }

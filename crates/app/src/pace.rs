@@ -1,6 +1,8 @@
 //! How long a turn takes: its budget, and when to look at the clock.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::surroundings::nanos;
 
 /// The time after which a turn ends, unless the user says otherwise.
 pub(crate) const DEFAULT_BUDGET: Duration = Duration::from_millis(5);
@@ -21,9 +23,8 @@ const SLOW: u64 = 50_000;
 /// interrupted after each, and a thread that sends all the time does not end a turn for each of its messages.
 const REQUESTS_WAIT: u64 = 100_000;
 
-/// The budget of one turn, in time and in messages. Times are nanoseconds since `made`, since looks are too frequent for more than integers.
+/// The budget of one turn, in time and in messages. Times are those of [`Surroundings::nanos`](crate::surroundings::Surroundings::nanos).
 pub(crate) struct Pace {
-    made: Instant,
     budget: u64,
     turn_ends: u64,
     /// From here on requests of other threads end the reading.
@@ -40,9 +41,8 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            made: now,
             budget: nanos(DEFAULT_BUDGET),
             turn_ends: 0,
             requests_from: 0,
@@ -59,8 +59,7 @@ impl Pace {
         self.budget = nanos(budget);
     }
 
-    pub(crate) fn begin_turn(&mut self, now: Instant) {
-        let now = self.time(now);
+    pub(crate) fn begin_turn(&mut self, now: u64) {
         self.turn_ends = now.saturating_add(self.budget);
         // Deadlines read, too.
         self.requests_from = now.saturating_add(REQUESTS_WAIT.min(self.budget));
@@ -68,19 +67,18 @@ impl Pace {
 
     /// Apps begin to be delivered what has arrived. However long the requests of other threads have taken so far, and however many wait,
     /// reading gets somewhere.
-    pub(crate) fn begin_reads(&mut self, now: Instant) {
-        self.requests_from = self.time(now).saturating_add(REQUESTS_WAIT.min(self.budget));
+    pub(crate) fn begin_reads(&mut self, now: u64) {
+        self.requests_from = now.saturating_add(REQUESTS_WAIT.min(self.budget));
     }
 
     /// Whether the turn is to end.
-    pub(crate) fn turn_is_over(&self, now: Instant) -> bool {
-        self.time(now) >= self.turn_ends
+    pub(crate) const fn turn_is_over(&self, now: u64) -> bool {
+        now >= self.turn_ends
     }
 
     /// An app begins to be delivered its messages. `max_stride` is what [`max_stride`](Self::max_stride) was at the end of its last visit.
     #[inline]
-    pub(crate) fn begin_visit(&mut self, now: Instant, max_stride: u32) {
-        let now = self.time(now);
+    pub(crate) fn begin_visit(&mut self, now: u64, max_stride: u32) {
         self.visit_ends = now.saturating_add(self.budget / VISITS_PER_TURN).min(self.turn_ends);
         self.messages = 0;
         (self.left, self.stride, self.max_stride, self.looked) = (1, 1, max_stride, now);
@@ -91,6 +89,11 @@ impl Pace {
     pub(crate) const fn count(&mut self) -> bool {
         self.left = self.left.saturating_sub(1);
         self.left == 0
+    }
+
+    /// It is time to [`look`](Self::look) after the next message.
+    pub(crate) const fn look_soon(&mut self) {
+        self.left = 1;
     }
 
     /// Whether it is time to [`look`](Self::look) before more is read.
@@ -105,8 +108,7 @@ impl Pace {
 
     /// Whether the visit is to end, and when to look next: so often that the visit does not last much longer than it should, by what the
     /// last messages took.
-    pub(crate) fn look(&mut self, now: Instant, requests_wait: bool) -> bool {
-        let now = self.time(now);
+    pub(crate) fn look(&mut self, now: u64, requests_wait: bool) -> bool {
         let count = (self.stride - self.left).max(1);
         let elapsed = now.saturating_sub(self.looked);
         let is_slow = elapsed >= SLOW * u64::from(count);
@@ -126,15 +128,6 @@ impl Pace {
         let most = elapsed.saturating_mul(MAX_STRIDE.into()) / u64::from(count);
         if most <= left { MAX_STRIDE } else { (left.saturating_mul(count.into()) / elapsed) as u32 }
     }
-
-    fn time(&self, now: Instant) -> u64 {
-        nanos(now.saturating_duration_since(self.made))
-    }
-}
-
-/// The nanoseconds of `time`, or the most there are.
-fn nanos(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }
 
 /// What a turn serves, in this order. One that the budget left nothing for comes first in the next turn.

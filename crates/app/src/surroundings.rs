@@ -1,6 +1,6 @@
 //! What a reactor's connections borrow: time, entropy, memory. Only this file reads the clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use websocket_connection::{Entropy, Env};
 use websocket_dispatcher::Clock;
@@ -13,12 +13,16 @@ use websocket_dispatcher::Clock;
 pub(crate) struct Surroundings {
     env: Env,
     clock: Clock,
+    made: Instant,
+    /// The nanoseconds from `made` to the last reading of the clock.
+    nanos: u64,
     is_stale: bool,
 }
 
 impl Surroundings {
     pub(crate) fn new(clock: Clock, entropy: impl Entropy + 'static) -> Self {
-        Self { env: Env::new(clock.now(), entropy), clock, is_stale: false }
+        let made = clock.now();
+        Self { env: Env::new(made, entropy), clock, made, nanos: 0, is_stale: false }
     }
 
     /// Takes entropy from another source.
@@ -34,8 +38,16 @@ impl Surroundings {
     /// Reads the clock.
     pub(crate) fn now(&mut self) -> Instant {
         self.env.now = self.clock.now();
+        self.nanos = nanos(self.env.now.saturating_duration_since(self.made));
         self.is_stale = false;
         self.env.now
+    }
+
+    /// The time as in [`current`](Self::current), in nanoseconds: what is looked at after each message works with integers.
+    #[inline]
+    pub(crate) fn nanos(&mut self) -> u64 {
+        self.current();
+        self.nanos
     }
 
     /// The environment with the time as it is, or was before the last code of the user's ran.
@@ -65,4 +77,9 @@ impl Surroundings {
     pub(crate) const fn user_code_ran(&mut self) {
         self.is_stale = true;
     }
+}
+
+/// The nanoseconds of `time`, or the most there are.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(time.subsec_nanos().into())
 }

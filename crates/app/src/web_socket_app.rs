@@ -7,7 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use http::HeaderMap;
-use websocket_connection::{Fragment, MaskKey, Message, Opcode};
+use websocket_connection::{Fragment, MaskKey, Message, Opcode, Part};
 use websocket_dispatcher::Io;
 
 use crate::apps::{Context, Handler, IntoCallbackResult, Open};
@@ -217,7 +217,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &Open<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.reconnect = Some(Box::new(move |app, open| call(app, open).into_callback_result()));
+        self.callbacks.rare().reconnect =
+            Some(Box::new(move |app, open| call(app, open).into_callback_result()));
         self
     }
 
@@ -232,15 +233,15 @@ impl WebSocketApp {
         self
     }
 
-    /// The payload of a message or fragment, with the message's opcode and whether the message ends with it;
-    /// comes before `on_message` and `on_cont_message`.
+    /// The payload of a message or fragment, with the message's opcode and which part of the message it is, of which
+    /// [`Part::is_last`] says whether the message ends there; comes before `on_message` and `on_cont_message`.
     #[must_use]
     pub fn on_data<R: IntoCallbackResult>(
         mut self,
-        mut call: impl FnMut(&mut Context<'_>, &[u8], Opcode, bool) -> R + 'static,
+        mut call: impl FnMut(&mut Context<'_>, &[u8], Opcode, Part) -> R + 'static,
     ) -> Self {
-        self.callbacks.data = Some(Box::new(move |app, payload, opcode, fin| {
-            call(app, payload, opcode, fin).into_callback_result()
+        self.callbacks.data = Some(Box::new(move |app, payload, opcode, part| {
+            call(app, payload, opcode, part).into_callback_result()
         }));
         self
     }
@@ -252,8 +253,19 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, Fragment<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.cont_message =
+        self.callbacks.rare().cont_message =
             Some(Box::new(move |app, fragment| call(app, fragment).into_callback_result()));
+        self
+    }
+
+    /// The batch of messages ends with the one that was just delivered, so that a program can act on the newest message of a burst only: see
+    /// [`Handler::on_batch_end`].
+    #[must_use]
+    pub fn on_batch_end<R: IntoCallbackResult>(
+        mut self,
+        mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
+    ) -> Self {
+        self.callbacks.rare().batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 
@@ -263,7 +275,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8]) -> R + 'static,
     ) -> Self {
-        self.callbacks.ping = Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
+        self.callbacks.rare().ping =
+            Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
         self
     }
 
@@ -273,7 +286,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> R + 'static,
     ) -> Self {
-        self.callbacks.pong =
+        self.callbacks.rare().pong =
             Some(Box::new(move |app, payload, rtt| call(app, payload, rtt).into_callback_result()));
         self
     }
@@ -284,7 +297,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.drain = Some(Box::new(move |app| call(app).into_callback_result()));
+        self.callbacks.rare().drain = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 
@@ -336,7 +349,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &Outcome) -> R + 'static,
     ) -> Self {
-        self.callbacks.end = Some(Box::new(move |app, outcome| call(app, outcome).into_callback_result()));
+        self.callbacks.rare().end =
+            Some(Box::new(move |app, outcome| call(app, outcome).into_callback_result()));
         self
     }
 }

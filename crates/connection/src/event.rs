@@ -66,6 +66,35 @@ pub struct Fragment<'a> {
     pub last: bool,
 }
 
+impl Fragment<'_> {
+    /// Which part of the message this is.
+    pub const fn part(&self) -> Part {
+        Part::Fragment { first: self.first, last: self.last }
+    }
+}
+
+/// Which part of a message a payload is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[allow(clippy::exhaustive_enums, reason = "a payload is one of these")]
+pub enum Part {
+    /// The whole message, however the server has sent it.
+    Whole,
+    /// One fragment of a fragmented message, as it comes.
+    Fragment {
+        /// Whether the message starts here.
+        first: bool,
+        /// Whether the message ends here.
+        last: bool,
+    },
+}
+
+impl Part {
+    /// Whether the message ends here.
+    pub const fn is_last(self) -> bool {
+        matches!(self, Self::Whole | Self::Fragment { last: true, .. })
+    }
+}
+
 /// What happened on a connection.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]

@@ -53,6 +53,8 @@ pub struct Rtt {
     pub last: Option<Duration>,
     /// Smoothed over about eight pings, as TCP does (RFC 6298 section 2).
     pub smoothed: Option<Duration>,
+    /// The shortest.
+    pub min: Option<Duration>,
 }
 
 /// The pings of one connection. One that never sends any, which is most of those that are idle, holds no memory for them.
@@ -77,9 +79,9 @@ impl Pings {
     pub(crate) fn stop(&mut self) {
         if let Some(ledger) = &mut self.ledger {
             ledger.next_keep_alive = None;
-            ledger.pong_due = None;
-            ledger.probe_due = None;
+            ledger.owed_pong = None;
         }
+        self.forgive();
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -102,9 +104,18 @@ impl Pings {
     }
 
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
-    pub(crate) fn written(&mut self, position: u64, now: Instant) {
+    /// Unless the caller `reads`, a sign of life would not be noticed.
+    pub(crate) fn written(&mut self, position: u64, now: Instant, reads: bool) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.written(position, self.received, now);
+            ledger.written(position, self.received, now, reads);
+        }
+    }
+
+    /// No ping that was sent so far waits for a sign of life any more.
+    pub(crate) fn forgive(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.pong_due = None;
+            ledger.probe_due = None;
         }
     }
 
@@ -124,7 +135,22 @@ impl Pings {
     }
 
     pub(crate) fn rtt(&self) -> Rtt {
-        self.ledger.as_ref().map_or(Rtt { last: None, smoothed: None }, |ledger| ledger.rtt)
+        self.ledger.as_ref().map_or_else(Rtt::default, |ledger| ledger.rtt)
+    }
+
+    /// Pings that were queued so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.ledger.as_ref().map_or(0, |ledger| ledger.sent)
+    }
+
+    /// A ping of the server could not be answered since too much was queued. Only the latest needs an answer (RFC 6455 section 5.5.3).
+    pub(crate) fn owe_pong(&mut self, payload: &[u8]) {
+        self.ledger.get_or_insert_default().owed_pong = Some(payload.into());
+    }
+
+    /// Takes the payload of the pong that is still to be sent.
+    pub(crate) fn take_owed_pong(&mut self) -> Option<Box<[u8]>> {
+        self.ledger.as_mut()?.owed_pong.take()
     }
 }
 
@@ -140,6 +166,10 @@ struct Ledger {
     probe_due: Option<Box<PongDue>>,
     counter: u64,
     rtt: Rtt,
+    /// Pings of both kinds.
+    sent: u64,
+    /// What the latest ping of the server carried, if it was not answered yet.
+    owed_pong: Option<Box<[u8]>>,
 }
 
 impl Ledger {
@@ -170,19 +200,21 @@ impl Ledger {
     }
 
     fn queued(&mut self, payload: Box<[u8]>, end: u64, purpose: Purpose) {
+        self.sent += 1;
         if self.outstanding.len() == MAX_OUTSTANDING {
             self.outstanding.pop_front();
         }
         self.outstanding.push_back(Outstanding { payload, end, written: None, purpose });
     }
 
-    fn written(&mut self, position: u64, received: u64, now: Instant) {
+    fn written(&mut self, position: u64, received: u64, now: Instant, reads: bool) {
         for ping in self.outstanding.iter_mut().filter(|ping| ping.written.is_none() && ping.end <= position)
         {
             ping.written = Some(now);
             let end = ping.end;
             let due = |timeout| now.checked_add(timeout).map(|at| PongDue { at, end, received });
             match (ping.purpose, self.timeout) {
+                _ if !reads => {}
                 (Purpose::KeepAlive, Some(timeout)) if self.pong_due.is_none() => {
                     self.pong_due = due(timeout);
                 }
@@ -209,6 +241,7 @@ impl Ledger {
         self.probe_due = self.probe_due.take().filter(|due| due.end > answered.end);
         let rtt = now.saturating_duration_since(answered.written?);
         self.rtt.last = Some(rtt);
+        self.rtt.min = Some(self.rtt.min.map_or(rtt, |min| min.min(rtt)));
         self.rtt.smoothed = Some(self.rtt.smoothed.map_or(rtt, |smoothed| (smoothed * 7 + rtt) / 8));
         Some(rtt)
     }

@@ -8,8 +8,9 @@ use crate::{Config, Kind, Opcode, ProtocolError};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {
     pub(crate) kind: Kind,
-    fragments: u32,
-    len: u64,
+    pub(crate) fragments: u32,
+    /// Bytes of payload; of a compressed message before they are inflated.
+    pub(crate) len: u64,
     utf8: Incremental,
     /// The payloads are compressed (RFC 7692 section 6).
     pub(crate) compressed: bool,
@@ -43,11 +44,11 @@ impl Progress {
         if progress.fragments > config.max_fragments {
             return Err(ProtocolError::TooManyFragments { limit: config.max_fragments });
         }
+        progress.len = progress.len.saturating_add(header.len);
         if progress.compressed {
-            // What counts is the length that it is inflated to.
+            // The limit is for the length that it is inflated to.
             return Ok(progress);
         }
-        progress.len = progress.len.saturating_add(header.len);
         let held = if single { header.len } else { progress.len };
         if held > config.max_message_size {
             return Err(ProtocolError::MessageTooBig { len: held, limit: config.max_message_size });

@@ -20,9 +20,24 @@ const UNMASKED: usize = 1 << 10;
 /// A complete frame or message.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
-    Message { kind: Kind, place: Place },
-    Fragment { kind: Kind, place: Place, first: bool, last: bool },
-    Control { opcode: Opcode, place: Place },
+    /// A whole message, which came in so many frames. `compressed` is the length of its payload before it was inflated.
+    Message {
+        kind: Kind,
+        place: Place,
+        frames: u32,
+        compressed: Option<u64>,
+    },
+    Fragment {
+        kind: Kind,
+        place: Place,
+        first: bool,
+        last: bool,
+        compressed: Option<u64>,
+    },
+    Control {
+        opcode: Opcode,
+        place: Place,
+    },
 }
 
 /// How parsing goes on.
@@ -200,7 +215,8 @@ impl Rx {
         let payload = input.at + header.size..input.at + header.size + header.len as usize;
         input.at = payload.end;
         if is_unfragmented(&header) {
-            return Ok(Flow::Step(Step::Message { kind: progress.kind, place: Place::Input(payload) }));
+            let (kind, place) = (progress.kind, Place::Input(payload));
+            return Ok(Flow::Step(Step::Message { kind, place, frames: 1, compressed: None }));
         }
         let bytes = &input.bytes[payload.clone()];
         self.message.insert(progress).check(bytes, config)?;
@@ -354,13 +370,15 @@ impl Rx {
         if self.deliver_fragments && !is_unfragmented(&header) {
             self.buffers.lend(&place);
             let first = header.opcode != Opcode::Continuation;
-            return Ok(Flow::Step(Step::Fragment { kind, place, first, last: header.fin }));
+            let compressed = message.compressed.then_some(header.len);
+            return Ok(Flow::Step(Step::Fragment { kind, place, first, last: header.fin, compressed }));
         }
         if !header.fin {
             return Ok(Flow::Next);
         }
         self.buffers.lend(&place);
-        Ok(Flow::Step(Step::Message { kind, place }))
+        let (frames, compressed) = (message.fragments, message.compressed.then_some(message.len));
+        Ok(Flow::Step(Step::Message { kind, place, frames, compressed }))
     }
 
     #[cfg(any(test, feature = "fuzzing"))]

@@ -7,6 +7,7 @@ use crate::deflate::Outbound;
 use crate::frame::{First, MAX_HEADER, append_header};
 use crate::ping::{Pings, Purpose};
 use crate::state::Lifecycle;
+use crate::traffic::{ConnectionStats, Counters};
 use crate::{
     Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
 };
@@ -29,9 +30,12 @@ pub struct Tx {
     pub(crate) stalled: Option<Instant>,
     limit: usize,
     fragmented: bool,
-    /// The latest ping that could not be answered since too much was queued (RFC 6455 section 5.5.3 allows to skip the others).
-    owed_pong: Option<Box<[u8]>>,
+    /// The caller reads nothing for now.
+    pub(crate) paused: bool,
+    /// Pings of the server. Few enough for this type, which needs no more memory here.
+    pub(crate) pings_received: u32,
     pub(crate) pings: Pings,
+    counters: Option<Box<Counters>>,
     /// Few connections have one.
     mask_key: Option<Box<MaskKey>>,
     pub(crate) outbound: Outbound,
@@ -47,8 +51,10 @@ impl Tx {
             stalled: None,
             limit: config.max_queued_bytes,
             fragmented: false,
-            owed_pong: None,
+            paused: false,
+            pings_received: 0,
             pings: Pings::default(),
+            counters: None,
             mask_key: None,
             outbound: Outbound::new(),
         }
@@ -68,6 +74,25 @@ impl Tx {
     /// Round-trip times of pings so far.
     pub fn rtt(&self) -> Rtt {
         self.pings.rtt()
+    }
+
+    /// Returns what went over the connection so far, in numbers. A connection without messages begins to note times, and how much waits
+    /// to be written, with the first call.
+    pub fn stats(&mut self) -> ConnectionStats {
+        self.counters();
+        self.note_peak();
+        let (wire_bytes, rtt) = ([self.pings.received, self.written], self.rtt());
+        let pings = [self.pings_received.into(), self.pings.sent()];
+        self.counters().stats(wire_bytes, pings, rtt)
+    }
+
+    /// Notes when bytes came, for [`stats`](Self::stats): to be called after they were passed to
+    /// [`Connection::receive`](crate::Connection::receive). It may be called again.
+    #[inline]
+    pub const fn read_at(&mut self, at: Instant) {
+        if let Some(counters) = &mut self.counters {
+            counters.read_at(at);
+        }
     }
 
     /// Takes mask keys from `mask_key` instead of [`Env`]: for tests, or for a source of the user's own.
@@ -141,9 +166,14 @@ impl Tx {
         match self.outbound.fragment(payload, first, fin, env) {
             Some(compressed) => {
                 self.frame(First { fin, compressed: first, opcode }, &compressed, env);
+                let len = Some(compressed.len() as u64);
+                self.counters().sent.frames(1, payload.len(), fin, len);
                 env.output.give(compressed);
             }
-            None => self.frame(First { fin, compressed: false, opcode }, payload, env),
+            None => {
+                self.frame(First { fin, compressed: false, opcode }, payload, env);
+                self.counters().sent.frames(1, payload.len(), fin, None);
+            }
         }
         self.fragmented = !fin;
         Ok(())
@@ -163,19 +193,6 @@ impl Tx {
     pub fn ping(&mut self, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.admit_control(payload)?;
         self.queue_ping(payload.into(), Purpose::Caller, env);
-        Ok(())
-    }
-
-    /// Sends a ping, and ends the connection with [`Timeout::Probe`](crate::Timeout::Probe) unless the peer gives a sign
-    /// of life, as [`Config::liveness`](crate::Config::liveness) says, within `timeout` from when the ping was written. Of
-    /// several probes that wait for an answer, the earliest deadline holds. With a timeout of zero no answer can be in time.
-    ///
-    /// # Errors
-    /// [`SendError`]; nothing was queued.
-    pub fn probe(&mut self, timeout: Duration, env: &mut Env) -> Result<(), SendError> {
-        self.admit_control(&[0; 8])?;
-        let payload = self.pings.next_payload();
-        self.queue_ping(payload, Purpose::Probe(timeout), env);
         Ok(())
     }
 
@@ -210,7 +227,6 @@ impl Tx {
         self.frame(First::whole(Opcode::Close), payload, env);
         let end = self.written + self.queued_bytes() as u64;
         self.lifecycle.begin_closing(by, end, timeout, env.now);
-        self.owed_pong = None;
         self.pings.stop();
     }
 
@@ -226,9 +242,9 @@ impl Tx {
         }
         if self.admit(payload.len()).is_ok() {
             self.frame(First::whole(Opcode::Pong), payload, env);
-            self.owed_pong = None;
+            drop(self.pings.take_owed_pong());
         } else {
-            self.owed_pong = Some(payload.into());
+            self.pings.owe_pong(payload);
         }
     }
 
@@ -246,9 +262,10 @@ impl Tx {
 
     /// The first `len` bytes of [`output`](Self::output) were written.
     pub fn wrote(&mut self, len: usize, env: &mut Env) {
+        self.note_peak();
         self.start = (self.start + len).min(self.out.len());
         self.written += len as u64;
-        self.pings.written(self.written, env.now);
+        self.pings.written(self.written, env.now, !self.paused);
         if self.has_closed() {
             self.lifecycle.close_has_left(env.now);
         }
@@ -257,16 +274,16 @@ impl Tx {
             env.output.give(std::mem::take(&mut self.out));
             self.start = 0;
         }
-        if let Some(payload) = self.owed_pong.take() {
+        if let Some(payload) = self.pings.take_owed_pong() {
             self.answer_ping(&payload, env);
         }
     }
 
     /// Gives all memory back; nothing more is written.
     pub(crate) fn clear(&mut self, env: &mut Env) {
+        self.note_peak();
         env.output.give(std::mem::take(&mut self.out));
         self.start = 0;
-        self.owed_pong = None;
         self.outbound.clear(env);
     }
 
@@ -283,6 +300,23 @@ impl Tx {
         }
     }
 
+    /// What is counted for each message; made at the first one.
+    #[inline(always)]
+    pub(crate) fn counters(&mut self) -> &mut Counters {
+        match &mut self.counters {
+            Some(counters) => counters,
+            counters => start_counting(counters),
+        }
+    }
+
+    /// The most waits just before some of it is written.
+    fn note_peak(&mut self) {
+        let queued = self.queued_bytes();
+        if let Some(counters) = &mut self.counters {
+            counters.peak_queued_bytes = counters.peak_queued_bytes.max(queued);
+        }
+    }
+
     fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         if self.fragmented {
             return Err(SendError::InsideFragmented);
@@ -292,11 +326,14 @@ impl Tx {
             let most = self.limit - self.queued_bytes() - MAX_HEADER;
             if let Some(compressed) = self.outbound.message(payload, most, env) {
                 self.frame(First { compressed: true, ..First::whole(opcode) }, &compressed, env);
+                let len = Some(compressed.len() as u64);
+                self.counters().sent.frames(1, payload.len(), true, len);
                 env.output.give(compressed);
                 return Ok(());
             }
         }
         self.frame(First::whole(opcode), payload, env);
+        self.counters().sent.whole(payload.len());
         Ok(())
     }
 
@@ -315,7 +352,7 @@ impl Tx {
         Ok(())
     }
 
-    fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
+    pub(crate) fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
         if payload.len() > MAX_CONTROL_PAYLOAD {
             return Err(SendError::ControlTooLong { len: payload.len() });
         }
@@ -335,6 +372,11 @@ impl Tx {
         append_header(&mut self.out, first, payload.len(), key);
         mask::append(&mut self.out, payload, key);
     }
+}
+
+#[cold]
+fn start_counting(counters: &mut Option<Box<Counters>>) -> &mut Counters {
+    counters.get_or_insert_default()
 }
 
 impl fmt::Debug for Tx {

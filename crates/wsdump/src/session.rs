@@ -11,7 +11,7 @@ use websocket_app::{
 
 use crate::arguments::Arguments;
 use crate::console::{Console, Shown, shown};
-use crate::input;
+use crate::input::{Input, Lines};
 
 /// What went wrong on this side of the connection.
 pub(crate) type Trouble = Rc<RefCell<Option<String>>>;
@@ -22,11 +22,19 @@ pub(crate) struct Session {
     trouble: Trouble,
     /// Lines are read already: another connection goes on with them.
     reading: bool,
+    /// What was read and is to be sent.
+    pub(crate) lines: Lines,
 }
 
 impl Session {
     pub(crate) fn new(arguments: Arguments, trouble: Trouble) -> Self {
-        Self { console: Console::new(&arguments), arguments, trouble, reading: false }
+        Self {
+            console: Console::new(&arguments),
+            arguments,
+            trouble,
+            reading: false,
+            lines: Lines::default(),
+        }
     }
 }
 
@@ -43,8 +51,8 @@ impl Handler for Session {
         if std::mem::replace(&mut self.reading, true) {
             return Ok(());
         }
-        let patient = !self.arguments.reconnect.is_zero();
-        Ok(input::start(app.sender(), self.arguments.eof_wait, patient)?)
+        let (eof_wait, is_patient) = (self.arguments.eof_wait, !self.arguments.reconnect.is_zero());
+        Ok(Input { eof_wait, is_patient }.start(app)?)
     }
 
     fn on_message(&mut self, _: &mut Context<'_>, message: Message<'_>) -> CallbackResult {

@@ -3,7 +3,7 @@
 mod support;
 
 #[cfg(unix)]
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Seek as _, Write as _};
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
@@ -251,4 +251,47 @@ fn a_reader_that_has_seen_enough_ends_it_in_peace() {
     while input.write_all(b"hello\n").is_ok() {}
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_pipe_is_read_without_a_thread_and_lines_arrive_while_it_stays_open() {
+    let server = EchoServer::start().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wsdump"))
+        .args(["--raw", &server.url()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in ["first", "second"] {
+        writeln!(input, "{line}").unwrap();
+        assert_eq!(output.next().unwrap().unwrap(), line);
+    }
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+    let names: Vec<_> =
+        tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap()).collect();
+    assert!(names.iter().all(|name| name.trim() != "input"), "{names:?}");
+    drop(input);
+    assert_eq!(output.next().transpose().unwrap(), None);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_which_loops_may_refuse_to_watch_is_sent_as_well() {
+    let server = EchoServer::start().unwrap();
+    let path = std::env::temp_dir().join(format!("wsdump-input-{}", std::process::id()));
+    let mut file = std::fs::File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    file.write_all(b"one\ntwo\nthree").unwrap();
+    file.rewind().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_wsdump"))
+        .args(["--raw", &server.url()])
+        .stdin(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(output.stdout, b"one\ntwo\nthree\n", "{output:?}");
 }

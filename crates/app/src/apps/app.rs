@@ -4,24 +4,23 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use websocket_connection::{Close, CloseCode, SendError, State};
-#[cfg(feature = "tls")]
-use websocket_link::tls::TlsInfo;
 
 use super::context::{Connected, Identity};
-use super::successor::Companion;
+use super::stage::{Companion, OpenDetails, Stage};
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
-use crate::address::Target;
 use crate::attempts::{Attempts, Streak};
-use crate::cookies::CookieJar;
-use crate::dial::{Attempt, Dial};
+use crate::dial::Attempt;
 use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
-use crate::live::{Live, Written};
+use crate::live::Written;
 use crate::outcome::{NoRetry, Outcome};
+use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
+use crate::stats::Ended;
+use crate::surroundings::Surroundings;
 use crate::threads::{Outbox, SenderState};
 
 /// One app.
@@ -33,7 +32,7 @@ pub(crate) struct App {
     pub(crate) attempt: Option<Box<Attempt>>,
     pub(crate) plan: Box<Plan>,
     /// The failure that has been reported and will end, or has ended, the attempt.
-    pub(crate) failure: Option<Box<Error>>,
+    pub(crate) failure: Option<Box<Outcome>>,
     /// How the last attempt ended, from then on until the next one begins or it is not needed.
     pub(crate) outcome: Option<Box<Outcome>>,
 }
@@ -43,7 +42,6 @@ pub(crate) struct App {
 pub(crate) struct Control {
     /// Made when the first sender is.
     pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) limit: usize,
     pub(crate) timers: AppTimers,
     /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
@@ -51,8 +49,11 @@ pub(crate) struct Control {
     pub(crate) blocked: bool,
     /// The output has grown since it was last written.
     pub(crate) dirty: bool,
-    /// The handler wants `on_data`.
-    pub(crate) wants_data: bool,
+    pub(crate) delivery: Delivery,
+    /// The handler wants `on_batch_end`.
+    pub(crate) wants_batch_end: bool,
+    /// Messages were delivered since its last `on_batch_end`.
+    pub(crate) in_batch: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.
@@ -60,9 +61,13 @@ pub(crate) struct Control {
     /// A data message was delivered since the reactor last looked.
     pub(crate) has_heard: bool,
     pub(crate) attempts: Attempts,
+    /// Of the last attempt.
+    pub(crate) phases: CompactPhases,
+    /// Made when the first connection ends.
+    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
-    /// Whether another attempt follows, once something has ended this one or will.
+    /// Whether another attempt follows this one, once the policy has been asked.
     pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants the connection to be dropped, with this error.
@@ -75,6 +80,18 @@ pub(crate) struct Control {
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
     pub(crate) armed: Option<Armed>,
+}
+
+/// What is called for data that is received.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Delivery {
+    /// `on_message` and `on_cont_message`.
+    #[default]
+    Messages,
+    /// `on_data` before them.
+    Data,
+    /// Nothing: the program has closed the app and wants no more.
+    Nothing,
 }
 
 impl Control {
@@ -90,6 +107,8 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
+        self.reset_numbers();
+        (self.has_heard, self.in_batch) = (false, false);
         self.retry = None;
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
@@ -111,20 +130,6 @@ impl Control {
     /// Whether the last connection has ended and another attempt follows.
     pub(crate) fn waits_to_reconnect(&self) -> bool {
         !self.ended && !self.close_requested && self.retry_at().is_some()
-    }
-
-    /// What was `decided` about another attempt, unless the program has closed the app or stops the reactor.
-    pub(crate) fn still_holds(
-        &self,
-        decided: Result<Duration, NoRetry>,
-        apps: &Apps,
-    ) -> Result<Duration, NoRetry> {
-        match decided {
-            Err(NoRetry::Panicked) => decided,
-            _ if self.close_requested => Err(NoRetry::Closed),
-            _ if apps.is_stopping() => Err(NoRetry::Stopped),
-            _ => decided,
-        }
     }
 
     /// When the next attempt begins, while the app waits for it.
@@ -154,24 +159,6 @@ impl Control {
     }
 }
 
-/// Details that are needed when the connection opens, and not after.
-#[derive(Default)]
-pub(crate) struct OpenDetails {
-    /// The jar for the cookies of the response, and where they come from.
-    pub(crate) cookies: Option<(CookieJar, Target)>,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: Option<TlsInfo>,
-}
-
-impl OpenDetails {
-    /// Where the cookies of the response go, and where they come from.
-    pub(crate) fn with_cookies(jar: CookieJar, target: Target) -> Box<Self> {
-        let mut details = Box::<Self>::default();
-        details.cookies = Some((jar, target));
-        details
-    }
-}
-
 /// A state; closed to begin with.
 struct LoggedState(State);
 
@@ -179,17 +166,6 @@ impl Default for LoggedState {
     fn default() -> Self {
         Self(State::Closed)
     }
-}
-
-/// How far the attempt has come.
-pub(crate) enum Stage {
-    /// There is no stream to the server yet.
-    Dialling(Box<Dial>),
-    /// There is a stream with a connection on it.
-    Live(Box<Live>),
-    /// No attempt is under way: the first has not begun, or the last is over; where [`Streak::retry_at`] is
-    /// set, another follows.
-    Over,
 }
 
 impl Stage {
@@ -207,9 +183,8 @@ impl Stage {
 
 impl App {
     pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
-        let limit = plan.options.config.max_queued_bytes;
         let streak = plan.options.connect.reconnect.is_some().then(Box::default);
-        let control = Control { limit, outbox, streak, ..Control::default() };
+        let control = Control { outbox, streak, ..Control::default() };
         Box::new(Self {
             handler,
             control,
@@ -268,6 +243,9 @@ impl App {
             log::debug!(target: "websocket::life_cycle", "{id}: no other attempt is wanted");
         }
         self.control.ended = true;
+        if let Some(streak) = &mut self.control.streak {
+            streak.retry_at = None;
+        }
     }
 
     /// Sends a close frame if the connection is open and its socket takes it at once.
@@ -295,8 +273,11 @@ impl App {
         }
     }
 
-    /// Publishes the connection's state to the app's senders.
-    pub(crate) fn publish(&self) {
+    /// Publishes the connection's state to the app's senders, and its numbers if they have asked for them.
+    pub(crate) fn publish(&mut self, env: &mut Surroundings) {
+        if self.control.outbox.as_ref().is_some_and(|outbox| outbox.mailbox().wants_stats()) {
+            self.publish_stats(env);
+        }
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
             Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),
@@ -314,7 +295,8 @@ impl App {
         apps: &'a mut Apps,
     ) -> (&'a mut dyn Handler, Context<'a>) {
         let (identity, connected) = (Identity { id, plan: &self.plan }, self.stage.connected());
-        (&mut *self.handler, Context { apps, identity, control: &mut self.control, connected, handler: None })
+        let control = &mut self.control;
+        (&mut *self.handler, Context { apps, identity, control, connected, failure: None, handler: None })
     }
 
     /// The context for code that is not the handler's: it can reach the handler.
@@ -356,7 +338,7 @@ pub(crate) fn check(handler: &mut dyn Handler, context: &mut Context<'_>, result
 }
 
 #[cold]
-pub(crate) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
+pub(super) fn call_on_error(handler: &mut dyn Handler, context: &mut Context<'_>, error: &Error) {
     // The error of a callback that wants another connection is reported all the same.
     if context.apps.is_removed(context.identity.id) {
         return;

@@ -74,6 +74,51 @@ impl Context<'_> {
         self.transmit(|tx, apps| tx.probe(deadline, apps.env.untimed()))
     }
 
+    /// Stops reading from this connection until [`resume_reading`](Self::resume_reading): no message is delivered after
+    /// the running callback, the dispatcher watches the stream for nothing or for room alone, and once the buffers of the
+    /// two systems are full, TCP holds the server back. It begins anew unpaused with each connection, and has no effect
+    /// unless the connection is open.
+    ///
+    /// Meanwhile nothing that the server says is noticed, not even that it has closed. So it cannot fail for want of a sign of
+    /// life: pings are still sent, but no [`probe`](Self::probe) and no keep-alive ping that was or is sent waits for its
+    /// answer, and [`silence_timeout`](crate::RunOptions::silence_timeout) begins again afterwards. Sending continues, and
+    /// so does its `write_timeout`. Closing resumes reading, so that the server's answer is found, and so does a stream that
+    /// breaks while it is written to.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// // At most ten messages a second.
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").on_message(|app, message| {
+    ///     println!("{message:?}");
+    ///     app.pause_reading();
+    ///     app.set_timeout(Duration::from_millis(100), |app| app.resume_reading());
+    /// });
+    /// # let _ = app;
+    /// ```
+    pub fn pause_reading(&mut self) {
+        if self.is_open() {
+            self.set_paused(true);
+            // The messages behind the one that is being delivered wait, too.
+            self.apps.pace.look_soon();
+        }
+    }
+
+    /// Reads again after [`pause_reading`](Self::pause_reading). The messages that wait come next, in one of the next
+    /// turns. Harmless if reading is not paused.
+    pub fn resume_reading(&mut self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if let Some(connected) = &mut self.connected {
+            connected.tx.set_paused(paused);
+            // What the stream is watched for changes with the next write.
+            self.control.mark_dirty(self.apps, self.identity.id);
+        }
+    }
+
     /// Starts what the options want while the connection is open. All of it is timers, which end with the attempt.
     pub(crate) fn start_feed(&mut self) {
         self.start_heartbeat();

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
-use super::app::Control;
+use super::app::{Control, Delivery};
 use super::{Apps, Handler};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
+use crate::error::Error;
 use crate::id::AppId;
 use crate::live::write_all;
-use crate::outcome::NoRetry;
+use crate::outcome::{NoRetry, Outcome};
 use crate::plan::Plan;
 use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
@@ -26,6 +27,8 @@ pub struct Context<'a> {
     pub(crate) identity: Identity<'a>,
     pub(crate) control: &'a mut Control,
     pub(crate) connected: Option<Connected<'a>>,
+    /// In `on_error`, the failure that ends the attempt.
+    pub(crate) failure: Option<&'a Outcome>,
     /// Where the code that runs is not the handler's own.
     pub(crate) handler: Option<&'a mut dyn Handler>,
 }
@@ -113,7 +116,8 @@ impl Context<'_> {
     }
 
     /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
-    /// continue to arrive until the server answers or the close's timeout passes, then `on_close` comes.
+    /// continue to arrive until the server answers or the close's timeout passes, unless
+    /// [`deliver_after_close`](crate::RunOptions::deliver_after_close) is off; then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
     /// ends, and only `on_end` is called. Closing twice is harmless.
     ///
@@ -131,6 +135,9 @@ impl Context<'_> {
         self.apps.env.user_code_ran();
         match &mut self.connected {
             Some(connected) if connected.tx.state() != State::Connecting => {
+                if !self.identity.plan.options.connect.deliver_after_close {
+                    self.control.delivery = Delivery::Nothing;
+                }
                 // Code and reason were checked when the close was asked for.
                 let _checked = connected.tx.close(close, self.apps.env.current());
                 self.control.mark_dirty(self.apps, self.identity.id);
@@ -185,11 +192,12 @@ impl Context<'_> {
         self.control.retry_at()
     }
 
-    /// Whether another attempt follows this one, and how long after its end, or why none does. `None` as long as nothing
-    /// has ended the attempt or will: an error of a callback, after which the connection continues, leaves it so.
+    /// Whether another attempt follows the failure that [`on_error`](crate::Handler::on_error) is called with, and how long
+    /// after the end of this one, or why none does. `None` where no failure has ended the attempt or will: outside of
+    /// `on_error`, and for an error of a callback, after which the connection continues.
     ///
-    /// The policy is asked before [`on_error`](crate::Handler::on_error) gets the failure, so `on_error` can tell a failure that
-    /// is repaired from one that needs attention. A close, or a stop of the reactor, still prevents the attempt.
+    /// The policy for reconnecting is asked by the first call, and not again when the attempt ends. A close, a stop of the
+    /// reactor and a panic still prevent the attempt; [`Closed`](crate::Closed) has the last word.
     ///
     /// ```
     /// use websocket_app::WebSocketApp;
@@ -201,9 +209,12 @@ impl Context<'_> {
     /// });
     /// # let _ = app;
     /// ```
-    pub fn retry(&self) -> Option<Result<Duration, NoRetry>> {
-        let decided = **self.control.retry.as_ref()?;
-        Some(self.control.still_holds(decided, self.apps))
+    pub fn retry(&mut self) -> Option<Result<Duration, NoRetry>> {
+        let failure = self.failure?;
+        if matches!(failure, Outcome::Lost(Error::CallbackPanicked(_))) {
+            return Some(Err(NoRetry::Panicked));
+        }
+        Some(self.control.decide(self.identity.plan, failure, self.apps))
     }
 
     /// Bytes that were sent here and are not written yet.
@@ -285,7 +296,8 @@ impl Context<'_> {
     pub fn sender(&mut self) -> Sender {
         let outbox = self.control.outbox.get_or_insert_with(|| {
             let mailbox = Mailbox::new();
-            mailbox.attach(self.apps.inbox.clone(), self.identity.id, self.control.limit);
+            let limit = self.identity.plan.config().max_queued_bytes;
+            mailbox.attach(self.apps.inbox.clone(), self.identity.id, limit);
             if self.control.ended {
                 drop(mailbox.detach());
             }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use websocket_connection::{Fragment, Message, Opcode, Response};
+use websocket_connection::{Fragment, Message, Opcode, Part, Response};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
@@ -133,15 +133,15 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and
-    /// whether the message ends with it. Called unless [`wants_data`](Self::wants_data) says `false`.
+    /// The payload of a message, or of a fragment where these are delivered, with the message's opcode and which part of
+    /// the message it is. Called unless [`wants_data`](Self::wants_data) says `false`.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_data(
         &mut self,
         app: &mut Context<'_>,
         payload: &[u8],
         opcode: Opcode,
-        fin: bool,
+        part: Part,
     ) -> CallbackResult {
         Ok(())
     }
@@ -162,6 +162,24 @@ pub trait Handler: Any {
     /// Whether fragments of fragmented messages are delivered one by one. Called once per connection.
     fn wants_fragments(&self) -> bool {
         false
+    }
+
+    /// The batch of messages ends with the one that was just delivered: nothing more has arrived for this app, or other apps have their
+    /// turn. Acting here instead of in [`on_message`](Self::on_message) acts on the newest message of a burst only.
+    ///
+    /// A batch is what the reactor delivers to the app without doing anything else in between: at least one message or fragment, from one or
+    /// more reads. A burst that takes more than the app's [part of a turn](crate::Reactor::turn_budget) comes in several batches. It comes before
+    /// [`on_error`](Self::on_error) and [`on_close`](Self::on_close) if the connection ends behind the batch. Called unless
+    /// [`wants_batch_end`](Self::wants_batch_end) says `false`.
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Whether [`on_batch_end`](Self::on_batch_end) is called. Called once per connection. A handler without an `on_batch_end` saves a call
+    /// for every batch with `false`.
+    fn wants_batch_end(&self) -> bool {
+        true
     }
 
     /// A ping; its pong is on the way already.

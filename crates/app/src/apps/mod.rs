@@ -4,9 +4,11 @@ mod app;
 mod connection;
 mod context;
 mod handler;
+mod numbers;
 mod queue;
 mod retry;
 mod source;
+mod stage;
 mod successor;
 mod timers;
 
@@ -20,20 +22,23 @@ use websocket_dispatcher::{Next, Ready};
 
 use crate::id::{AppId, Holder};
 use crate::live::Scratch;
+use crate::meter::Meter;
 use crate::outcome::Outcome;
 use crate::pace::Pace;
 use crate::panics::PanicPolicy;
 use crate::schedule::{Due, Entry, Schedule, later};
+use crate::stats::Reading;
 use crate::surroundings::Surroundings;
 use crate::table::Table;
 use crate::threads::{Inbox, Job, ReactorHandle};
 
-pub(crate) use app::{App, Control, OpenDetails, Stage, call_on_error, check, check_lent};
+pub(crate) use app::{App, Control, Delivery, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
 pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
 pub(crate) use source::{SourceCall, Sources};
 pub use source::{SourceContext, SourceEvent, WatchError};
+pub(crate) use stage::{OpenDetails, Stage};
 use timers::ReactorTimers;
 
 struct Slot {
@@ -63,6 +68,7 @@ pub(crate) struct Finished {
 pub struct Apps {
     pub(crate) env: Surroundings,
     pub(crate) pace: Pace,
+    pub(crate) meter: Meter,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) schedule: Schedule,
     /// Apps with unwritten output.
@@ -88,6 +94,8 @@ pub struct Apps {
     pub(crate) running: Option<AppId>,
     /// Nothing else is delivered to the app that is running: it was removed, or its connection is to be dropped.
     pub(crate) interrupted: bool,
+    /// While an app is delivered what was read.
+    pub(crate) reading: Option<Reading>,
     /// A panic that is resumed when the turn has ended.
     pub(crate) panic: Option<Box<dyn Any + Send>>,
     pub(crate) panic_policy: PanicPolicy,
@@ -105,9 +113,10 @@ pub struct Apps {
 }
 
 impl Apps {
-    pub(crate) fn new(mut env: Surroundings, inbox: Arc<Inbox>) -> Self {
+    pub(crate) fn new(env: Surroundings, inbox: Arc<Inbox>) -> Self {
         Self {
-            pace: Pace::new(env.now()),
+            pace: Pace::new(),
+            meter: Meter::default(),
             env,
             inbox,
             schedule: Schedule::default(),
@@ -124,6 +133,7 @@ impl Apps {
             host_waits_for: None,
             running: None,
             interrupted: false,
+            reading: None,
             panic: None,
             panic_policy: PanicPolicy::default(),
             finished: None,
@@ -137,8 +147,11 @@ impl Apps {
     }
 
     pub(crate) fn insert(&mut self, app: Box<App>) -> AppId {
-        let attached =
-            app.control.outbox.as_ref().map(|outbox| (outbox.mailbox().clone(), app.control.limit));
+        let attached = app
+            .control
+            .outbox
+            .as_ref()
+            .map(|outbox| (outbox.mailbox().clone(), app.plan.config().max_queued_bytes));
         let id = AppId(self.slots.insert(Slot { app: Some(app), removed: false }));
         if let Some((mailbox, limit)) = attached {
             mailbox.attach(self.inbox.clone(), id, limit);
@@ -319,8 +332,8 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        if let Some(app) = self.app.take() {
-            app.publish();
+        if let Some(mut app) = self.app.take() {
+            app.publish(&mut self.apps.env);
             self.apps.put_back(self.id, app);
         }
         self.apps.running = self.running;

@@ -24,11 +24,14 @@ impl Apps {
     /// Queues the streams that the dispatcher has reported. One that is queued already keeps its place: a level-triggered loop
     /// repeats itself until the stream has been read.
     pub(crate) fn queue_streams(&mut self, ready: &[Ready]) {
+        if self.reads.is_empty() {
+            self.reads.extend(ready.iter().copied().map(ToRead::Stream));
+            return;
+        }
         let place = |(place, read): (usize, &ToRead)| match read {
             ToRead::Stream(ready) => Some((ready.key, place)),
             ToRead::App(_) => None,
         };
-        // Empty unless the last turn has left something.
         let places: HashMap<Key, usize> = self.reads.iter().enumerate().filter_map(place).collect();
         for ready in ready {
             match places.get(&ready.key).map(|place| &mut self.reads[*place]) {
@@ -51,18 +54,18 @@ impl Apps {
 
     /// Whether the turn has used up its budget.
     pub(crate) fn turn_is_over(&mut self) -> bool {
-        self.pace.turn_is_over(self.env.current().now)
+        self.pace.turn_is_over(self.env.nanos())
     }
 
     /// Apps begin to be delivered what they have received.
     pub(crate) fn begin_reads(&mut self) {
-        self.pace.begin_reads(self.env.current().now);
+        self.pace.begin_reads(self.env.nanos());
     }
 
     /// An app begins to be delivered what it has received.
     #[inline]
     pub(crate) fn begin_visit(&mut self, max_stride: u32) {
-        self.pace.begin_visit(self.env.current().now, max_stride);
+        self.pace.begin_visit(self.env.nanos(), max_stride);
     }
 
     /// A message was delivered; whether [`pauses`](Self::pauses) is to be asked if there is more to deliver or to read.
@@ -74,11 +77,20 @@ impl Apps {
     /// Whether the others have their turn now.
     #[inline(never)]
     pub(crate) fn pauses(&mut self) -> bool {
-        self.pace.look(self.env.now(), self.inbox.has_jobs())
+        self.env.now();
+        let now = self.env.nanos();
+        self.meter.look(now);
+        self.pace.look(now, self.inbox.has_jobs())
     }
 
     /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.
     pub(crate) fn pauses_before_more(&mut self) -> bool {
         self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
+    }
+
+    /// Whether delivery to the app ends for now: the others have their turn, or its reading `is_paused`. Reads the clock in any case, since
+    /// a callback has run.
+    pub(crate) fn ends_visit(&mut self, is_paused: bool) -> bool {
+        self.pauses() || is_paused
     }
 }

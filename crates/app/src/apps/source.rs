@@ -128,9 +128,9 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Takes a source that was reported under `key` out, to call its callback.
+    /// Takes a source that was reported under `key` out, to call its callback. A dispatcher may report the hang-up of one that is paused.
     pub(crate) fn take(&mut self, id: SourceId, key: Key) -> Option<(Io, Box<SourceCall>)> {
-        let watch = self.watches.get_mut(id.0).filter(|watch| !watch.is_removed)?;
+        let watch = self.get_mut(id).filter(|watch| !watch.interest.is_none())?;
         watch.registered.filter(|(registered, _)| *registered == key)?;
         watch.parts.take()
     }

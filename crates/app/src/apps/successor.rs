@@ -1,53 +1,17 @@
 //! The connection beside the one that an app uses: its successor until that opens, its predecessor from then on.
 
 use std::mem::{replace, swap};
-use std::time::Instant;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use websocket_connection::State;
 
-use super::app::{App, Control, OpenDetails, Stage};
-use super::{Apps, Context, Identity};
-use crate::attempts::Streak;
-use crate::dial::Attempt;
+use super::stage::Companion;
+use super::{App, Apps, Context, Control, Identity, Stage};
 use crate::error::Error;
 use crate::panics::contain_panic;
-use crate::plan::CurrentUrl;
+use crate::phases::CompactPhases;
 use crate::schedule::later;
-use crate::threads::Output;
-
-/// The connection beside the one that the app uses, and what else there is once per connection.
-///
-/// It exists only while the app's own stage is live. Code that works on one connection can work on this one while the two
-/// are [swapped](App::swap); [`Control::is_swapped`] tells it not to end the app, nor to call it.
-pub(crate) struct Companion {
-    pub(crate) stage: Stage,
-    attempt: Option<Box<Attempt>>,
-    pub(crate) failure: Option<Box<Error>>,
-    on_open: Option<Box<OpenDetails>>,
-    url: CurrentUrl,
-    /// The app's own, while a successor is in its place: what becomes of that does not count for reconnecting.
-    streak: Option<Box<Streak>>,
-    /// What the output of the connection holds of senders' messages.
-    pub(crate) output: Output,
-    /// The app uses the successor, and this is what it has used before.
-    pub(crate) is_predecessor: bool,
-    /// The app's own fields have this connection, and these have the app's.
-    is_swapped: bool,
-    /// When a predecessor is to be closed; `None` once it is.
-    pub(crate) closes_at: Option<Instant>,
-}
-
-impl Companion {
-    /// The deadline of this connection.
-    pub(crate) fn due(&self) -> Option<Instant> {
-        let own = match &self.stage {
-            Stage::Dialling(dial) => dial.due(),
-            Stage::Live(live) => live.due(self.attempt.as_ref().map(|attempt| attempt.deadline)),
-            Stage::Over => None,
-        };
-        own.into_iter().chain(self.closes_at).min()
-    }
-}
+use crate::unwritten::UnwrittenMessages;
 
 impl Control {
     /// Whether the app's own fields have the connection of its [`Companion`].
@@ -56,21 +20,43 @@ impl Control {
         self.companion.as_ref().is_some_and(|companion| companion.is_swapped)
     }
 
+    /// The companion, while its connection is in the app's own fields.
+    pub(crate) fn companion_in_place(&mut self) -> Option<&mut Companion> {
+        self.companion.as_deref_mut().filter(|companion| companion.is_swapped)
+    }
+
     /// Whether the connection in the app's own fields is one that was replaced.
     #[inline]
     pub(crate) fn serves_predecessor(&self) -> bool {
         self.companion.as_ref().is_some_and(|companion| companion.is_swapped && companion.is_predecessor)
     }
 
+    /// Lends the connection in use to `work` while that borrows the rest of the app for a predecessor.
+    pub(crate) fn with_stage_in_use<R>(
+        &mut self,
+        work: impl FnOnce(&mut Self, &mut Stage) -> R,
+    ) -> Option<R> {
+        let mut stage = replace(&mut self.companion.as_mut()?.stage, Stage::Over);
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(self, &mut stage)));
+        if let Some(companion) = &mut self.companion {
+            companion.stage = stage;
+        }
+        Some(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
     /// A connection opens. Returns whether it is a successor, which from now on is the one that the app uses.
     pub(crate) fn take_over(&mut self, identity: Identity<'_>, apps: &mut Apps) -> bool {
-        let Some(companion) = self.companion.as_mut().filter(|companion| companion.is_swapped) else {
-            return false;
-        };
+        let Some(companion) = self.companion_in_place() else { return false };
         (companion.is_swapped, companion.is_predecessor) = (false, true);
-        self.streak = companion.streak.take();
+        let streak = companion.streak.take();
+        if let Stage::Live(live) = &mut companion.stage {
+            // Nothing that the program could resume reading with leads to it any more.
+            live.connection.tx().set_paused(false);
+        }
         let overlap = identity.plan.options.connect.feed.renew_overlap;
         companion.closes_at = Some(later(apps.env.now(), overlap));
+        self.streak = streak;
+        self.mark_dirty(apps, identity.id);
         log::debug!(target: "websocket::life_cycle", "{}: a successor takes over", identity.id);
         contain_panic(identity.id, || self.timers.clear(&mut apps.schedule));
         true
@@ -85,9 +71,10 @@ impl App {
             attempt: None,
             failure: None,
             on_open: None,
+            phases: CompactPhases::default(),
             url: self.plan.current_url(),
             streak: None,
-            output: Output::default(),
+            output: UnwrittenMessages::default(),
             is_predecessor: false,
             is_swapped: false,
             closes_at: None,
@@ -109,8 +96,8 @@ impl App {
         }
         swap(&mut self.stage, &mut companion.stage);
         swap(&mut self.attempt, &mut companion.attempt);
-        swap(&mut self.failure, &mut companion.failure);
         swap(&mut self.control.on_open, &mut companion.on_open);
+        swap(&mut self.control.phases, &mut companion.phases);
         self.plan.swap_url(&mut companion.url);
         if let Some(outbox) = &mut self.control.outbox {
             swap(outbox.output(), &mut companion.output);
@@ -120,13 +107,13 @@ impl App {
     }
 
     /// Forgets a companion whose stream is gone. What it had of senders' messages is sent on the connection that the app
-    /// uses. Returns the failure of a successor.
-    pub(crate) fn remove_companion(&mut self) -> Option<Box<Error>> {
-        let Companion { output, failure, is_predecessor, .. } = *self.control.companion.take()?;
+    /// uses. Returns its failure.
+    pub(crate) fn remove_companion(&mut self) -> Option<Error> {
+        let Companion { output, failure, .. } = *self.control.companion.take()?;
         if let Some(outbox) = &mut self.control.outbox {
             outbox.resend(output);
         }
-        failure.filter(|_| !is_predecessor)
+        failure
     }
 }
 
@@ -187,12 +174,5 @@ impl Context<'_> {
     /// replaced: a message that the new connection may bring as well.
     pub fn is_from_predecessor(&self) -> bool {
         self.control.serves_predecessor()
-    }
-}
-
-impl Companion {
-    /// Takes the stage out, for as long as callbacks borrow the rest.
-    pub(crate) const fn take_stage(&mut self) -> Stage {
-        replace(&mut self.stage, Stage::Over)
     }
 }

@@ -15,6 +15,7 @@ use crate::address::{Target, TargetHost, UrlError};
 use crate::challenge::Challenge;
 use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
+use crate::phases::PhaseTimer;
 use crate::plan::Plan;
 use crate::redirect::Redirects;
 use crate::schedule::later;
@@ -38,6 +39,8 @@ pub(crate) struct Attempt {
     pub(crate) connected_to: Option<SocketAddr>,
     /// A redirect has led to another host than that of the URL.
     pub(crate) other_host: bool,
+    /// How long its steps take.
+    pub(crate) timer: PhaseTimer,
     redirects: Redirects,
     /// The user was asked to answer the challenge of the server for this target, or of the proxy on the way
     /// to it.
@@ -105,6 +108,7 @@ impl Attempt {
             failed_addresses,
             connected_to: None,
             other_host: false,
+            timer: PhaseTimer::new(clock.now()),
             redirects: Redirects::default(),
             authorized: false,
             proxy_authorized: false,

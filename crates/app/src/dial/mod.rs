@@ -25,6 +25,7 @@ use std::time::Instant;
 use websocket_dispatcher::{Io, Key};
 
 use crate::error::{Error, Timeout};
+use crate::phases::{CompactPhases, Phase};
 use crate::plan::Plan;
 use crate::schedule::later;
 
@@ -65,7 +66,9 @@ impl Dial {
 
     /// Takes the user's stream, connected or connecting, as the only one in the race.
     pub(crate) fn adopt(&mut self, io: Io, plan: &Plan, net: &mut Net<'_>) -> Progress {
-        self.adopt_until(later(net.now(), plan.options.connect.connect_timeout), io, plan, net)
+        let now = net.now();
+        self.attempt.timer.begin(now);
+        self.adopt_until(later(now, plan.options.connect.connect_timeout), io, plan, net)
     }
 
     /// [`adopt`](Self::adopt) for a stream that must be connected by `deadline`.
@@ -189,6 +192,11 @@ impl Dial {
         self.attempt.connected_to
     }
 
+    /// How long the steps took so far.
+    pub(crate) const fn phases(&self) -> CompactPhases {
+        self.attempt.timer.phases
+    }
+
     /// Gives every stream back to the dispatcher.
     pub(crate) fn hang_up(self, net: &mut Net<'_>) {
         match self.step {
@@ -243,7 +251,9 @@ impl Dial {
         }
         #[cfg(unix)]
         if let Some(path) = self.attempt.target.unix.clone() {
-            let socket = UnixSocket::new(path, &plan.options.connect, net.now());
+            let now = net.now();
+            self.attempt.timer.begin(now);
+            let socket = UnixSocket::new(path, &plan.options.connect, now);
             return self.connect_unix(Box::new(socket), plan, net);
         }
         match addresses {
@@ -286,7 +296,9 @@ impl Dial {
         let place = if self.attempt.via.is_none() { self.attempt.place.take() } else { None };
         let options = &plan.options.connect;
         let addresses = self.attempt.failed_addresses.split(addresses);
-        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, net.now())));
+        let now = net.now();
+        self.attempt.timer.begin(now);
+        self.step = Step::Connecting(Box::new(Race::new(addresses, place, options, now)));
         self.race(plan, net)
     }
 
@@ -304,6 +316,8 @@ impl Dial {
             Standing::Lost(error) => return Progress::Failed(error),
             Standing::Won(wire, address, place) => {
                 self.attempt.connected_to = address;
+                self.attempt.timer.end(Phase::Connect, net.now());
+                self.attempt.timer.phases.set_address(address);
                 (wire, place)
             }
         };
@@ -348,13 +362,17 @@ impl Dial {
                 let rest = rest.unwrap_or_default();
                 let len = rest.len();
                 net.buffer.copy_within(rest, 0);
+                self.attempt.timer.end(Phase::Proxy, net.now());
                 self.attempt.tunnelled();
                 Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
             }
             Err(failure) => {
                 net.unwatch(tunnel.wire);
                 match self.attempt.answer_proxy(failure, plan) {
-                    Ok(()) => self.next_hop(plan, net),
+                    Ok(()) => {
+                        self.attempt.timer.end(Phase::Proxy, net.now());
+                        self.next_hop(plan, net)
+                    }
                     Err(failure) => Progress::Failed(failure),
                 }
             }

@@ -10,6 +10,7 @@ use super::progress::Progress;
 use super::step::{Question, Resolving, Step, WaitingToAsk};
 use crate::error::Error;
 use crate::id::QueryId;
+use crate::phases::Phase;
 use crate::plan::Plan;
 use crate::schedule::later;
 
@@ -44,6 +45,7 @@ impl Dial {
             }
         };
         let Resolving { question, .. } = *resolving;
+        self.attempt.timer.end(Phase::Resolve, net.now());
         let addresses = addresses.map(|addresses| self.attempt.failed_addresses.sort(addresses));
         let source = match addresses {
             Ok(addresses) if question.for_proxy => {
@@ -94,7 +96,9 @@ impl Dial {
         plan: &Plan,
         net: &mut Net<'_>,
     ) -> Progress {
-        let deadline = later(net.now(), plan.options.connect.resolve_timeout);
+        let now = net.now();
+        self.attempt.timer.begin(now);
+        let deadline = later(now, plan.options.connect.resolve_timeout);
         let (query, asker) = net.resolve(&question.host(), question.destination.port);
         self.step =
             Step::Resolving(Box::new(Resolving { _place: place, query, _asker: asker, question, deadline }));

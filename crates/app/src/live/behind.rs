@@ -1,5 +1,7 @@
 //! What there is to remember of an app that does not keep up with what it receives.
 
+use std::time::Instant;
+
 /// The least that is read at a time where callbacks are slow.
 const MIN_READ: usize = 4 << 10;
 
@@ -12,12 +14,19 @@ pub(crate) struct Undelivered {
     bytes: Vec<u8>,
     /// So many of them were delivered.
     start: usize,
+    /// When they were read.
+    read_at: Option<Instant>,
 }
 
 impl Undelivered {
     /// So many more of them were delivered.
     pub(super) const fn delivered(&mut self, len: usize) {
         self.start += len;
+    }
+
+    /// When they were read, if there are any.
+    pub(super) fn since(&self) -> Option<Instant> {
+        self.read_at.filter(|_| !self.rest().is_empty())
     }
 
     /// The bytes that are yet to be delivered.
@@ -43,8 +52,8 @@ impl Default for Behind {
 
 impl Behind {
     /// `rest` is to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(super) fn keep(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.undelivered = Undelivered { bytes: rest, start: 0 };
+    pub(super) fn keep(&mut self, rest: Vec<u8>, delivered: usize, read_at: Option<Instant>) {
+        self.undelivered = Undelivered { bytes: rest, start: 0, read_at };
         self.read_limit = delivered.max(MIN_READ);
     }
 

@@ -42,7 +42,7 @@ impl Live {
             (State::Connecting, Some(at), _) => {
                 earliest([step, Some((at, Deadline::Timeout(Timeout::Attempt)))])
             }
-            (State::Open, _, Some(feed)) => {
+            (State::Open, _, Some(feed)) if !self.connection.is_paused() => {
                 let silence = feed.silent_until().map(|at| (at, Deadline::Timeout(Timeout::Silence)));
                 earliest([step, silence])
             }

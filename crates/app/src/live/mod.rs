@@ -8,9 +8,11 @@ mod feed;
 mod judge;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
+mod trace;
 mod wire;
 
 use std::io::{self, Read as _};
+use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
@@ -24,6 +26,7 @@ pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
 pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
+pub(crate) use trace::Trace;
 pub(crate) use wire::{Wire, Written, write_all};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
@@ -58,12 +61,16 @@ pub(crate) struct Live {
     has_answered: bool,
     /// Reading stopped early and continues with its turn among those that did.
     pub(crate) queued: bool,
+    /// Reading is paused, or was until now.
+    was_paused: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u32,
     /// Where the app does not keep up with what it receives.
     behind: Option<Box<Behind>>,
+    /// Where what passes is shown.
+    pub(crate) trace: Option<Box<Trace>>,
     /// Where messages are expected of the server.
     feed: Option<Box<Feed>>,
 }
@@ -84,18 +91,25 @@ impl Live {
             broken: None,
             has_answered: false,
             queued: false,
+            was_paused: false,
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
+            trace: None,
             feed: Feed::new(options),
         })
     }
 
-    /// The connection's sending half, the stream, and whether what it sends may be written at once: not over TLS, nor before the connection
-    /// is open, when all that there is to write is the request, whose deadline begins when it was written.
+    /// The connection's sending half, the stream, and whether what it sends may be written at once: not before the connection is open,
+    /// when all that there is to write is the request, whose deadline begins when it was written.
     pub(crate) fn sending_half(&mut self) -> (&mut Tx, &mut Io, bool) {
-        let is_at_once = self.secure.is_none() && self.connection.state() != State::Connecting;
+        let is_at_once = self.writes_at_once() && self.connection.state() != State::Connecting;
         (self.connection.tx(), &mut self.wire.io, is_at_once)
+    }
+
+    /// Whether what is sent may go past [`write_all`](Self::write_all): not over TLS, nor where it is shown.
+    pub(crate) const fn writes_at_once(&self) -> bool {
+        self.secure.is_none() && self.trace.is_none()
     }
 
     /// What the dispatcher has seen.
@@ -106,10 +120,16 @@ impl Live {
     /// Writes until nothing is left or the stream takes no more.
     #[inline]
     pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
+        if let Some(trace) = &mut self.trace {
+            trace.sent(self.connection.tx().output());
+        }
         let written = match &mut self.secure {
             None => write_all(self.connection.tx(), &mut self.wire.io, env),
             Some(secure) => secure.write_all(&mut self.connection, &mut self.wire.io, env, scratch),
         };
+        if let Some(trace) = &mut self.trace {
+            trace.recorded = self.connection.tx().output().len();
+        }
         if written.bytes > 0 && self.connection.state() == State::Connecting {
             // The server has the request only now.
             self.connection.restart_upgrade(env);
@@ -117,13 +137,40 @@ impl Live {
         written
     }
 
-    /// Watches for room if there is output left, and for bytes in any case.
+    /// Watches for room if there is output left, and for bytes unless reading is paused.
     ///
     /// # Errors
     /// The dispatcher's error.
     pub(crate) fn watch(&mut self, emptied: bool, dispatcher: &mut dyn Dispatcher) -> io::Result<()> {
-        let interest = if emptied { Interest::Read } else { Interest::ReadWrite };
+        let interest = match (self.is_paused(), emptied) {
+            (false, true) => Interest::Read,
+            (false, false) => Interest::ReadWrite,
+            (true, true) => Interest::None,
+            (true, false) => Interest::Write,
+        };
         self.wire.watch_for(interest, dispatcher)
+    }
+
+    /// Whether nothing is read for now. A stream that is broken for writing is read to its end.
+    pub(crate) const fn is_paused(&self) -> bool {
+        self.connection.is_paused() && !self.is_broken()
+    }
+
+    /// Whether a read is to be left out because reading is paused; it is made up for when reading resumes.
+    pub(crate) fn holds_back(&mut self) -> bool {
+        self.was_paused |= self.is_paused();
+        self.is_paused()
+    }
+
+    /// Whether reading is to begin again, now that it is not paused any more.
+    pub(crate) fn resumes(&mut self, env: &mut Surroundings) -> bool {
+        let is_paused = self.is_paused();
+        let resumes = std::mem::replace(&mut self.was_paused, is_paused) && !is_paused;
+        if resumes {
+            // The server was not listened to.
+            self.note_delivered(true, env);
+        }
+        resumes
     }
 
     /// Writing has failed; what the server has sent before is still to be read.
@@ -158,8 +205,8 @@ impl Live {
             return Ok(Chunk { fresh: 0, location: Location::Undelivered, short: false });
         }
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
-        // What is encrypted cannot be read to where it belongs.
-        let spare = if self.secure.is_none() { self.connection.spare(env) } else { None };
+        // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
+        let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
         let (read, room) = match spare {
             Some(spare) => (read(&mut self.wire.io, spare), None),
             None => {
@@ -192,8 +239,13 @@ impl Live {
     }
 
     /// Keeps bytes that are to be delivered when the app has its turn again, after `delivered` bytes of the same read.
-    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize) {
-        self.behind.get_or_insert_default().keep(rest, delivered);
+    pub(crate) fn keep_undelivered(&mut self, rest: Vec<u8>, delivered: usize, read_at: Option<Instant>) {
+        self.behind.get_or_insert_default().keep(rest, delivered, read_at);
+    }
+
+    /// When the bytes were read that wait to be delivered.
+    pub(crate) fn undelivered_since(&self) -> Option<Instant> {
+        self.behind.as_ref()?.undelivered.since()
     }
 
     /// Takes the bytes that the app's last visit has left.

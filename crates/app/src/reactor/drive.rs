@@ -1,43 +1,22 @@
-//! One piece of work on one app, with the app out of its slot and panics caught.
+//! One piece of work on one app, which is out of its slot.
 
-use std::io;
-use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::resume_unwind;
 use std::time::Instant;
 
-use websocket_connection::{CloseCode, Connection, State};
+use websocket_connection::{CloseCode, State};
 use websocket_dispatcher::{Dispatcher, Ready};
 
-use super::successor;
-use crate::apps::{App, Apps, OpenDetails, Stage, check_lent};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Place, Progress, Server};
+use super::begin::{begin, start_trace};
+use super::show::show;
+use super::work::Work;
+use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, ToRead, check_lent};
+use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
 use crate::error::Error;
-use crate::id::{AppId, QueryId};
-use crate::live::{Judgement, Live, Secure};
-use crate::panics::{contain_panic, panic_message};
+use crate::id::AppId;
+use crate::live::{Judgement, Live};
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
-
-/// What there is to do about one app.
-pub(super) enum Work {
-    Ready(Ready),
-    /// Reading stopped early.
-    Read,
-    Write,
-    Due(Entry),
-    /// The app was added, or a close was asked for before there was a connection.
-    Look,
-    Commands,
-    Resolved(QueryId, io::Result<Vec<SocketAddr>>),
-    /// The turn to resolve a name has come.
-    MayAsk(Place<String>),
-    /// The turn to make a connection has come.
-    MayConnect(Place<Server>),
-    /// Begin to stop.
-    Drain,
-    Stop,
-}
 
 /// The parts of a reactor while it takes a turn.
 pub(super) struct Driver<'a> {
@@ -48,52 +27,8 @@ pub(super) struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    /// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
-    pub(super) fn attend(&mut self, id: AppId, work: Work) {
-        let Some(mut app) = self.apps.take(id) else { return };
-        self.apps.running = Some(id);
-        self.apps.interrupted = false;
-        // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
-        let only_writes = app.control.companion.is_none()
-            && matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-        let caught = catch_unwind(AssertUnwindSafe(|| {
-            self.work(&mut app, id, work);
-            self.conclude(&mut app, id);
-        }));
-        let caught = caught.err();
-        if let Some(panic) = &caught {
-            self.apps.env.user_code_ran();
-            contain_panic(id, || successor::put_in_order(self.apps, &mut app, id));
-            self.panicked(&mut app, id, panic_message(&**panic));
-        }
-        self.apps.running = None;
-        self.settle(app, id);
-        if !only_writes || caught.is_some() {
-            self.apps.env.user_code_ran();
-        }
-        if let Some(panic) = caught {
-            self.apps.keep_panic(panic);
-        }
-    }
-
-    fn work(&mut self, app: &mut App, id: AppId, work: Work) {
-        if app.control.ended {
-            return;
-        }
-        if app.is_unwanted() {
-            return self.end(app, id, None);
-        }
-        if app.control.drop_for.is_some() {
-            return;
-        }
-        match app.control.companion {
-            None => self.work_on(app, id, work),
-            Some(_) => successor::work(self, app, id, work),
-        }
-    }
-
     /// Does the work that concerns the connection in the app's own fields.
-    pub(super) fn work_on(&mut self, app: &mut App, id: AppId, work: Work) {
+    pub(super) fn work(&mut self, app: &mut App, id: AppId, work: Work) {
         match work {
             Work::Ready(ready) => self.ready(app, id, ready),
             Work::Read => {
@@ -105,7 +40,6 @@ impl Driver<'_> {
             Work::Write => self.write(app, id),
             Work::Due(entry) => self.due(app, id, entry),
             Work::Look if app.is_new() => self.start(app, id),
-            Work::Look if app.control.wants_successor => successor::begin(self, app, id),
             Work::Look => {}
             Work::Commands => self.commands(app, id),
             Work::Resolved(query, addresses) => {
@@ -119,23 +53,9 @@ impl Driver<'_> {
                 Stage::Live(live) if live.connection.state() != State::Connecting => {
                     app.split(id, self.apps).1.request_close(&CloseCode::Away.into());
                 }
-                _ => self.stop(app, id),
+                _ => self.stop(app, id, None),
             },
-            Work::Stop => self.stop(app, id),
-        }
-    }
-
-    /// Ends the attempt if its connection has ended, or if the user wants another one.
-    fn conclude(&mut self, app: &mut App, id: AppId) {
-        if let Some(error) = app.control.drop_for.take() {
-            if !self.apps.is_removed(id) {
-                app.say_goodbye(CloseCode::Away, self.apps);
-                self.end(app, id, Some(*error));
-            }
-        } else if let Stage::Live(live) = &app.stage
-            && live.connection.state() == State::Closed
-        {
-            self.end(app, id, None);
+            Work::Stop(broken) => self.stop(app, id, broken),
         }
     }
 
@@ -160,7 +80,7 @@ impl Driver<'_> {
     /// Begins an attempt, unless the reactor is to stop.
     pub(super) fn start(&mut self, app: &mut App, id: AppId) {
         if self.apps.stop_at.is_some() {
-            return self.stop(app, id);
+            return self.stop(app, id, None);
         }
         app.control.log_state(id, State::Connecting);
         app.outcome = None;
@@ -267,7 +187,9 @@ impl Driver<'_> {
     ) {
         // Otherwise the answer or the place comes too late.
         if let Stage::Dialling(dial) = &mut app.stage {
-            match step(dial, &mut app.plan, &mut self.net(id)) {
+            let progress = step(dial, &mut app.plan, &mut self.net(id));
+            app.control.phases = dial.phases();
+            match progress {
                 Progress::Waiting => {}
                 Progress::Arrived(arrival) => {
                     if let Stage::Dialling(dial) = std::mem::replace(&mut app.stage, Stage::Over) {
@@ -282,14 +204,7 @@ impl Driver<'_> {
     /// Begins the opening handshake on a stream that leads to the server.
     fn arrived(&mut self, app: &mut App, id: AppId, attempt: Box<Attempt>, arrival: Arrival) {
         let Arrival { wire, already_read } = arrival;
-        let (options, env) = (&app.plan.options.connect, self.apps.env.current());
-        // Entropy and sessions may be the user's.
-        let made = catch_unwind(AssertUnwindSafe(|| {
-            let connection = Connection::new(app.plan.config().clone(), &attempt.request, env);
-            let secure = Secure::begin(options, &attempt.target, attempt.other_host, env.now);
-            connection.map_err(Error::from).and_then(|connection| Ok((connection, secure?)))
-        }));
-        let (mut connection, secure) = match made {
+        let (mut connection, secure) = match begin(&app.plan, &attempt, self.apps.env.current()) {
             Ok(Ok(both)) => both,
             Ok(Err(error)) => {
                 self.net(id).unwatch(wire);
@@ -302,15 +217,20 @@ impl Driver<'_> {
         };
         connection.tx().set_mask_key(app.plan.take(|extras| &mut extras.mask_key));
         let jar = app.plan.jar();
-        app.control.on_open = jar.map(|jar| OpenDetails::with_cookies(jar.clone(), attempt.target.clone()));
+        let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
+        app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        app.stage = Stage::Live(Live::new(wire, secure, connection, &app.plan.options.connect.feed));
+        let mut live = Live::new(wire, secure, connection, &app.plan.options.connect.feed);
+        live.trace = start_trace(&app.plan);
+        app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
         app.control.mark_dirty(self.apps, id);
         // Asked when all is in its place: it is the user's and may panic.
         let wants_fragments = app.handler.wants_fragments();
-        app.control.wants_data = app.handler.wants_data();
+        let wants_data = app.handler.wants_data();
+        app.control.delivery = if wants_data { Delivery::Data } else { Delivery::Messages };
+        app.control.wants_batch_end = app.handler.wants_batch_end();
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
@@ -357,11 +277,10 @@ impl Driver<'_> {
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
         let is_swapped = app.control.is_swapped();
-        if !is_swapped && let Some(error) = app.plan.take_mask_failure() {
-            app.call(id, self.apps, |_, _| Err(error));
-            if self.apps.interrupted {
-                return;
-            }
+        if !is_swapped
+            && app.plan.take_mask_failure().is_some_and(|error| !app.report_of_callback(id, self.apps, error))
+        {
+            return;
         }
         app.control.dirty = false;
         // It may have ended since the output grew.
@@ -370,13 +289,18 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-        let emptied = match app.control.wrote(written) {
+        let wrote = app.control.wrote(written);
+        show(&app.plan, live.trace.as_deref_mut(), id, &mut self.apps.env);
+        let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {
                 live.break_with(error);
                 return self.read(app, id, None);
             }
         };
+        if live.resumes(&mut self.apps.env) && !std::mem::replace(&mut live.queued, true) {
+            self.apps.reads.push_back(ToRead::App(id));
+        }
         if let Err(error) = live.watch(emptied, self.dispatcher) {
             return self.end(app, id, Some(Error::Io(error)));
         }
@@ -385,6 +309,7 @@ impl Driver<'_> {
             app.send_backlog(id, self.apps);
             // What the backlog has filled again drains another time.
             if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
+                self.apps.begin_work();
                 app.call(id, self.apps, |handler, context| handler.on_drain(context));
             }
         }

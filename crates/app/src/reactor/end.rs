@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use websocket_connection::{CloseCode, Side, State};
 
 use super::drive::Driver;
-use super::successor;
+use super::show::show;
 use crate::apps::{App, Apps, Context, Finished, Identity, Stage};
 use crate::error::Error;
 use crate::id::AppId;
@@ -28,8 +28,10 @@ pub(super) enum AfterEnd {
 impl Driver<'_> {
     /// Ends the attempt, with `error` unless its failure has been reported before.
     pub(super) fn end(&mut self, app: &mut App, id: AppId, error: Option<Error>) {
-        if app.control.is_swapped() {
-            return successor::ended(self, app, id, error);
+        if let Some(companion) = app.control.companion_in_place() {
+            // The rest is done when the app has its own connection again.
+            companion.failure = companion.failure.take().or(error);
+            return self.close_stream(app, id);
         }
         if app.attempt_is_over() {
             return app.give_up(id);
@@ -41,13 +43,16 @@ impl Driver<'_> {
         self.apps.env.user_code_ran();
     }
 
-    /// Ends the attempt because the reactor stops.
-    pub(super) fn stop(&mut self, app: &mut App, id: AppId) {
+    /// Ends the attempt because the reactor stops, which is a failure if its loop is `broken`.
+    pub(super) fn stop(&mut self, app: &mut App, id: AppId, broken: Option<Error>) {
         if app.attempt_is_over() {
-            app.outcome = Some(Box::new(Outcome::Stopped));
+            app.outcome = Some(Box::new(broken.map_or(Outcome::Stopped, Outcome::Lost)));
             return app.give_up(id);
         }
         app.say_goodbye(CloseCode::Away, self.apps);
+        if let Some(error) = broken.filter(|_| app.failure.is_none()) {
+            app.report(id, self.apps, error);
+        }
         self.finish(app, id, AfterEnd::Stop);
     }
 
@@ -70,11 +75,11 @@ impl Driver<'_> {
         if let Stage::Dialling(dial) = &app.stage {
             app.control.set_on_trial(dial.connected_to());
         }
-        successor::hang_up(self, app, id);
+        self.hang_up_companion(app, id);
         self.close_stream(app, id);
         let frame = frame.unwrap_or_default();
         let outcome = match app.failure.take() {
-            Some(error) => Outcome::Lost(*error),
+            Some(failure) => *failure,
             None if next == AfterEnd::Stop => Outcome::Stopped,
             None => {
                 let by = by.unwrap_or(Side::Client);
@@ -90,7 +95,6 @@ impl Driver<'_> {
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
         app.control.drop_for = None;
-        app.control.retry = Some(Box::new(retry));
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
@@ -114,7 +118,8 @@ impl Driver<'_> {
         app.control.in_last_callback = true;
         let identity = Identity { id, plan: &app.plan };
         let control = &mut app.control;
-        let mut context = Context { apps: self.apps, identity, control, connected: None, handler: None };
+        let mut context =
+            Context { apps: self.apps, identity, control, connected: None, failure: None, handler: None };
         let result = app.handler.on_close(&mut context, &closed);
         app.control.in_last_callback = false;
         if let Err(error) = result {
@@ -134,6 +139,17 @@ impl Driver<'_> {
         }
     }
 
+    /// Drops the second connection of an app, without a callback.
+    pub(super) fn hang_up_companion(&mut self, app: &mut App, id: AppId) {
+        if app.control.companion.is_some() {
+            app.swap();
+            contain_panic(id, || app.say_goodbye(CloseCode::Normal, self.apps));
+            self.close_stream(app, id);
+            app.swap();
+            drop(app.remove_companion());
+        }
+    }
+
     /// Gives the stream back to the dispatcher, which drops it, and gives the app back what it lent to the
     /// connection.
     pub(super) fn close_stream(&mut self, app: &mut App, id: AppId) {
@@ -146,9 +162,12 @@ impl Driver<'_> {
                 // Nothing is sent with the key that was not given.
                 drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
+                app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
+                let trace = live.trace.as_deref_mut();
+                contain_panic(id, || show(&app.plan, trace, id, &mut self.apps.env));
                 self.net(id).unwatch(live.wire);
             }
             Stage::Over => {}
@@ -173,13 +192,13 @@ impl Driver<'_> {
             }
         }
         self.apps.arm(&mut app, id);
-        app.publish();
+        app.publish(&mut self.apps.env);
         self.apps.put_back(id, app);
     }
 
     /// Releases everything that a removed app holds, without a callback.
     pub(super) fn release(&mut self, mut app: Box<App>, id: AppId) {
-        successor::hang_up(self, &mut app, id);
+        self.hang_up_companion(&mut app, id);
         self.close_stream(&mut app, id);
         self.retire(app, id);
     }
@@ -188,6 +207,7 @@ impl Driver<'_> {
     pub(super) fn retire(&mut self, mut app: Box<App>, id: AppId) {
         contain_panic(id, || app.control.timers.clear(&mut self.apps.schedule));
         self.apps.schedule.forget(usize::from(app.control.armed.is_some()));
+        app.publish_stats(&mut self.apps.env);
         if self.apps.keeps_outcome_of == Some(id) {
             app.control.outbox = app.control.outbox.take().map(|outbox| {
                 let emptied = outbox.emptied();
@@ -229,12 +249,12 @@ impl Driver<'_> {
             contain_panic(id, || app.say_goodbye(CloseCode::Error, self.apps));
         }
         contain_panic(id, || match in_last_callback {
-            true => drop(app.failure.get_or_insert_with(|| Box::new(error))),
+            true => drop(app.failure.get_or_insert_with(|| Box::new(Outcome::Lost(error)))),
             false => app.report(id, self.apps, error),
         });
         if over {
             // It waits to connect again: its last attempt has had its on_close.
-            app.outcome = app.failure.take().map(|error| Box::new(Outcome::Lost(*error)));
+            app.outcome = app.failure.take();
             return app.give_up(id);
         }
         contain_panic(id, || self.finish(app, id, AfterEnd::Nothing));
@@ -251,7 +271,8 @@ fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
         let App { handler, control, plan, outcome, .. } = &mut *app;
         let outcome = outcome.get_or_insert_with(|| Box::new(Outcome::Stopped));
         let identity = Identity { id, plan };
-        let mut context = Context { apps: &mut *apps, identity, control, connected: None, handler: None };
+        let mut context =
+            Context { apps: &mut *apps, identity, control, connected: None, failure: None, handler: None };
         if let Err(error) = handler.on_end(&mut context, outcome) {
             log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
         }

@@ -1,14 +1,21 @@
 //! Many apps on one thread, on one dispatcher.
 
+mod attend;
+mod begin;
+mod dispatch;
 mod drive;
 mod end;
 mod receive;
 mod run;
 mod shared;
+mod show;
+mod slow;
+mod spawn;
 mod successor;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod work;
 
 use std::fmt;
 use std::io;
@@ -28,6 +35,7 @@ use crate::apps::Apps;
 use crate::dial::Links;
 use crate::error::Error;
 use crate::id::AppId;
+use crate::meter::LongCallback;
 use crate::pace::TurnPart;
 use crate::panics::PanicPolicy;
 use crate::surroundings::Surroundings;
@@ -182,6 +190,36 @@ impl<D: Dispatcher> Reactor<D> {
         self
     }
 
+    /// Sets the time from which a callback that held the loop is reported: with a warning in the log, target `websocket::app`, and to the hook of
+    /// [`on_slow_callback`](Self::on_slow_callback). It is measured as [`ReactorStats`](crate::ReactorStats) says, and reported when
+    /// the work on the app has ended, once for the longest callback in it. Zero reports all work; [`Duration::MAX`] reports nothing.
+    /// Default 100 ms.
+    #[must_use]
+    pub fn slow_callback_threshold(mut self, threshold: Duration) -> Self {
+        self.apps.meter.set_threshold(threshold);
+        self
+    }
+
+    /// Calls `hook` on the reactor's thread for every callback that held the loop for the time of
+    /// [`slow_callback_threshold`](Self::slow_callback_threshold) or longer, besides the warning in the log. The time that the hook takes
+    /// is not measured. A panic in it is logged.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::Reactor;
+    ///
+    /// let reactor = Reactor::new()?
+    ///     .slow_callback_threshold(Duration::from_millis(20))
+    ///     .on_slow_callback(|slow| eprintln!("{:?} held the loop for {:?}", slow.app, slow.took));
+    /// # let _ = reactor;
+    /// # Ok::<(), websocket_app::Error>(())
+    /// ```
+    #[must_use]
+    pub fn on_slow_callback(mut self, hook: impl FnMut(LongCallback) + 'static) -> Self {
+        self.apps.meter.hook = Some(Box::new(hook));
+        self
+    }
+
     /// The apps: add, remove, send, stop. What is changed here wakes a host that calls [`turn`](Self::turn).
     pub fn apps(&mut self) -> &mut Apps {
         self.apps.env.user_code_ran();
@@ -250,6 +288,7 @@ impl<D: Dispatcher> Drop for Reactor<D> {
             driver.apps.unwatch(id);
         }
         shared::settle_sources(&mut driver);
+        driver.apps.inbox.set_stats(driver.apps.stats());
         driver.apps.inbox.close();
     }
 }

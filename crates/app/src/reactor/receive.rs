@@ -3,17 +3,19 @@
 use std::mem;
 use std::ops::ControlFlow;
 
-use websocket_connection::{Connection, Event, Input, Message, Response, State, UpgradeError};
+use websocket_connection::{Connection, Input, State, UpgradeError};
 use websocket_dispatcher::Io;
 
+use super::dispatch::{dispatch, dispatch_message};
 use super::drive::Driver;
-use super::successor;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Open, Stage, ToRead, check};
+use super::show::show;
+use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Stage, ToRead};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
-use crate::threads::SenderState;
+use crate::phases::Phase;
+use crate::stats::Reading;
 
 /// Bytes that one connection may read or inflate in a turn before the others have theirs.
 const BUDGET: usize = 512 << 10;
@@ -22,8 +24,12 @@ impl Driver<'_> {
     /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
     pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
         let short_read_drains = self.dispatcher.short_read_drains();
-        if let Stage::Live(live) = &app.stage {
+        if let Stage::Live(live) = &mut app.stage {
+            if live.holds_back() {
+                return;
+            }
             self.apps.begin_visit(live.max_stride);
+            self.apps.begin_work();
         }
         // The front of the buffer holds this many bytes of a frame that is not whole yet.
         let mut held = 0;
@@ -37,14 +43,24 @@ impl Driver<'_> {
             };
             let stop = match chunk {
                 Ok(chunk) => {
+                    // The first read of a visit has the time at which that began; other readings of the clock are few.
+                    let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
+                    self.apps.reading = Some(Reading { app: id, at });
+                    if let (Some(trace), Location::Buffer(len)) = (&mut live.trace, &chunk.location) {
+                        trace.received(&self.buffer[len - chunk.fresh..*len]);
+                        show(&app.plan, Some(trace), id, &mut self.apps.env);
+                    }
                     let inflated = self.apps.env.untimed().inflated_bytes();
                     let identity = Identity { id, plan: &app.plan };
                     let delivered = self.deliver(&mut *app.handler, &mut app.control, live, identity, &chunk);
                     if self.apps.interrupted {
                         return;
                     }
+                    live.connection.tx().read_at(at);
                     live.max_stride = self.apps.pace.max_stride();
-                    live.note_delivered(mem::take(&mut app.control.has_heard), &mut self.apps.env);
+                    let has_heard = mem::take(&mut app.control.has_heard);
+                    live.note_delivered(has_heard, &mut self.apps.env);
+                    app.control.in_batch |= has_heard;
                     let inflated = self.apps.env.untimed().inflated_bytes() - inflated;
                     budget = budget.saturating_sub(chunk.fresh).saturating_sub(inflated as usize);
                     live.note_inflated(chunk.fresh, inflated, BUDGET);
@@ -53,6 +69,9 @@ impl Driver<'_> {
                         // The connection repeats its failure; it is reported once.
                         Err(_) if app.failure.is_some() => 0,
                         Err(error) => {
+                            if !end_batch(app, id, self.apps) {
+                                return;
+                            }
                             self.failed(app, id, error);
                             if self.apps.interrupted {
                                 return;
@@ -61,7 +80,7 @@ impl Driver<'_> {
                             continue;
                         }
                     };
-                    if live.has_undelivered() {
+                    if live.holds_back() || live.has_undelivered() {
                         Some(Stop::Budget)
                     } else if live.has_ended() {
                         Some(Stop::End)
@@ -74,9 +93,14 @@ impl Driver<'_> {
                 Err(stop) => Some(stop),
             };
             let Some(stop) = stop else { continue };
-            if matches!(stop, Stop::Budget) && !mem::replace(&mut live.queued, true) {
+            if matches!(stop, Stop::Budget) && !live.is_paused() && !mem::replace(&mut live.queued, true) {
                 self.apps.reads.push_back(ToRead::App(id));
+                self.apps.meter.reads_stopped_early += 1;
             }
+            if !end_batch(app, id, self.apps) {
+                return;
+            }
+            let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
@@ -120,7 +144,8 @@ impl Driver<'_> {
             Location::Buffer(len) => (&self.buffer[..len], Ok(())),
         };
         let mut input = Input::new(bytes);
-        let stream = (&mut live.wire.io, live.secure.is_none());
+        let writes_at_once = live.writes_at_once();
+        let stream = (&mut live.wire.io, writes_at_once);
         let outcome = filled.map_err(Error::from).and_then(|()| {
             converse(handler, control, self.apps, identity, &mut live.connection, stream, &mut input)
         });
@@ -131,7 +156,9 @@ impl Driver<'_> {
         let used = input.used();
         match (outcome?, chunk.location) {
             (Conversation::Paused, Location::Undelivered) => live.put_back_undelivered(undelivered, used),
-            (Conversation::Paused, _) => live.keep_undelivered(input.rest().to_vec(), used),
+            (Conversation::Paused, _) => {
+                live.keep_undelivered(input.rest().to_vec(), used, self.apps.read_at())
+            }
             (Conversation::Ended, Location::Buffer(len)) => {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
@@ -150,13 +177,18 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), wire, .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, trace, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
-            is_paused = is_paused || (delivered > 0 && self.apps.pauses_before_more());
+            if let Some(trace) = trace {
+                trace.received(plaintext);
+                show(identity.plan, Some(trace), identity.id, &mut self.apps.env);
+            }
+            is_paused =
+                is_paused || connection.is_paused() || (delivered > 0 && self.apps.pauses_before_more());
             if is_paused {
                 undelivered.extend_from_slice(plaintext);
                 return ControlFlow::Continue(());
@@ -188,8 +220,11 @@ impl Driver<'_> {
             {
                 let info = secure.info();
                 log::debug!(target: "websocket::tls", "{}: {info:?}", identity.id);
-                control.on_open.get_or_insert_default().tls = info;
+                if let Some(details) = &mut control.on_open {
+                    details.tls = info;
+                }
             }
+            control.end_phase(Phase::Tls, self.apps.env.current().now);
             connection.restart_upgrade(self.apps.env.current());
         }
         if connection.queued_bytes() > 0 || secure.has_output() {
@@ -202,7 +237,7 @@ impl Driver<'_> {
         if undelivered.is_empty() {
             live.all_was_delivered();
         } else {
-            live.keep_undelivered(undelivered, delivered);
+            live.keep_undelivered(undelivered, delivered, self.apps.read_at());
         }
         outcome.and(received)
     }
@@ -214,7 +249,9 @@ impl Driver<'_> {
             && let Some(attempt) = app.attempt.take()
         {
             match attempt.refused(response, &mut app.plan) {
-                Ok(Some((attempt, stream))) => {
+                Ok(Some((mut attempt, stream))) => {
+                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+                    attempt.timer.phases = app.control.phases;
                     self.close_stream(app, id);
                     app.stage = Stage::Dialling(Dial::new(attempt));
                     return self.dial(app, id, |dial, plan, net| match stream {
@@ -230,8 +267,18 @@ impl Driver<'_> {
     }
 }
 
+/// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
+#[inline]
+pub(super) fn end_batch(app: &mut App, id: AppId, apps: &mut Apps) -> bool {
+    // What a predecessor has brought is in order when the app has its own connection again.
+    if !app.control.is_swapped() && mem::take(&mut app.control.in_batch) && app.control.wants_batch_end {
+        app.call(id, apps, |handler, context| handler.on_batch_end(context));
+    }
+    !apps.interrupted
+}
+
 /// How a conversation came to its end.
-pub(super) enum Conversation {
+enum Conversation {
     /// Every event was delivered.
     Ended,
     /// Others have their turn now; there may be more events.
@@ -251,18 +298,18 @@ fn converse(
     input: &mut Input<'_>,
 ) -> Result<Conversation, Error> {
     if control.serves_predecessor() {
-        return successor::converse(handler, control, apps, identity, connection, input);
+        return converse_as_predecessor(handler, control, apps, identity, connection, input);
     }
     loop {
         let before = input.used();
         while let Some((message, tx)) = connection.receive_message(input) {
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected, handler: None };
+            let mut context = Context { apps, identity, control, connected, failure: None, handler: None };
             dispatch_message(handler, &mut context, message);
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+            if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
                 control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
@@ -275,94 +322,46 @@ fn converse(
             return Ok(Conversation::Ended);
         };
         let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-        dispatch(handler, Context { apps, identity, control, connected, handler: None }, event);
+        dispatch(
+            handler,
+            Context { apps, identity, control, connected, failure: None, handler: None },
+            event,
+        );
         if apps.interrupted {
             return Ok(Conversation::Ended);
         }
         // With nothing left, the connection is asked once more: it then gives back the memory of the message.
-        if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+        if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
             return Ok(Conversation::Paused);
         }
     }
 }
 
-/// Calls the handler for one message.
-#[inline(always)]
-fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
-    if context.control.wants_data {
-        let data = handler.on_data(context, message.as_bytes(), message.kind().into(), true);
-        check(handler, context, data);
-        if context.apps.interrupted {
-            return;
-        }
-    }
-    let result = handler.on_message(context, message);
-    check(handler, context, result);
-}
-
-/// Calls the handler for one event.
-#[inline]
-pub(super) fn dispatch(handler: &mut dyn Handler, mut context: Context<'_>, event: Event<'_>) {
-    let context = &mut context;
-    let result = match event {
-        Event::Message(message) => {
-            context.control.has_heard = true;
-            return dispatch_message(handler, context, message);
-        }
-        Event::Fragment(fragment) => {
-            context.control.has_heard = true;
-            if context.control.wants_data {
-                let data = handler.on_data(context, fragment.payload, fragment.kind.into(), fragment.last);
-                check(handler, context, data);
-                if context.apps.interrupted {
-                    return;
-                }
-            }
-            handler.on_cont_message(context, fragment)
-        }
-        Event::Ping(payload) => handler.on_ping(context, payload),
-        Event::Pong { payload, rtt } => handler.on_pong(context, payload, rtt),
-        Event::Open(response) => return opened(handler, context, &response),
-        // The closing handshake ends with on_close, when the stream does.
-        _ => Ok(()),
-    };
-    check(handler, context, result);
-}
-
+/// [`converse`] for a connection that was replaced: what the handler sends goes to the one that has taken over.
 #[cold]
-fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Response) {
-    let control = &mut *context.control;
-    control.log_state(context.identity.id, State::Open);
-    control.attempts.opened = control.attempts.opened.saturating_add(1);
-    if let Some(streak) = &mut control.streak {
-        streak.opened(context.apps.env.current().now);
-    }
-    let on_open = control.on_open.take();
-    let is_successor = control.take_over(context.identity, context.apps);
-    if let Some((jar, target)) = on_open.as_ref().and_then(|on_open| on_open.cookies.as_ref()) {
-        jar.store(target, &response.headers);
-    }
-    if let Some(outbox) = &control.outbox {
-        outbox.mailbox().set(SenderState::Open);
-        if outbox.has_backlog() {
-            control.mark_dirty(context.apps, context.identity.id);
+fn converse_as_predecessor(
+    handler: &mut dyn Handler,
+    control: &mut Control,
+    apps: &mut Apps,
+    identity: Identity<'_>,
+    connection: &mut Connection,
+    input: &mut Input<'_>,
+) -> Result<Conversation, Error> {
+    let outcome = control.with_stage_in_use(|control, stage| {
+        loop {
+            let Some((event, _)) = connection.receive(input, apps.env.current())? else { break };
+            let connected = stage.connected();
+            let context = Context { apps, identity, control, connected, failure: None, handler: None };
+            dispatch(handler, context, event);
+            apps.env.user_code_ran();
+            if apps.interrupted {
+                break;
+            }
+            if apps.may_pause() && !input.rest().is_empty() && apps.pauses() {
+                return Ok(Conversation::Paused);
+            }
         }
-    }
-    let open = Open {
-        response,
-        attempts: context.control.attempts,
-        is_successor,
-        url: context.identity.plan.final_url(),
-        peer_addr: context.peer_addr(),
-        local_addr: context.local_addr(),
-        #[cfg(feature = "tls")]
-        tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
-    };
-    context.start_feed();
-    let result = handler.on_open(context, &open);
-    check(handler, context, result);
-    if open.attempts.is_reconnect() && !is_successor && !context.apps.interrupted {
-        let result = handler.on_reconnect(context, &open);
-        check(handler, context, result);
-    }
+        Ok(Conversation::Ended)
+    });
+    outcome.unwrap_or(Ok(Conversation::Ended))
 }

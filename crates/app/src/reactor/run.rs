@@ -1,6 +1,7 @@
 //! Running a reactor: waiting, and a turn after each wait.
 
 use std::future::poll_fn;
+use std::io;
 use std::panic::resume_unwind;
 use std::task::Poll;
 use std::time::Duration;
@@ -47,18 +48,20 @@ impl<D: PollWait> Reactor<D> {
     /// the reactor by its [handle](Self::handle) and by senders.
     ///
     /// # Errors
-    /// [`Error::Dispatcher`] when the event loop is broken.
+    /// [`Error::Dispatcher`] when the event loop is broken. Every app gets that error in `on_error`, and `on_close`.
     pub async fn run_async(&mut self) -> Result<(), Error> {
         self.apps.stopped = false;
         while !self.is_done() {
-            self.poll_wait().await?;
+            if let Err(error) = self.poll_wait().await {
+                return Err(self.break_down(error));
+            }
             self.turn_with_what_was_seen(SHARE);
         }
         Ok(())
     }
 
     /// Waits until a turn is due, and gives way to other tasks at least once.
-    async fn poll_wait(&mut self) -> Result<(), Error> {
+    async fn poll_wait(&mut self) -> io::Result<()> {
         let deadline = self.next_deadline();
         poll_fn(|cx| {
             if !self.turn_is_due {
@@ -76,7 +79,6 @@ impl<D: PollWait> Reactor<D> {
             Poll::Pending
         })
         .await
-        .map_err(Error::Dispatcher)
     }
 }
 
@@ -86,8 +88,6 @@ impl<D: Wait> Reactor<D> {
         let id = self.apps.insert(app);
         self.apps.keeps_outcome_of = Some(id);
         let ran = self.run();
-        // Where the loop broke, the app is still there, and its stream goes back like any other.
-        self.driver().discard(id);
         let Some(finished) = self.apps.finished.take() else { return (ran.map(|()| Outcome::Stopped), None) };
         (ran.map(|()| finished.outcome), Some(finished.app))
     }
@@ -95,14 +95,17 @@ impl<D: Wait> Reactor<D> {
     /// Waits until something happens, at most `timeout` long, then takes a turn. `None` waits without limit, zero only looks.
     ///
     /// # Errors
-    /// [`Error::Dispatcher`] when the event loop is broken.
+    /// [`Error::Dispatcher`] when the event loop is broken. Every app gets that error in `on_error`, and `on_close`; none
+    /// connects again.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
         let limit = timeout.map(|timeout| later(self.apps.env.clock().now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let waited = self.dispatcher.wait(deadline, &mut self.ready);
         let next = self.turn_with_what_was_seen(usize::MAX);
-        waited.map_err(Error::Dispatcher)?;
-        Ok(next)
+        match waited {
+            Ok(()) => Ok(next),
+            Err(error) => Err(self.break_down(error)),
+        }
     }
 
     /// Runs until all apps have ended, or the reactor is stopped.

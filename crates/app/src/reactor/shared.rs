@@ -7,6 +7,7 @@ use std::time::Instant;
 use websocket_dispatcher::{Io, Ready};
 
 use super::drive::Driver;
+use super::slow::end_work;
 use crate::apps::{Apps, CallbackResult, SourceCall, SourceEvent};
 use crate::id::{Holder, KeyOwner, SourceId, TimerId};
 use crate::panics::{contain_panic, panic_message};
@@ -18,8 +19,10 @@ pub(super) fn call(
     whose: impl Display,
     work: impl FnOnce(&mut Apps) -> CallbackResult,
 ) -> bool {
+    apps.begin_work();
     let called = catch_unwind(AssertUnwindSafe(|| work(apps)));
     apps.env.user_code_ran();
+    end_work(apps, None);
     match called {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {

@@ -1,14 +1,19 @@
 //! A turn: everything that there is to do now, within the turn's budget.
 
 use std::any::Any;
+use std::io;
 use std::mem;
+use std::panic::resume_unwind;
 
 use websocket_dispatcher::{Dispatcher, Next, Ready};
 
 use super::Reactor;
-use super::drive::{Driver, Work};
+use super::attend::attend;
+use super::drive::Driver;
 use super::shared;
+use super::work::Work;
 use crate::apps::{Apps, ToRead};
+use crate::error::Error;
 use crate::id::{AppId, KeyOwner};
 use crate::pace::TurnPart;
 use crate::schedule::Due;
@@ -29,9 +34,11 @@ impl<D: Dispatcher> Reactor<D> {
     /// What is next, or a panic that is to go on.
     pub(super) fn take_turn(&mut self, ready: &[Ready]) -> Result<Next, Box<dyn Any + Send>> {
         let apps = &mut self.apps;
-        let now = apps.env.now();
+        apps.env.now();
         apps.in_turn = true;
-        apps.pace.begin_turn(now);
+        apps.meter.turns += 1;
+        apps.meter.ready_streams += ready.len() as u64;
+        apps.pace.begin_turn(apps.env.nanos());
         apps.fetch_jobs();
         apps.queue_streams(ready);
         let backlog =
@@ -65,9 +72,38 @@ impl<D: Dispatcher> Reactor<D> {
         self.first_part = left_out.unwrap_or_default();
         self.apps.tidy_schedule();
         self.apps.in_turn = false;
+        if self.apps.inbox.wants_stats() {
+            self.apps.inbox.set_stats(self.apps.stats());
+        }
         match self.apps.panic.take() {
             Some(panic) => Err(panic),
             None => Ok(self.next()),
+        }
+    }
+
+    /// The event loop is broken: every app ends with this error, which is returned.
+    ///
+    /// # Panics
+    /// When a callback does, and panics are to propagate.
+    pub(super) fn break_down(&mut self, error: io::Error) -> Error {
+        let copy = || match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::new(error.kind(), error.to_string()),
+        };
+        let mut listed = mem::take(&mut self.listed);
+        // No app is to connect again.
+        (self.apps.stopping, self.apps.in_turn) = (true, true);
+        let mut driver = self.driver();
+        for id in driver.apps.ids() {
+            attend(&mut driver, id, Work::Stop(Some(Error::Dispatcher(copy()))));
+        }
+        each(&mut driver, &mut listed, |apps| &mut apps.removals, Driver::discard);
+        self.listed = listed;
+        let apps = &mut self.apps;
+        (apps.stopping, apps.draining, apps.stop_at, apps.in_turn) = (false, false, None, false);
+        match apps.panic.take() {
+            Some(panic) => resume_unwind(panic),
+            None => Error::Dispatcher(error),
         }
     }
 
@@ -108,7 +144,7 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
             let now = driver.apps.env.current().now;
             let Some(entry) = driver.apps.schedule.pop_due(now, backlog.newest) else { break };
             match entry.due {
-                Due::Deadline(id) | Due::AppTimer(id, _) => driver.attend(id, Work::Due(entry)),
+                Due::Deadline(id) | Due::AppTimer(id, _) => attend(driver, id, Work::Due(entry)),
                 Due::Timer(timer) => shared::fire_timer(driver, timer, entry.at),
             }
             if driver.apps.turn_is_over() {
@@ -120,11 +156,11 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
             for _ in 0..backlog.reads {
                 match driver.apps.reads.pop_front() {
                     Some(ToRead::Stream(ready)) => match driver.links.keys.get(ready.key).copied() {
-                        Some(KeyOwner::App(id)) => driver.attend(id, Work::Ready(ready)),
+                        Some(KeyOwner::App(id)) => attend(driver, id, Work::Ready(ready)),
                         Some(KeyOwner::Source(id)) => shared::serve_source(driver, id, ready),
                         None => {}
                     },
-                    Some(ToRead::App(id)) => driver.attend(id, Work::Read),
+                    Some(ToRead::App(id)) => attend(driver, id, Work::Read),
                     None => break,
                 }
                 if driver.apps.turn_is_over() {
@@ -141,7 +177,7 @@ fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
     mem::swap(listed, &mut driver.apps.waiting);
     let mut started = 0;
     for id in &*listed {
-        driver.attend(*id, Work::Look);
+        attend(driver, *id, Work::Look);
         started += 1;
         if driver.apps.turn_is_over() {
             break;
@@ -153,14 +189,14 @@ fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
     mem::swap(listed, &mut driver.apps.waiting);
     for _ in 0..ADMITTED {
         let Some((id, place)) = driver.links.names.call() else { break };
-        driver.attend(id, Work::MayAsk(place));
+        attend(driver, id, Work::MayAsk(place));
         if driver.apps.turn_is_over() {
             break;
         }
     }
     for _ in 0..ADMITTED {
         let Some((id, place)) = driver.links.connections.call() else { break };
-        driver.attend(id, Work::MayConnect(place));
+        attend(driver, id, Work::MayConnect(place));
         if driver.apps.turn_is_over() {
             break;
         }
@@ -169,7 +205,7 @@ fn start_apps(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
 
 /// Writes what was sent.
 fn write(driver: &mut Driver<'_>, listed: &mut Vec<AppId>) {
-    each(driver, listed, |apps| &mut apps.dirty, |driver, id| driver.attend(id, Work::Write));
+    each(driver, listed, |apps| &mut apps.dirty, |driver, id| attend(driver, id, Work::Write));
 }
 
 /// Does something for each app on a list; what is added to the list meanwhile stays there. No list gives its memory up.
@@ -188,8 +224,8 @@ fn each<'a>(
 /// Does what another thread has asked for.
 fn work_off(driver: &mut Driver<'_>, job: Job) {
     match job {
-        Job::Commands(id) => driver.attend(id, Work::Commands),
-        Job::Resolved { app, query, addresses } => driver.attend(app, Work::Resolved(query, addresses)),
+        Job::Commands(id) => attend(driver, id, Work::Commands),
+        Job::Resolved { app, query, addresses } => attend(driver, app, Work::Resolved(query, addresses)),
         Job::Run(work) => {
             let work = |apps: &mut Apps| {
                 work(apps);
@@ -204,7 +240,7 @@ fn work_off(driver: &mut Driver<'_>, job: Job) {
 fn drain_apps(driver: &mut Driver<'_>) {
     if mem::take(&mut driver.apps.draining) {
         for id in driver.apps.ids() {
-            driver.attend(id, Work::Drain);
+            attend(driver, id, Work::Drain);
         }
     }
 }
@@ -217,7 +253,7 @@ fn stop_apps(driver: &mut Driver<'_>) {
     if apps.stopping || drained {
         apps.stopped = true;
         for id in apps.ids() {
-            driver.attend(id, Work::Stop);
+            attend(driver, id, Work::Stop(None));
         }
         // What was asked again in the meantime has happened.
         let apps = &mut *driver.apps;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::apps::Apps;
 use crate::id::{AppId, QueryId};
+use crate::meter::ReactorStats;
 
 /// One thing to do on the loop.
 pub(crate) enum Job {
@@ -30,12 +31,22 @@ pub(crate) struct Inbox {
     /// `None` once the reactor is gone.
     jobs: Mutex<Option<Vec<Job>>>,
     notified: AtomicBool,
+    /// A handle has asked for the reactor's numbers: they are published at the end of every turn.
+    wants_stats: AtomicBool,
+    /// The numbers that were published last.
+    stats: Mutex<Option<ReactorStats>>,
     waker: Waker,
 }
 
 impl Inbox {
     pub(crate) fn new(waker: Waker) -> Arc<Self> {
-        Arc::new(Self { jobs: Mutex::new(Some(Vec::new())), notified: AtomicBool::new(false), waker })
+        Arc::new(Self {
+            jobs: Mutex::new(Some(Vec::new())),
+            notified: AtomicBool::new(false),
+            wants_stats: AtomicBool::new(false),
+            stats: Mutex::default(),
+            waker,
+        })
     }
 
     pub(crate) fn push(&self, job: Job) {
@@ -73,6 +84,20 @@ impl Inbox {
         self.lock().as_ref().is_some_and(|jobs| jobs.iter().any(is_such))
     }
 
+    /// Whether the reactor's numbers are to be published.
+    pub(crate) fn wants_stats(&self) -> bool {
+        self.wants_stats.load(Ordering::Relaxed)
+    }
+
+    /// Publishes the reactor's numbers.
+    pub(crate) fn set_stats(&self, stats: ReactorStats) {
+        *self.lock_stats() = Some(stats);
+    }
+
+    fn lock_stats(&self) -> MutexGuard<'_, Option<ReactorStats>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The reactor is gone: what is queued is dropped, and so is what comes.
     pub(crate) fn close(&self) {
         // Jobs are the user's closures: they are dropped without the lock.
@@ -95,6 +120,17 @@ impl ReactorHandle {
     /// Runs `work` on the reactor's thread, in one of its next turns.
     pub fn run(&self, work: impl FnOnce(&mut Apps) + Send + 'static) {
         self.0.push(Job::Run(Box::new(work)));
+    }
+
+    /// Returns the reactor's numbers as of its last turn. Never blocks on the loop.
+    ///
+    /// They are published only once they were asked for: the first call wakes the loop and returns `None`, and so may calls until it
+    /// has taken a turn. When the reactor is gone, they are those of its end, also if nothing has asked before.
+    pub fn stats(&self) -> Option<ReactorStats> {
+        if !self.0.wants_stats.swap(true, Ordering::Relaxed) {
+            self.0.notify();
+        }
+        *self.0.lock_stats()
     }
 
     /// Stops the reactor, as [`Apps::stop`].

@@ -12,6 +12,7 @@ use super::waits::{Need, Waits, wake_all};
 use crate::apps::{CallbackResult, Context};
 use crate::id::AppId;
 use crate::message::OwnedMessage;
+use crate::stats::Stats;
 
 type ContextWork = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
 
@@ -73,6 +74,10 @@ pub(crate) struct Mailbox {
     /// Bytes in the connection's output, as of the last turn.
     output: AtomicUsize,
     limit: AtomicUsize,
+    /// A sender has asked for the app's numbers: they are published whenever the loop has looked at the app.
+    wants_stats: AtomicBool,
+    /// The numbers that were published last.
+    stats: Mutex<Option<Box<Stats>>>,
     queue: Mutex<Queue>,
     /// The app's mailbox, where this one was made before the app and the app came with its own.
     successor: OnceLock<Arc<Self>>,
@@ -97,6 +102,8 @@ impl Mailbox {
             accepted: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
+            wants_stats: AtomicBool::new(false),
+            stats: Mutex::default(),
             queue: Mutex::default(),
             successor: OnceLock::new(),
         })
@@ -105,6 +112,7 @@ impl Mailbox {
     /// The app runs from now on; the reactor is notified of commands that were queued before.
     pub(crate) fn attach(&self, inbox: Arc<Inbox>, app: AppId, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
+        *self.lock_stats() = None;
         let mut queue = self.lock();
         self.set(SenderState::Connecting);
         if !queue.commands.is_empty() {
@@ -294,6 +302,28 @@ impl Mailbox {
         // Open apps have not ended: it is taken.
         let _taken = queue.post(Command::Send(message));
         Ok(())
+    }
+
+    /// Whether the app's numbers are to be published.
+    pub(crate) fn wants_stats(&self) -> bool {
+        self.wants_stats.load(Ordering::Relaxed)
+    }
+
+    /// Publishes the app's numbers.
+    pub(crate) fn set_stats(&self, stats: Stats) {
+        **self.lock_stats().get_or_insert_with(|| Box::new(stats)) = stats;
+    }
+
+    /// The numbers that were published last. The first call asks the loop for them.
+    pub(super) fn stats(&self) -> Option<Stats> {
+        if !self.wants_stats.swap(true, Ordering::Relaxed) {
+            self.lock().call();
+        }
+        self.lock_stats().as_deref().copied()
+    }
+
+    fn lock_stats(&self) -> MutexGuard<'_, Option<Box<Stats>>> {
+        self.stats.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn queued(&self) -> usize {

@@ -8,6 +8,7 @@ use websocket_connection::{Env, SendError, Tx};
 use super::mailbox::{Command, Mailbox, Order};
 use crate::message::OwnedMessage;
 use crate::options::Unsent;
+use crate::unwritten::UnwrittenMessages;
 
 /// What senders have asked for, from the mailbox to the wire.
 ///
@@ -19,16 +20,7 @@ pub(crate) struct Outbox {
     commands: VecDeque<Command>,
     /// Messages whose turn has come, which the full output could not take yet.
     backlog: VecDeque<OwnedMessage>,
-    output: Output,
-}
-
-/// What the output of one connection holds of senders' messages.
-#[derive(Default)]
-pub(crate) struct Output {
-    /// Each with the position at which its frame ends.
-    messages: VecDeque<(u64, OwnedMessage)>,
-    /// The position up to which the output was written.
-    written: u64,
+    output: UnwrittenMessages,
 }
 
 impl Outbox {
@@ -37,7 +29,7 @@ impl Outbox {
             mailbox,
             commands: VecDeque::new(),
             backlog: VecDeque::new(),
-            output: Output::default(),
+            output: UnwrittenMessages::default(),
         })
     }
 
@@ -86,7 +78,7 @@ impl Outbox {
 
     /// `len` bytes more of the output were written.
     pub(crate) fn wrote(&mut self, len: usize) {
-        let Output { messages, written } = &mut self.output;
+        let UnwrittenMessages { messages, written } = &mut self.output;
         *written += len as u64;
         while messages.front().is_some_and(|(end, _)| *end <= *written) {
             messages.pop_front();
@@ -94,12 +86,12 @@ impl Outbox {
     }
 
     /// What the output of the connection in use holds.
-    pub(crate) const fn output(&mut self) -> &mut Output {
+    pub(crate) const fn output(&mut self) -> &mut UnwrittenMessages {
         &mut self.output
     }
 
     /// Another connection has ended with this in its output, which goes to the front of the backlog.
-    pub(crate) fn resend(&mut self, output: Output) {
+    pub(crate) fn resend(&mut self, output: UnwrittenMessages) {
         for (_, message) in output.messages.into_iter().rev() {
             self.mailbox.keep(&message);
             self.backlog.push_front(message);

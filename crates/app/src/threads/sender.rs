@@ -14,6 +14,7 @@ use super::mailbox::{Mailbox, Order, SenderState};
 use super::waits::Need;
 use crate::apps::{Context, IntoCallbackResult};
 use crate::message::{MAX_HEADER, OwnedMessage, Refused};
+use crate::stats::Stats;
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
 ///
@@ -190,6 +191,15 @@ impl Sender {
     /// last turn.
     pub fn queued_bytes(&self) -> usize {
         self.0.current().queued()
+    }
+
+    /// Returns the numbers of all connections of the app's run, as of the last time that the loop has looked at the app. Never blocks on the loop.
+    ///
+    /// Numbers are published only once they were asked for, so that other apps do not pay for it: the first call wakes the loop and returns
+    /// `None`, and so may calls until it has looked. When the run is over, they are those of its end, also if nothing has asked before.
+    /// They are replaced when the app runs again. [`run`](Self::run) with [`Context::stats`] is the way to the numbers of one connection.
+    pub fn stats(&self) -> Option<Stats> {
+        self.0.current().stats()
     }
 
     /// Whether the connection was open when the loop last looked.

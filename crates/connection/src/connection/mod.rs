@@ -43,7 +43,7 @@ pub struct Connection {
     /// Until the connection is open.
     upgrade: Option<Box<Upgrade>>,
     rx: Rx,
-    tx: Tx,
+    pub(crate) tx: Tx,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
@@ -162,6 +162,7 @@ impl Connection {
         };
         input.skip(len);
         self.tx.pings.received += len as u64;
+        self.tx.counters().received.whole(payload.len());
         Some(message)
     }
 
@@ -182,9 +183,9 @@ impl Connection {
         let event = match step {
             None => return Ok(None),
             Some(Received::Event(event)) => event,
-            Some(Received::Step(Step::Message { kind, place })) => {
+            Some(Received::Step(Step::Message { kind, place, frames, compressed })) => {
                 let payload = self.rx.at(input, place);
-                Event::Message(match kind {
+                let message = match kind {
                     Kind::Binary => Message::Binary(payload),
                     Kind::Text if !self.config.validate_utf8 => Message::UncheckedText(payload),
                     Kind::Text => match utf8::check(payload) {
@@ -196,16 +197,21 @@ impl Connection {
                             return Err(error);
                         }
                     },
-                })
+                };
+                self.tx.counters().received.frames(frames, payload.len(), true, compressed);
+                Event::Message(message)
             }
-            Some(Received::Step(Step::Fragment { kind, place, first, last })) => {
-                Event::Fragment(Fragment { kind, payload: self.rx.at(input, place), first, last })
+            Some(Received::Step(Step::Fragment { kind, place, first, last, compressed })) => {
+                let payload = self.rx.at(input, place);
+                self.tx.counters().received.frames(1, payload.len(), last, compressed);
+                Event::Fragment(Fragment { kind, payload, first, last })
             }
             Some(Received::Step(Step::Control { opcode, place })) => {
                 let payload = self.rx.at(input, place);
                 if opcode == Opcode::Pong {
                     Event::Pong { payload, rtt: self.tx.pings.pong(payload, env.now) }
                 } else {
+                    self.tx.pings_received = self.tx.pings_received.saturating_add(1);
                     self.tx.answer_ping(payload, env);
                     Event::Ping(payload)
                 }

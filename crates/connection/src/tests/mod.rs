@@ -8,6 +8,7 @@ mod fuzz;
 mod heads;
 mod keep_alive;
 mod limits;
+mod numbers;
 mod probes;
 mod properties;
 mod queue;

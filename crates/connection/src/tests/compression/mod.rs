@@ -1,6 +1,7 @@
 //! permessage-deflate, with zlib's own streams as the server.
 
 mod negotiation;
+mod numbers;
 mod properties;
 mod receiving;
 mod refusals;

@@ -1,0 +1,78 @@
+//! One piece of work on one app, with the app out of its slot and panics caught.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use websocket_connection::{CloseCode, State};
+
+use super::drive::Driver;
+use super::slow::end_work;
+use super::successor;
+use super::work::Work;
+use crate::apps::{App, Stage};
+use crate::id::AppId;
+use crate::panics::{contain_panic, panic_message};
+
+/// Takes the app out of its slot, does the work and puts it back, or drops it if it was removed meanwhile.
+pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
+    let Some(mut app) = driver.apps.take(id) else { return };
+    (driver.apps.running, driver.apps.interrupted) = (Some(id), false);
+    // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
+    let only_writes = app.control.companion.is_none()
+        && matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
+    if !only_writes {
+        driver.apps.begin_work();
+    }
+    let work = AssertUnwindSafe(|| {
+        begin(driver, &mut app, id, work);
+        conclude(driver, &mut app, id);
+    });
+    let caught = catch_unwind(work).err();
+    if let Some(panic) = &caught {
+        driver.apps.env.user_code_ran();
+        contain_panic(id, || successor::put_in_order(driver, &mut app, id));
+        driver.panicked(&mut app, id, panic_message(&**panic));
+    }
+    driver.apps.running = None;
+    driver.settle(app, id);
+    if !only_writes || caught.is_some() {
+        driver.apps.env.user_code_ran();
+    }
+    end_work(driver.apps, Some(id));
+    if let Some(panic) = caught {
+        driver.apps.keep_panic(panic);
+    }
+}
+
+/// Does the work, unless the app has ended or is to.
+fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
+    if app.control.ended {
+        return;
+    }
+    if app.is_unwanted() {
+        return driver.end(app, id, None);
+    }
+    if app.control.drop_for.is_some() {
+        // What is due of a connection that is dropped now is not done, and its entry is used up.
+        app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
+        return;
+    }
+    match (work, &app.control.companion) {
+        (work, Some(_)) => successor::work(driver, app, id, work),
+        (Work::Look, None) if app.control.wants_successor => successor::begin(driver, app, id),
+        (work, None) => driver.work(app, id, work),
+    }
+}
+
+/// Ends the attempt if its connection has ended, or if the user wants another one.
+fn conclude(driver: &mut Driver<'_>, app: &mut App, id: AppId) {
+    if let Some(error) = app.control.drop_for.take() {
+        if !driver.apps.is_removed(id) {
+            app.say_goodbye(CloseCode::Away, driver.apps);
+            driver.end(app, id, Some(*error));
+        }
+    } else if let Stage::Live(live) = &app.stage
+        && live.connection.state() == State::Closed
+    {
+        driver.end(app, id, None);
+    }
+}
