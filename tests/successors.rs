@@ -61,14 +61,20 @@ impl Opened {
         std::mem::replace(&mut self.peer, new)
     }
 
-    /// The app's connection works in both directions, and no other stream is left.
+    /// The connection in use works in both directions.
     #[track_caller]
-    fn assert_works(&mut self) {
+    fn assert_works_while_it_is_renewed(&mut self) {
         self.in_app(|app| app.send_text("out").unwrap());
         self.peer.write(&frame::text("in"));
         self.world.settle();
         assert_eq!(texts(&self.peer), ["out"]);
         assert_eq!(self.log.take(), ["text in"]);
+    }
+
+    /// The same, and no other stream is left.
+    #[track_caller]
+    fn assert_works(&mut self) {
+        self.assert_works_while_it_is_renewed();
         assert_eq!(self.world.reactor.dispatcher().registrations(), 1);
     }
 
@@ -78,6 +84,12 @@ impl Opened {
         assert_eq!(self.world.reactor.dispatcher().registrations(), 0);
     }
 }
+
+/// What ends an app, and what it is told then.
+type End = (fn(&mut Opened), &'static [&'static str]);
+
+/// What a callback does, and the last line that follows.
+type Act = (fn(&mut Context<'_>), &'static str);
 
 fn open_line(open: &Open<'_>) -> String {
     format!("open {}{}", open.attempts.opened, if open.is_successor { ", successor" } else { "" })
@@ -118,17 +130,6 @@ fn a_successor_takes_over_and_the_old_connection_closes_cleanly_without_a_word()
     );
     opened.world.run_for(HOUR);
     opened.assert_works();
-}
-
-impl Opened {
-    #[track_caller]
-    fn assert_works_while_it_is_renewed(&mut self) {
-        self.in_app(|app| app.send_text("out").unwrap());
-        self.peer.write(&frame::text("in"));
-        self.world.settle();
-        assert_eq!(texts(&self.peer), ["out"]);
-        assert_eq!(self.log.take(), ["text in"]);
-    }
 }
 
 #[test]
@@ -410,7 +411,7 @@ fn an_old_connection_that_does_not_answer_or_breaks_after_the_takeover_ends_sile
 
 #[test]
 fn an_app_that_is_closed_stopped_or_removed_meanwhile_leaves_no_stream_behind() {
-    let ends: [(fn(&mut Opened), &[&str]); 4] = [
+    let ends: [End; 4] = [
         (|it| it.in_app(|app| app.close()), &["close 1000, by client, clean"]),
         (|it| it.world.reactor.apps().stop(), &["close, by client"]),
         (|it| it.world.reactor.apps().stop_within(60 * SECOND), &["close 1000, by client, clean"]),
@@ -461,7 +462,7 @@ fn a_connection_that_is_dropped_by_the_program_takes_the_other_with_it() {
 
 #[test]
 fn every_callback_at_the_takeover_may_end_the_app() {
-    let acts: [(fn(&mut Context<'_>), &str); 4] = [
+    let acts: [Act; 4] = [
         (|app| app.close(), "close 1000, by client, clean"),
         (|app| app.remove(), ""),
         (|app| app.reconnect("why"), "close: the program asked to reconnect: why"),

@@ -12,9 +12,9 @@ use crate::reconnect::Reconnect;
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Attempts {
-    /// Attempts that have begun, the one that is under way included.
+    /// Attempts that have begun, the one that is under way included, and those to open a [successor](crate::Context::renew).
     pub started: u32,
-    /// Attempts that led to an open connection.
+    /// Attempts that led to an open connection, those of successors included.
     pub opened: u32,
     /// How often in a row a connection was lost or not made, since one was open for
     /// [`stable_after`](Reconnect::stable_after); always 0 where nothing is tried again.

@@ -92,7 +92,8 @@ pub struct Open<'a> {
 /// block it.
 ///
 /// Each connection attempt ends with exactly one [`on_close`](Self::on_close), its last event, also when it
-/// never opened. Each run ends with exactly one [`on_end`](Self::on_end), after the last `on_close`.
+/// never opened. A successor, which [`Context::renew`] opens, continues the attempt that it replaces. Each run ends with exactly
+/// one [`on_end`](Self::on_end), after the last `on_close`.
 ///
 /// ```
 /// use websocket_app::{CallbackResult, Context, Handler, Message, WebSocketApp};
