@@ -87,4 +87,10 @@ impl Apps {
     pub(crate) fn pauses_before_more(&mut self) -> bool {
         self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
     }
+
+    /// Whether delivery to the app ends for now: the others have their turn, or its reading `is_paused`. Reads the clock in any case, since
+    /// a callback has run.
+    pub(crate) fn ends_visit(&mut self, is_paused: bool) -> bool {
+        self.pauses() || is_paused
+    }
 }

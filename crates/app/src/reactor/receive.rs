@@ -305,7 +305,7 @@ fn converse(
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.may_pause() && !input.rest().is_empty() && (connection.is_paused() || apps.pauses()) {
+            if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
                 control.has_heard = true;
                 return Ok(Conversation::Paused);
             }
@@ -327,7 +327,7 @@ fn converse(
             return Ok(Conversation::Ended);
         }
         // With nothing left, the connection is asked once more: it then gives back the memory of the message.
-        if apps.may_pause() && !input.rest().is_empty() && (connection.is_paused() || apps.pauses()) {
+        if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
             return Ok(Conversation::Paused);
         }
     }
