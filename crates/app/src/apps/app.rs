@@ -1,13 +1,14 @@
 //! One app on its reactor: where its attempt stands.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use websocket_connection::{Close, CloseCode, SendError, State};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
 use super::context::{Connected, Identity};
+use super::rare::RareControl;
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
 use crate::address::Target;
@@ -18,11 +19,10 @@ use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::{Live, Written};
-use crate::outcome::{NoRetry, Outcome};
+use crate::outcome::Outcome;
 use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
-use crate::stats::Ended;
 use crate::surroundings::Surroundings;
 use crate::threads::{Outbox, SenderState};
 
@@ -66,15 +66,11 @@ pub(crate) struct Control {
     pub(crate) attempts: Attempts,
     /// Of the last attempt.
     pub(crate) phases: CompactPhases,
-    /// Made when the first connection ends.
-    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
-    /// Whether another attempt follows this one, once the policy has been asked.
-    pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
-    /// A callback wants the connection to be dropped, with this error.
-    pub(crate) drop_for: Option<Box<Error>>,
+    /// What most apps never have.
+    pub(super) rare: Option<Box<RareControl>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -108,7 +104,9 @@ impl Control {
         self.attempts.started = self.attempts.started.saturating_add(1);
         self.reset_numbers();
         (self.has_heard, self.in_batch) = (false, false);
-        self.retry = None;
+        if let Some(rare) = &mut self.rare {
+            rare.retry = None;
+        }
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
         streak.failed_addresses.clone()

@@ -66,7 +66,7 @@ impl Driver<'_> {
         if app.is_unwanted() {
             return self.end(app, id, None);
         }
-        if app.control.drop_for.is_some() {
+        if app.control.is_to_be_dropped() {
             // What is due of a connection that is dropped now is not done, and its entry is used up.
             app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
             return;
@@ -103,10 +103,10 @@ impl Driver<'_> {
 
     /// Ends the attempt if its connection has ended, or if the user wants another one.
     fn conclude(&mut self, app: &mut App, id: AppId) {
-        if let Some(error) = app.control.drop_for.take() {
+        if let Some(error) = app.control.take_drop() {
             if !self.apps.is_removed(id) {
                 app.say_goodbye(CloseCode::Away, self.apps);
-                self.end(app, id, Some(*error));
+                self.end(app, id, Some(error));
             }
         } else if let Stage::Live(live) = &app.stage
             && live.connection.state() == State::Closed
@@ -276,8 +276,8 @@ impl Driver<'_> {
         let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
         app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        let mut live = Live::new(wire, secure, connection, &app.plan.options.connect.feed);
-        live.trace = start_trace(&app.plan);
+        let live =
+            Live::new(wire, secure, connection, &app.plan.options.connect.feed, start_trace(&app.plan));
         app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
@@ -343,7 +343,7 @@ impl Driver<'_> {
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
         let wrote = app.control.wrote(written);
-        show(&app.plan, live.trace.as_deref_mut(), id, &mut self.apps.env);
+        show(&app.plan, live.trace(), id, &mut self.apps.env);
         let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {
