@@ -309,3 +309,49 @@ fn a_handler_that_does_not_want_it_is_not_called() {
         assert_eq!(log.take(), expected);
     }
 }
+
+#[test]
+fn a_pause_ends_the_batch_and_may_begin_or_end_in_its_callback() {
+    // Paused by a message, resumed at the end of the batch.
+    let mut world = World::new();
+    let log = Log::new();
+    let (messages, ends) = (log.clone(), log.clone());
+    let app = log
+        .app(URL)
+        .on_message(move |app, message| {
+            messages.message(message);
+            app.pause_reading();
+        })
+        .on_batch_end(move |app| {
+            ends.push("end");
+            app.resume_reading();
+        });
+    let peer = world.open(app, &RunOptions::new());
+    log.take();
+    peer.write(&texts(1..=3));
+    world.settle();
+    assert_eq!(log.take(), ["text 1", "end", "text 2", "end", "text 3", "end"]);
+
+    // Paused at the end of the batch, resumed later.
+    let mut world = World::new();
+    let log = Log::new();
+    let ends = log.clone();
+    let app = log.app(URL).on_batch_end(move |app| {
+        ends.push("end");
+        app.pause_reading();
+    });
+    let peer = world.open(app, &RunOptions::new());
+    log.take();
+    for round in 1..=2 {
+        peer.write(&texts(round..=round));
+        world.settle();
+        peer.write(&texts(round + 10..=round + 10));
+        world.settle();
+        assert_eq!(log.take(), [format!("text {round}"), "end".to_owned()]);
+        let id = world.reactor.apps().ids()[0];
+        world.reactor.apps().with(id, |app| app.resume_reading()).unwrap();
+        world.settle();
+        assert_eq!(log.take(), [format!("text {}", round + 10), "end".to_owned()]);
+        world.reactor.apps().with(id, |app| app.resume_reading()).unwrap();
+    }
+}

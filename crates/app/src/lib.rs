@@ -96,7 +96,7 @@ pub use crate::reactor::Reactor;
 pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
 pub use crate::stats::Stats;
-pub use crate::threads::{ReactorHandle, Sender};
+pub use crate::threads::{ReactorHandle, ReactorThread, Sender};
 pub use crate::web_socket_app::WebSocketApp;
 pub use crate::wire_event::WireEvent;
 pub use tungstenite::{Bytes, Utf8Bytes};

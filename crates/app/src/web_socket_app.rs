@@ -217,7 +217,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &Open<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.reconnect = Some(Box::new(move |app, open| call(app, open).into_callback_result()));
+        self.callbacks.rare().reconnect =
+            Some(Box::new(move |app, open| call(app, open).into_callback_result()));
         self
     }
 
@@ -252,7 +253,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, Fragment<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.cont_message =
+        self.callbacks.rare().cont_message =
             Some(Box::new(move |app, fragment| call(app, fragment).into_callback_result()));
         self
     }
@@ -264,7 +265,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
+        self.callbacks.rare().batch_end = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 
@@ -274,7 +275,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8]) -> R + 'static,
     ) -> Self {
-        self.callbacks.ping = Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
+        self.callbacks.rare().ping =
+            Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
         self
     }
 
@@ -284,7 +286,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> R + 'static,
     ) -> Self {
-        self.callbacks.pong =
+        self.callbacks.rare().pong =
             Some(Box::new(move |app, payload, rtt| call(app, payload, rtt).into_callback_result()));
         self
     }
@@ -295,7 +297,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.drain = Some(Box::new(move |app| call(app).into_callback_result()));
+        self.callbacks.rare().drain = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 
@@ -347,7 +349,8 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &Outcome) -> R + 'static,
     ) -> Self {
-        self.callbacks.end = Some(Box::new(move |app, outcome| call(app, outcome).into_callback_result()));
+        self.callbacks.rare().end =
+            Some(Box::new(move |app, outcome| call(app, outcome).into_callback_result()));
         self
     }
 }

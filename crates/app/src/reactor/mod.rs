@@ -9,6 +9,7 @@ mod run;
 mod shared;
 mod show;
 mod slow;
+mod spawn;
 #[cfg(test)]
 mod tests;
 mod turn;
