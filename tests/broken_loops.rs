@@ -14,7 +14,7 @@ use websocket_app::{
 };
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::{SimDispatcher, SimNet};
-use websocket_tests::{Log, SERVER, URL, dispatcher, forward_to};
+use websocket_tests::{Log, SERVER, URL, dispatcher, forward_to, outcome_line};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -68,8 +68,10 @@ impl World {
         let urls = [URL, "ws://192.0.2.2/", "ws://192.0.2.3/"];
         for (log, url) in logs.iter().zip(urls) {
             let policy = Reconnect::fixed(3600 * SECOND).classify(|_| Verdict::Retry);
-            let errors = log.clone();
-            let app = log.app(url).on_error(move |app, error| {
+            let (errors, ends) = (log.clone(), log.clone());
+            let app =
+                log.app(url).on_end(move |_, outcome| ends.push(format!("end {}", outcome_line(outcome))));
+            let app = app.on_error(move |app, error| {
                 errors.push(format!("error {error}"));
                 if matches!(error, Error::Dispatcher(_)) {
                     assert_eq!(app.retry(), Some(Err(NoRetry::Stopped)));
@@ -102,10 +104,10 @@ fn every_app_ends_however_the_reactor_is_run() {
         world.broken.set(true);
         let error = run(&mut world.reactor).unwrap_err();
         assert!(matches!(&error, Error::Dispatcher(error) if error.raw_os_error() == Some(9)), "{error}");
-        let lines = [format!("error {error}"), format!("close: {error}")];
+        let lines = [format!("error {error}"), format!("close: {error}"), format!("end lost {error}")];
         let [open, connecting, waiting] = world.logs.each_ref().map(Log::take);
         assert_eq!((open, connecting), (lines.to_vec(), lines.to_vec()));
-        assert_eq!(waiting, [""; 0], "its last attempt has had its on_close");
+        assert_eq!(waiting, lines[2..], "its last attempt has had its on_close");
         assert!(world.reactor.apps().is_empty());
 
         // A loop that works again runs apps that are added then.

@@ -231,7 +231,6 @@ impl World {
             _ if !matches!(life.phase, Phase::Trying | Phase::Open) => Some("out of turn"),
             _ => {
                 life.failure = Some(format!("{error:?}"));
-                life.failed_at = Some(now);
                 life.broken_protocol = matches!(error, Error::Protocol(_));
                 None
             }

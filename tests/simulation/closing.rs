@@ -115,8 +115,8 @@ impl World {
     /// Whether another attempt follows, as the policy demands.
     fn retry(&self, life: &mut Life, app: &Context<'_>, closed: &Closed<'_>) -> Option<String> {
         let turn = self.turn.get();
-        // The policy is asked before `on_error`, and may have taken its time.
-        let now = life.classified_at.take().or(life.failed_at).unwrap_or_else(|| self.now());
+        // The classifier may have taken its time.
+        let now = life.classified_at.take().unwrap_or_else(|| self.now());
         let told = closed.retry_in;
         if app.retry_at() != told.map(|delay| app.now() + delay) {
             return Some(format!("retry in {told:?}, but at {:?}", app.retry_at()));

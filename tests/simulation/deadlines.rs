@@ -31,9 +31,6 @@ impl World {
         let (is_read, _) = self.sharp.get();
         let end = life.wire.and_then(|index| self.client_end(index));
         // What has arrived does not say that the server reads.
-        // Nor does what has come while the policy was asked, which is before `on_error`.
-        let is_late = life.classified_at.is_some_and(|at| at < now);
-        let is_read = is_read && !is_late;
         let overlooks = is_read && timeout != Timeout::Write && end.is_some_and(|end| end.unread > 0);
         let trying = life.phase == Phase::Trying;
         let (is_so, not_before) = match timeout {
@@ -85,7 +82,7 @@ impl World {
         if overlooks {
             return Some(format!("although the stream holds more: {end:?}"));
         }
-        if is_late { None } else { self.overlooked(me, life, timeout) }
+        self.overlooked(me, life, timeout)
     }
 
     /// The earliest that the timeout of a close may end the connection.

@@ -119,8 +119,6 @@ pub struct Life {
     pub closing: Closing,
     /// The failure that `on_error` was told.
     pub failure: Option<String>,
-    /// When that was.
-    pub failed_at: Option<Duration>,
     pub broken_protocol: bool,
     /// The user has asked for another connection, and this one is to be dropped.
     pub dropping: bool,
@@ -209,7 +207,6 @@ impl Life {
             closing_since: None,
             closing: Closing::default(),
             failure: None,
-            failed_at: None,
             broken_protocol: false,
             dropping: false,
             paused: false,
@@ -255,7 +252,6 @@ impl Life {
         self.closing_since = None;
         self.closing = Closing { is_hazy: self.closed.is_some() || may_stop, ..Closing::default() };
         self.failure = None;
-        self.failed_at = None;
         self.broken_protocol = false;
         self.dropping = false;
         self.paused = false;

@@ -17,6 +17,10 @@ pub(crate) struct Callbacks {
     pub(crate) open: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
     pub(crate) message: Closure<dyn FnMut(&mut Context<'_>, Message<'_>) -> CallbackResult>,
     pub(crate) data: Closure<dyn FnMut(&mut Context<'_>, &[u8], Opcode, Part) -> CallbackResult>,
+    pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
+    pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
+    pub(crate) pong: Closure<dyn FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> CallbackResult>,
+    pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) error: Closure<dyn FnMut(&mut Context<'_>, &Error) -> CallbackResult>,
     pub(crate) close: Closure<dyn FnMut(&mut Context<'_>, &Closed<'_>) -> CallbackResult>,
     /// Closures that few apps have: many apps wait idly, and each closure here takes 16 bytes.
@@ -28,11 +32,7 @@ pub(crate) struct Callbacks {
 #[allow(clippy::type_complexity, reason = "each type says how its closure is called, once")]
 pub(crate) struct RareCallbacks {
     pub(crate) reconnect: Closure<dyn FnMut(&mut Context<'_>, &Open<'_>) -> CallbackResult>,
-    pub(crate) cont_message: Closure<dyn FnMut(&mut Context<'_>, Fragment<'_>) -> CallbackResult>,
     pub(crate) batch_end: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
-    pub(crate) ping: Closure<dyn FnMut(&mut Context<'_>, &[u8]) -> CallbackResult>,
-    pub(crate) pong: Closure<dyn FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> CallbackResult>,
-    pub(crate) drain: Closure<dyn FnMut(&mut Context<'_>) -> CallbackResult>,
     pub(crate) end: Closure<dyn FnMut(&mut Context<'_>, &Outcome) -> CallbackResult>,
 }
 
@@ -71,14 +71,11 @@ impl Handler for Callbacks {
     }
 
     fn on_cont_message(&mut self, app: &mut Context<'_>, fragment: Fragment<'_>) -> CallbackResult {
-        self.rare
-            .as_mut()
-            .and_then(|rare| rare.cont_message.as_mut())
-            .map_or(Ok(()), |call| call(app, fragment))
+        self.cont_message.as_mut().map_or(Ok(()), |call| call(app, fragment))
     }
 
     fn wants_fragments(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| rare.cont_message.is_some())
+        self.cont_message.is_some()
     }
 
     fn on_batch_end(&mut self, app: &mut Context<'_>) -> CallbackResult {
@@ -90,15 +87,15 @@ impl Handler for Callbacks {
     }
 
     fn on_ping(&mut self, app: &mut Context<'_>, payload: &[u8]) -> CallbackResult {
-        self.rare.as_mut().and_then(|rare| rare.ping.as_mut()).map_or(Ok(()), |call| call(app, payload))
+        self.ping.as_mut().map_or(Ok(()), |call| call(app, payload))
     }
 
     fn on_pong(&mut self, app: &mut Context<'_>, payload: &[u8], rtt: Option<Duration>) -> CallbackResult {
-        self.rare.as_mut().and_then(|rare| rare.pong.as_mut()).map_or(Ok(()), |call| call(app, payload, rtt))
+        self.pong.as_mut().map_or(Ok(()), |call| call(app, payload, rtt))
     }
 
     fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
-        self.rare.as_mut().and_then(|rare| rare.drain.as_mut()).map_or(Ok(()), |call| call(app))
+        self.drain.as_mut().map_or(Ok(()), |call| call(app))
     }
 
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {

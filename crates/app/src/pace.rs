@@ -78,10 +78,10 @@ impl Pace {
 
     /// An app begins to be delivered its messages. `max_stride` is what [`max_stride`](Self::max_stride) was at the end of its last visit.
     #[inline]
-    pub(crate) fn begin_visit(&mut self, now: u64, max_stride: u32) {
+    pub(crate) fn begin_visit(&mut self, now: u64, max_stride: u8) {
         self.visit_ends = now.saturating_add(self.budget / VISITS_PER_TURN).min(self.turn_ends);
         self.messages = 0;
-        (self.left, self.stride, self.max_stride, self.looked) = (1, 1, max_stride, now);
+        (self.left, self.stride, self.max_stride, self.looked) = (1, 1, max_stride.into(), now);
     }
 
     /// A message was delivered; whether it is time to [`look`](Self::look).
@@ -102,8 +102,8 @@ impl Pace {
     }
 
     /// How many messages may pass without a look, by what those of this app have taken so far; 1 for a new app.
-    pub(crate) const fn max_stride(&self) -> u32 {
-        self.max_stride
+    pub(crate) const fn max_stride(&self) -> u8 {
+        self.max_stride as u8
     }
 
     /// Whether the visit is to end, and when to look next: so often that the visit does not last much longer than it should, by what the

@@ -253,7 +253,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, Fragment<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.rare().cont_message =
+        self.callbacks.cont_message =
             Some(Box::new(move |app, fragment| call(app, fragment).into_callback_result()));
         self
     }
@@ -275,8 +275,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8]) -> R + 'static,
     ) -> Self {
-        self.callbacks.rare().ping =
-            Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
+        self.callbacks.ping = Some(Box::new(move |app, payload| call(app, payload).into_callback_result()));
         self
     }
 
@@ -286,7 +285,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>, &[u8], Option<Duration>) -> R + 'static,
     ) -> Self {
-        self.callbacks.rare().pong =
+        self.callbacks.pong =
             Some(Box::new(move |app, payload, rtt| call(app, payload, rtt).into_callback_result()));
         self
     }
@@ -297,7 +296,7 @@ impl WebSocketApp {
         mut self,
         mut call: impl FnMut(&mut Context<'_>) -> R + 'static,
     ) -> Self {
-        self.callbacks.rare().drain = Some(Box::new(move |app| call(app).into_callback_result()));
+        self.callbacks.drain = Some(Box::new(move |app| call(app).into_callback_result()));
         self
     }
 

@@ -1,11 +1,12 @@
 //! One app on its reactor: where its attempt stands.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use websocket_connection::{Close, CloseCode, SendError, State};
 
 use super::context::{Connected, Identity};
+use super::rare::RareControl;
 use super::stage::{Companion, OpenDetails, Stage};
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
@@ -15,11 +16,10 @@ use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
 use crate::id::AppId;
 use crate::live::Written;
-use crate::outcome::{NoRetry, Outcome};
+use crate::outcome::Outcome;
 use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
-use crate::stats::Ended;
 use crate::surroundings::Surroundings;
 use crate::threads::{Outbox, SenderState};
 
@@ -63,19 +63,15 @@ pub(crate) struct Control {
     pub(crate) attempts: Attempts,
     /// Of the last attempt.
     pub(crate) phases: CompactPhases,
-    /// Made when the first connection ends.
-    pub(crate) ended_connections: Option<Box<Ended>>,
     /// Present where lost connections are made again.
     pub(crate) streak: Option<Box<Streak>>,
-    /// Whether another attempt follows this one, once the policy has been asked.
-    pub(crate) retry: Option<Box<Result<Duration, NoRetry>>>,
     pub(crate) on_open: Option<Box<OpenDetails>>,
-    /// A callback wants the connection to be dropped, with this error.
-    pub(crate) drop_for: Option<Box<Error>>,
     /// A callback wants a successor to be made.
     pub(crate) wants_successor: bool,
     /// Where there are two connections.
     pub(crate) companion: Option<Box<Companion>>,
+    /// What most apps never have.
+    pub(super) rare: Option<Box<RareControl>>,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -109,7 +105,9 @@ impl Control {
         self.attempts.started = self.attempts.started.saturating_add(1);
         self.reset_numbers();
         (self.has_heard, self.in_batch) = (false, false);
-        self.retry = None;
+        if let Some(rare) = &mut self.rare {
+            rare.retry = None;
+        }
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
         streak.failed_addresses.clone()

@@ -180,7 +180,7 @@ impl Context<'_> {
         self.apps.env.user_code_ran();
         // It begins the closing handshake, so that nothing is sent behind it. The code may be sent, and the connection is open.
         let _begun = connected.tx.close(&Close::from(CloseCode::Away), self.apps.env.current());
-        self.control.drop_for = Some(Box::new(Error::ReconnectRequested(reason.into())));
+        self.control.rare_mut().drop_for = Some(Error::ReconnectRequested(reason.into()));
         self.apps.interrupted = true;
         // The app may be lent, and then the reactor is not at work on it.
         self.apps.look_at(self.identity.id);

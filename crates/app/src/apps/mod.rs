@@ -6,6 +6,7 @@ mod context;
 mod handler;
 mod numbers;
 mod queue;
+mod rare;
 mod retry;
 mod source;
 mod stage;

@@ -16,7 +16,7 @@ impl Context<'_> {
     /// attempt begins. See [`total_stats`](Self::total_stats) for the whole run.
     pub fn stats(&mut self) -> Stats {
         let live = self.connection_stats();
-        let last = || self.control.ended_connections.as_ref()?.last.as_deref().copied();
+        let last = || self.control.rare()?.ended_connections.as_ref()?.last.as_deref().copied();
         let connection = live.or_else(last).unwrap_or_default();
         self.stats_of(&connection)
     }
@@ -87,7 +87,11 @@ impl App {
 impl Control {
     /// The numbers of all connections so far.
     fn total(&mut self, live: Option<&ConnectionStats>) -> ConnectionStats {
-        let mut total = self.ended_connections.as_ref().map(|ended| ended.sum).unwrap_or_default();
+        let mut total = self
+            .rare()
+            .and_then(|rare| rare.ended_connections.as_ref())
+            .map(|ended| ended.sum)
+            .unwrap_or_default();
         if let Some(live) = live {
             add(&mut total, live);
         }
@@ -103,7 +107,9 @@ impl Control {
     /// An attempt begins: its numbers are not those of the last connection.
     pub(super) fn reset_numbers(&mut self) {
         self.phases = CompactPhases::default();
-        if let Some(ended) = &mut self.ended_connections {
+        if self.rare().is_some()
+            && let Some(ended) = &mut self.rare_mut().ended_connections
+        {
             ended.last = None;
         }
     }

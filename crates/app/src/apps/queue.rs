@@ -64,7 +64,7 @@ impl Apps {
 
     /// An app begins to be delivered what it has received.
     #[inline]
-    pub(crate) fn begin_visit(&mut self, max_stride: u32) {
+    pub(crate) fn begin_visit(&mut self, max_stride: u8) {
         self.pace.begin_visit(self.env.nanos(), max_stride);
     }
 

@@ -82,8 +82,8 @@ impl Control {
         outcome: &Outcome,
         apps: &mut Apps,
     ) -> Result<Duration, NoRetry> {
-        if let Some(decided) = &self.retry {
-            return self.still_holds(**decided, apps);
+        if let Some(decided) = self.rare().and_then(|rare| rare.retry) {
+            return self.still_holds(decided, apps);
         }
         self.still_holds(Ok(Duration::ZERO), apps)?;
         let policy = plan.options.connect.reconnect.as_ref().ok_or(NoRetry::NoPolicy)?;
@@ -91,7 +91,7 @@ impl Control {
         let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
         let decided = streak.ended(policy, outcome, &mut self.attempts, now, random);
         apps.env.user_code_ran();
-        self.retry = Some(Box::new(decided));
+        self.rare_mut().retry = Some(decided);
         decided
     }
 

@@ -14,8 +14,8 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    pub(super) fn new(options: &FeedOptions) -> Option<Box<Self>> {
-        Some(Box::new(Self { silence_timeout: options.silence_timeout?, silent_since: None }))
+    pub(super) fn new(options: &FeedOptions) -> Option<Self> {
+        Some(Self { silence_timeout: options.silence_timeout?, silent_since: None })
     }
 
     /// What was read on an open connection has been delivered: whether there was a data message in it. `now` is only

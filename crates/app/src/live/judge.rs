@@ -38,7 +38,7 @@ impl Live {
             Some(at) => Some((at, Deadline::Timeout(Timeout::Tls))),
             None => self.connection.deadline().map(|at| (at, Deadline::Connection)),
         };
-        match (self.connection.state(), attempt, &self.feed) {
+        match (self.connection.state(), attempt, self.feed()) {
             (State::Connecting, Some(at), _) => {
                 earliest([step, Some((at, Deadline::Timeout(Timeout::Attempt)))])
             }

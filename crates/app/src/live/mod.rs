@@ -6,6 +6,7 @@ mod behind;
 mod chunk;
 mod feed;
 mod judge;
+mod observers;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
 mod trace;
@@ -20,11 +21,11 @@ use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 use crate::error::{Error, Timeout};
 use crate::feed::FeedOptions;
 use crate::surroundings::Surroundings;
-use feed::Feed;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
 pub(crate) use chunk::{Chunk, Location, Stop};
+pub(crate) use observers::Observers;
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use trace::Trace;
 pub(crate) use wire::{Wire, Written, write_all};
@@ -66,13 +67,11 @@ pub(crate) struct Live {
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
     /// How many messages of this app may pass without a look at the clock.
-    pub(crate) max_stride: u32,
+    pub(crate) max_stride: u8,
     /// Where the app does not keep up with what it receives.
     behind: Option<Box<Behind>>,
-    /// Where what passes is shown.
-    pub(crate) trace: Option<Box<Trace>>,
-    /// Where messages are expected of the server.
-    feed: Option<Box<Feed>>,
+    /// Where an option or the log asks for it.
+    pub(crate) observers: Option<Box<Observers>>,
 }
 
 impl Live {
@@ -82,6 +81,7 @@ impl Live {
         secure: Option<Box<Secure>>,
         connection: Connection,
         options: &FeedOptions,
+        trace: Option<Trace>,
     ) -> Box<Self> {
         Box::new(Self {
             wire,
@@ -95,8 +95,7 @@ impl Live {
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
-            trace: None,
-            feed: Feed::new(options),
+            observers: Observers::new(options, trace),
         })
     }
 
@@ -108,8 +107,8 @@ impl Live {
     }
 
     /// Whether what is sent may go past [`write_all`](Self::write_all): not over TLS, nor where it is shown.
-    pub(crate) const fn writes_at_once(&self) -> bool {
-        self.secure.is_none() && self.trace.is_none()
+    pub(crate) fn writes_at_once(&self) -> bool {
+        self.secure.is_none() && self.observers.as_ref().is_none_or(|observers| observers.trace.is_none())
     }
 
     /// What the dispatcher has seen.
@@ -120,14 +119,14 @@ impl Live {
     /// Writes until nothing is left or the stream takes no more.
     #[inline]
     pub(crate) fn write_all(&mut self, env: &mut Env, scratch: &mut Scratch) -> Written {
-        if let Some(trace) = &mut self.trace {
+        if let Some(Observers { trace: Some(trace), .. }) = self.observers.as_deref_mut() {
             trace.sent(self.connection.tx().output());
         }
         let written = match &mut self.secure {
             None => write_all(self.connection.tx(), &mut self.wire.io, env),
             Some(secure) => secure.write_all(&mut self.connection, &mut self.wire.io, env, scratch),
         };
-        if let Some(trace) = &mut self.trace {
+        if let Some(Observers { trace: Some(trace), .. }) = self.observers.as_deref_mut() {
             trace.recorded = self.connection.tx().output().len();
         }
         if written.bytes > 0 && self.connection.state() == State::Connecting {
@@ -269,16 +268,6 @@ impl Live {
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
-    }
-
-    /// What was read has been delivered; whether there was a data message in it.
-    #[inline]
-    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
-        if let Some(feed) = &mut self.feed
-            && self.connection.state() == State::Open
-        {
-            feed.delivered(message, || env.current().now);
-        }
     }
 
     fn note_read(&mut self, fresh: usize) {

@@ -23,13 +23,13 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn new() -> Box<Self> {
-        Box::new(Self {
+    pub(crate) const fn new() -> Self {
+        Self {
             client: Reader::new(Side::Client),
             server: Reader::new(Side::Server),
             recorded: 0,
             events: Vec::new(),
-        })
+        }
     }
 
     /// Records bytes of the server.

@@ -51,7 +51,7 @@ fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
     if app.is_unwanted() {
         return driver.end(app, id, None);
     }
-    if app.control.drop_for.is_some() {
+    if app.control.is_to_be_dropped() {
         // What is due of a connection that is dropped now is not done, and its entry is used up.
         app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
         return;
@@ -65,10 +65,10 @@ fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
 
 /// Ends the attempt if its connection has ended, or if the user wants another one.
 fn conclude(driver: &mut Driver<'_>, app: &mut App, id: AppId) {
-    if let Some(error) = app.control.drop_for.take() {
+    if let Some(error) = app.control.take_drop() {
         if !driver.apps.is_removed(id) {
             app.say_goodbye(CloseCode::Away, driver.apps);
-            driver.end(app, id, Some(*error));
+            driver.end(app, id, Some(error));
         }
     } else if let Stage::Live(live) = &app.stage
         && live.connection.state() == State::Closed

@@ -24,7 +24,7 @@ pub(super) fn begin(plan: &Plan, attempt: &Attempt, env: &mut Env) -> thread::Re
 
 /// What records the traffic of a connection that is traced. It is asked for once per connection, so one that is not traced costs a look
 /// at a pointer for each read and write.
-pub(super) fn start_trace(plan: &Plan) -> Option<Box<Trace>> {
+pub(super) fn start_trace(plan: &Plan) -> Option<Trace> {
     let is_logged = log::log_enabled!(target: "websocket::wire", log::Level::Trace);
     (is_logged || plan.options.connect.tap.is_some()).then(Trace::new)
 }

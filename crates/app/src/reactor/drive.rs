@@ -220,8 +220,8 @@ impl Driver<'_> {
         let cookies = jar.map(|jar| (jar.clone(), attempt.target.clone()));
         app.control.on_open = Some(OpenDetails::new(self.apps.env.current().now, cookies));
         // The first write, at the end of this turn, sets what to watch from then on.
-        let mut live = Live::new(wire, secure, connection, &app.plan.options.connect.feed);
-        live.trace = start_trace(&app.plan);
+        let live =
+            Live::new(wire, secure, connection, &app.plan.options.connect.feed, start_trace(&app.plan));
         app.stage = Stage::Live(live);
         app.control.set_on_trial(attempt.connected_to);
         app.attempt = Some(attempt);
@@ -290,7 +290,7 @@ impl Driver<'_> {
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
         let wrote = app.control.wrote(written);
-        show(&app.plan, live.trace.as_deref_mut(), id, &mut self.apps.env);
+        show(&app.plan, live.trace(), id, &mut self.apps.env);
         let emptied = match wrote {
             Ok(emptied) => emptied,
             Err(error) => {

@@ -94,7 +94,8 @@ impl Driver<'_> {
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
-        app.control.drop_for = None;
+        drop(app.control.take_drop());
+        app.control.wants_successor = false;
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
         let unsent = outbox.map(|outbox| outbox.interrupt(retry.is_err(), policy)).unwrap_or_default();
@@ -162,11 +163,11 @@ impl Driver<'_> {
                 // Nothing is sent with the key that was not given.
                 drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
-                app.control.ended_connections.get_or_insert_default().keep(live.connection.tx().stats());
+                app.control.keep_stats(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }
-                let trace = live.trace.as_deref_mut();
+                let trace = live.trace();
                 contain_panic(id, || show(&app.plan, trace, id, &mut self.apps.env));
                 self.net(id).unwatch(live.wire);
             }

@@ -46,7 +46,7 @@ impl Driver<'_> {
                     // The first read of a visit has the time at which that began; other readings of the clock are few.
                     let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
                     self.apps.reading = Some(Reading { app: id, at });
-                    if let (Some(trace), Location::Buffer(len)) = (&mut live.trace, &chunk.location) {
+                    if let (Some(trace), Location::Buffer(len)) = (live.trace(), &chunk.location) {
                         trace.received(&self.buffer[len - chunk.fresh..*len]);
                         show(&app.plan, Some(trace), id, &mut self.apps.env);
                     }
@@ -177,13 +177,13 @@ impl Driver<'_> {
         identity: Identity<'_>,
         len: usize,
     ) -> Result<(), Error> {
-        let Live { connection, secure: Some(secure), wire, trace, .. } = live else { return Ok(()) };
+        let Live { connection, secure: Some(secure), wire, observers, .. } = live else { return Ok(()) };
         let was_handshaking = secure.is_handshaking();
         let mut outcome = Ok(());
         // Once the app has paused, the rest is decrypted, and delivered when it has its turn again.
         let (mut undelivered, mut delivered, mut is_paused) = (Vec::new(), 0, false);
         let received = secure.receive(&mut self.buffer[..len], |plaintext| {
-            if let Some(trace) = trace {
+            if let Some(trace) = observers.as_mut().and_then(|observers| observers.trace.as_mut()) {
                 trace.received(plaintext);
                 show(identity.plan, Some(trace), identity.id, &mut self.apps.env);
             }
