@@ -5,13 +5,14 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use websocket_app::tls::TlsVersion;
 use websocket_app::{
     CallbackResult, Context, Error, FeedError, Message, Open, RunOptions, Sender, State, Timeout,
     WebSocketApp,
 };
 use websocket_testkit::frame;
 use websocket_testkit::sim::{Faults, SimListener, SimNet, SimPeer};
-use websocket_tests::{Log, SERVER, URL, World};
+use websocket_tests::{Log, SERVER, Trust, URL, World, run_forever, secure_echo};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -773,4 +774,33 @@ fn deadlines_of_the_old_connection_do_not_end_the_app() {
     assert_eq!(opened.world.reactor.dispatcher().registrations(), 1);
     opened.world.run_for(5 * SECOND);
     assert_eq!(opened.log.take()[0], format!("error Timeout({:?})", Timeout::Silence));
+}
+
+#[test]
+fn a_successor_over_tls_takes_over_from_an_encrypted_connection() {
+    let trust = Trust::new();
+    let server = secure_echo(&trust.server());
+    for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
+        let log = Log::new();
+        let (opened, heard) = (log.clone(), log.clone());
+        let mut app = log
+            .app(format!("wss://{}/", server.addr()))
+            .on_open(move |app, open| {
+                assert!(open.tls.is_some());
+                opened.push(open_line(open));
+                app.renew();
+                app.send_text(if open.is_successor { "two" } else { "one" })
+            })
+            .on_message(move |app, message| {
+                heard.message(message);
+                if message.as_bytes() == b"two" {
+                    app.close();
+                }
+            });
+        run_forever(&mut app, &trust.options_for(version)).unwrap().into_result().unwrap();
+        let mut lines = log.take();
+        // It may come before the successor opens, or after.
+        lines.retain(|line| line != "text one");
+        assert_eq!(lines, ["open 1", "open 2, successor", "text two", "close 1000, by client, clean"]);
+    }
 }
