@@ -127,7 +127,7 @@ impl Context<'_> {
     /// `on_close` are not called. After [`RunOptions::renew_overlap`] the old connection is closed with code 1000; until
     /// it has ended, its messages are delivered.
     ///
-    /// If the successor fails, [`on_error`](crate::Handler::on_error) gets [`Error::Successor`](crate::Error::Successor), and the old
+    /// If the successor fails, [`on_error`](crate::Handler::on_error) gets [`Error::Successor`], and the old
     /// connection continues. If the old connection fails or is closed first, the successor is dropped, and the policy for reconnecting decides.
     ///
     /// It has no effect unless the connection is open, or while a successor is under way, or while the previous connection has not ended
