@@ -1,4 +1,4 @@
-//! Panics of the user's code.
+//! Panics in the user's code.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -21,7 +21,7 @@ pub struct Phases {
     pub tls: Option<Duration>,
     /// From the stream on which the request is sent to the server's response.
     pub upgrade: Option<Duration>,
-    /// The address that the stream is connected to: the server's, or the proxy's. `None` before, on a unix socket and on a stream of your own.
+    /// The address that the stream is connected to: the server's, or the proxy's. `None` before, on a unix socket and on your own stream.
     pub address: Option<SocketAddr>,
 }
 

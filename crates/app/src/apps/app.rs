@@ -6,7 +6,7 @@ use std::time::Instant;
 use websocket_connection::{Close, CloseCode, SendError, State};
 
 use super::context::{Connected, Identity};
-use super::rare::RareControl;
+use super::rare::Rare;
 use super::stage::{Companion, OpenDetails, Stage};
 use super::timers::AppTimers;
 use super::{Apps, CallbackResult, Context, Handler};
@@ -71,7 +71,7 @@ pub(crate) struct Control {
     /// Where there are two connections.
     pub(crate) companion: Option<Box<Companion>>,
     /// What most apps never have.
-    pub(super) rare: Option<Box<RareControl>>,
+    pub(crate) rare: Rare,
     /// The state that was logged last.
     logged: LoggedState,
     /// The app's earliest entry in the schedule.
@@ -103,11 +103,9 @@ impl Control {
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);
-        self.reset_numbers();
+        self.phases = CompactPhases::default();
         (self.has_heard, self.in_batch) = (false, false);
-        if let Some(rare) = &mut self.rare {
-            rare.retry = None;
-        }
+        self.rare.begin_attempt();
         let Some(streak) = &mut self.streak else { return FailedAddresses::default() };
         streak.retry_at = None;
         streak.failed_addresses.clone()

@@ -76,8 +76,8 @@ impl Context<'_> {
 
     /// Stops reading from this connection until [`resume_reading`](Self::resume_reading): no message is delivered after
     /// the running callback, the dispatcher watches the stream for nothing or for room alone, and once the buffers of the
-    /// two systems are full, TCP holds the server back. It begins anew unpaused with each connection, and has no effect
-    /// unless the connection is open.
+    /// two systems are full, TCP holds the server back. Each connection begins unpaused. It has no effect unless the
+    /// connection is open.
     ///
     /// Meanwhile nothing that the server says is noticed, not even that it has closed. So it cannot fail for want of a sign of
     /// life: pings are still sent, but no [`probe`](Self::probe) and no keep-alive ping that was or is sent waits for its
@@ -180,7 +180,7 @@ impl Context<'_> {
         self.apps.env.user_code_ran();
         // It begins the closing handshake, so that nothing is sent behind it. The code may be sent, and the connection is open.
         let _begun = connected.tx.close(&Close::from(CloseCode::Away), self.apps.env.current());
-        self.control.rare_mut().drop_for = Some(Error::ReconnectRequested(reason.into()));
+        self.control.rare.drop_for(Error::ReconnectRequested(reason.into()));
         self.apps.interrupted = true;
         // The app may be lent, and then the reactor is not at work on it.
         self.apps.look_at(self.identity.id);

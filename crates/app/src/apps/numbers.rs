@@ -7,7 +7,7 @@ use websocket_connection::ConnectionStats;
 use super::{App, Apps, Context, Control, Stage};
 use crate::id::AppId;
 use crate::meter::{LongCallback, ReactorStats};
-use crate::phases::{CompactPhases, Phase};
+use crate::phases::Phase;
 use crate::stats::{Stats, add};
 use crate::surroundings::Surroundings;
 
@@ -16,8 +16,7 @@ impl Context<'_> {
     /// attempt begins. See [`total_stats`](Self::total_stats) for the whole run.
     pub fn stats(&mut self) -> Stats {
         let live = self.connection_stats();
-        let last = || self.control.rare()?.ended_connections.as_ref()?.last.as_deref().copied();
-        let connection = live.or_else(last).unwrap_or_default();
+        let connection = live.or_else(|| self.control.rare.last_stats()).unwrap_or_default();
         self.stats_of(&connection)
     }
 
@@ -87,11 +86,7 @@ impl App {
 impl Control {
     /// The numbers of all connections so far.
     fn total(&mut self, live: Option<&ConnectionStats>) -> ConnectionStats {
-        let mut total = self
-            .rare()
-            .and_then(|rare| rare.ended_connections.as_ref())
-            .map(|ended| ended.sum)
-            .unwrap_or_default();
+        let mut total = self.rare.ended_stats();
         if let Some(live) = live {
             add(&mut total, live);
         }
@@ -102,16 +97,6 @@ impl Control {
             add(&mut total, &live.connection.tx().stats());
         }
         total
-    }
-
-    /// An attempt begins: its numbers are not those of the last connection.
-    pub(super) fn reset_numbers(&mut self) {
-        self.phases = CompactPhases::default();
-        if self.rare().is_some()
-            && let Some(ended) = &mut self.rare_mut().ended_connections
-        {
-            ended.last = None;
-        }
     }
 
     /// Notes the end of a phase of the opening handshake.

@@ -83,7 +83,7 @@ impl Apps {
         self.pace.look(now, self.inbox.has_jobs())
     }
 
-    /// The same before more is read or decrypted. An app that was delivered nothing in this visit goes on.
+    /// The same before more is read or decrypted. An app that was delivered nothing in this visit continues.
     pub(crate) fn pauses_before_more(&mut self) -> bool {
         self.pace.is_to_look_before_more(self.inbox.has_jobs()) && self.pauses()
     }

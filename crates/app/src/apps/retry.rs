@@ -3,10 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use websocket_connection::ConnectionStats;
-
 use super::app::{Control, call_on_error};
-use super::rare::RareControl;
 use super::{App, Apps, Context, Identity};
 use crate::error::{BoxError, Error};
 use crate::id::AppId;
@@ -85,7 +82,7 @@ impl Control {
         outcome: &Outcome,
         apps: &mut Apps,
     ) -> Result<Duration, NoRetry> {
-        if let Some(decided) = self.rare().and_then(|rare| rare.retry) {
+        if let Some(decided) = self.rare.retry() {
             return self.still_holds(decided, apps);
         }
         self.still_holds(Ok(Duration::ZERO), apps)?;
@@ -94,7 +91,7 @@ impl Control {
         let (random, now) = (apps.env.untimed().next_u32(), apps.env.now());
         let decided = streak.ended(policy, outcome, &mut self.attempts, now, random);
         apps.env.user_code_ran();
-        self.rare_mut().retry = Some(decided);
+        self.rare.set_retry(decided);
         decided
     }
 
@@ -110,32 +107,5 @@ impl Control {
             _ if apps.is_stopping() => Err(NoRetry::Stopped),
             _ => decided,
         }
-    }
-}
-
-impl Control {
-    /// What few apps have, or nothing yet.
-    pub(super) fn rare(&self) -> Option<&RareControl> {
-        self.rare.as_deref()
-    }
-
-    /// What few apps have, to add to it.
-    pub(super) fn rare_mut(&mut self) -> &mut RareControl {
-        self.rare.get_or_insert_default()
-    }
-
-    /// Whether a callback wants the connection to be dropped.
-    pub(crate) fn is_to_be_dropped(&self) -> bool {
-        self.rare().is_some_and(|rare| rare.drop_for.is_some())
-    }
-
-    /// Takes the error with which a callback wants the connection to be dropped.
-    pub(crate) fn take_drop(&mut self) -> Option<Error> {
-        self.rare.as_mut()?.drop_for.take()
-    }
-
-    /// A connection has ended.
-    pub(crate) fn keep_stats(&mut self, connection: ConnectionStats) {
-        self.rare_mut().ended_connections.get_or_insert_default().keep(connection);
     }
 }

@@ -1,4 +1,4 @@
-//! Sources of the user's: what the reactor watches and does not read.
+//! The user's sources: what the reactor watches and does not read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -123,7 +123,7 @@ pub(crate) struct Sources {
     watches: Table<Watch>,
     /// The source of each descriptor.
     descriptors: BTreeMap<u64, SourceId>,
-    /// Those that the dispatcher has to be told about.
+    /// Those whose changes the dispatcher does not know yet.
     changed: Vec<SourceId>,
 }
 
@@ -172,7 +172,7 @@ impl Sources {
 /// Sources: anything that can be watched beside the apps' streams.
 impl Apps {
     /// Watches `source` for `interest`, and calls `callback` whenever it is ready: a UDP socket, a listener, a pipe, stdin, a signalfd or
-    /// timerfd, the output of a child process, an [`Io`] with a custom stream that the dispatcher knows. To keep a hold of the source, watch
+    /// timerfd, the output of a child process, an [`Io`] with a custom stream that the dispatcher knows. To use the source elsewhere, too, watch
     /// an [`Arc`](std::sync::Arc) or [`Rc`](std::rc::Rc) of it.
     ///
     /// The dispatcher begins to watch it at the end of the turn, or in the next turn. The callback is called again for as long as the source
@@ -259,7 +259,7 @@ impl Apps {
     }
 
     /// Has the reactor run for as long as this timer or source is there, also when no app is left: [`Reactor::run`](crate::Reactor::run) and
-    /// its kin return only when it has fired for the last time, or was removed. [`stop`](Self::stop) ends them all the same. Returns whether the timer or
+    /// the other ways to run return only when it has fired for the last time, or was removed. [`stop`](Self::stop) ends them in any case. Returns whether the timer or
     /// source was there; timers of apps are not found here.
     pub fn keep_running_for(&mut self, holder: impl Into<Holder>) -> bool {
         let holder = holder.into();

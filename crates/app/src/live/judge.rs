@@ -8,7 +8,7 @@ use websocket_connection::{Env, Input, State};
 use super::behind::take_undelivered;
 use super::chunk::{Location, Stop};
 use super::feed::Feed;
-use super::{Judgement, Live, Observers, Trace};
+use super::{Judgement, Live};
 use crate::error::{Error, Timeout};
 use crate::schedule::earliest;
 use crate::surroundings::Surroundings;
@@ -143,26 +143,9 @@ impl Live {
         }
         Ok(())
     }
-}
-
-impl Live {
-    /// Where what passes is shown, if it is.
-    pub(crate) fn trace(&mut self) -> Option<&mut Trace> {
-        self.observers.as_mut()?.trace.as_mut()
-    }
 
     /// What messages are expected, if any.
     fn feed(&self) -> Option<&Feed> {
         self.observers.as_ref()?.feed.as_ref()
-    }
-
-    /// What was read has been delivered; whether there was a data message in it.
-    #[inline]
-    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
-        if let Some(Observers { feed: Some(feed), .. }) = self.observers.as_deref_mut()
-            && self.connection.state() == State::Open
-        {
-            feed.delivered(message, || env.current().now);
-        }
     }
 }

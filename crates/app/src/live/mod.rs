@@ -111,6 +111,11 @@ impl Live {
         self.secure.is_none() && self.observers.as_ref().is_none_or(|observers| observers.trace.is_none())
     }
 
+    /// Where what passes is shown, if it is.
+    pub(crate) fn trace(&mut self) -> Option<&mut Trace> {
+        self.observers.as_mut()?.trace.as_mut()
+    }
+
     /// What the dispatcher has seen.
     pub(crate) fn note(&mut self, ready: Ready) {
         self.read_closed |= ready.read_closed;
@@ -268,6 +273,16 @@ impl Live {
     /// Whether bytes that were read wait to be delivered.
     pub(crate) fn has_undelivered(&self) -> bool {
         self.behind.as_ref().is_some_and(|behind| !behind.undelivered.rest().is_empty())
+    }
+
+    /// What was read has been delivered; whether there was a data message in it.
+    #[inline]
+    pub(crate) fn note_delivered(&mut self, message: bool, env: &mut Surroundings) {
+        if let Some(Observers { feed: Some(feed), .. }) = self.observers.as_deref_mut()
+            && self.connection.state() == State::Open
+        {
+            feed.delivered(message, || env.current().now);
+        }
     }
 
     fn note_read(&mut self, fresh: usize) {

@@ -51,7 +51,7 @@ fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
     if app.is_unwanted() {
         return driver.end(app, id, None);
     }
-    if app.control.is_to_be_dropped() {
+    if app.control.rare.is_to_be_dropped() {
         // What is due of a connection that is dropped now is not done, and its entry is used up.
         app.control.armed = app.control.armed.filter(|armed| !work.uses_up(*armed));
         return;
@@ -65,7 +65,7 @@ fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
 
 /// Ends the attempt if its connection has ended, or if the user wants another one.
 fn conclude(driver: &mut Driver<'_>, app: &mut App, id: AppId) {
-    if let Some(error) = app.control.take_drop() {
+    if let Some(error) = app.control.rare.take_drop() {
         if !driver.apps.is_removed(id) {
             app.say_goodbye(CloseCode::Away, driver.apps);
             driver.end(app, id, Some(error));

@@ -5,6 +5,7 @@ use websocket_connection::{Event, Kind, Message, Part, Response, State};
 use crate::apps::{Context, Delivery, Handler, Open, check};
 use crate::phases::Phase;
 use crate::threads::SenderState;
+
 /// Calls the handler for one message.
 #[inline(always)]
 pub(super) fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {

@@ -94,7 +94,7 @@ impl Driver<'_> {
         // Kept before the user's code is called, which may panic.
         let outcome = &**app.outcome.insert(Box::new(outcome));
         app.control.ended = retry.is_err();
-        drop(app.control.take_drop());
+        drop(app.control.rare.take_drop());
         app.control.wants_successor = false;
         let policy = app.plan.options.connect.unsent;
         let outbox = app.control.outbox.as_mut();
@@ -163,7 +163,7 @@ impl Driver<'_> {
                 // Nothing is sent with the key that was not given.
                 drop(app.plan.take_mask_failure());
                 live.connection.abort(self.apps.env.untimed());
-                app.control.keep_stats(live.connection.tx().stats());
+                app.control.rare.keep_stats(live.connection.tx().stats());
                 if let Some(secure) = &mut live.secure {
                     contain_panic(id, || secure.say_goodbye(&mut live.wire.io));
                 }

@@ -100,6 +100,7 @@ impl Driver<'_> {
             if !end_batch(app, id, self.apps) {
                 return;
             }
+            // `on_batch_end` had the whole app.
             let Stage::Live(live) = &mut app.stage else { return };
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.

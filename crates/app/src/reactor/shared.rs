@@ -13,7 +13,7 @@ use crate::id::{Holder, KeyOwner, SourceId, TimerId};
 use crate::panics::{contain_panic, panic_message};
 use crate::schedule::Due;
 
-/// Calls the user's code, whose errors and panics no app can be told. Returns whether it returned.
+/// Calls user code that belongs to no app, and logs its errors and panics. Returns whether it did not panic.
 pub(super) fn call(
     apps: &mut Apps,
     whose: impl Display,
@@ -37,7 +37,7 @@ pub(super) fn call(
     true
 }
 
-/// A timer of the reactor's, which was to fire at `at`, is due.
+/// Fires a timer of the reactor that was due at `at`.
 pub(super) fn fire_timer(driver: &mut Driver<'_>, timer: TimerId, at: Instant) {
     let apps = &mut *driver.apps;
     let Some(mut callback) = apps.timers.fire(timer) else { return };
@@ -52,7 +52,7 @@ pub(super) fn fire_timer(driver: &mut Driver<'_>, timer: TimerId, at: Instant) {
     }
 }
 
-/// The dispatcher has reported a source.
+/// Calls the callback of a source that the dispatcher has reported.
 pub(super) fn serve_source(driver: &mut Driver<'_>, id: SourceId, ready: Ready) {
     let Some((mut io, mut callback)) = driver.apps.sources.take(id, ready.key) else { return };
     call_source(driver.apps, id, &mut io, &mut *callback, ready.into());
@@ -66,7 +66,7 @@ pub(super) fn serve_source(driver: &mut Driver<'_>, id: SourceId, ready: Ready) 
     driver.apps.sources.put_back(id, (io, callback));
 }
 
-/// Tells the dispatcher which sources were added, changed or removed.
+/// Registers, changes and removes sources at the dispatcher, as callbacks have asked for.
 pub(super) fn settle_sources(driver: &mut Driver<'_>) {
     for id in driver.apps.sources.take_changes() {
         let Some((mut io, mut callback)) = driver.apps.sources.take_changed(id) else { continue };
@@ -107,7 +107,7 @@ pub(super) fn settle_sources(driver: &mut Driver<'_>) {
     }
 }
 
-/// The dispatcher does not watch the source, which is told and removed.
+/// Reports to a source that the dispatcher refuses it, and removes it.
 fn refuse(apps: &mut Apps, id: SourceId, io: &mut Io, callback: &mut SourceCall, event: SourceEvent) {
     if let Some(error) = &event.refused {
         log::warn!(target: "websocket::app", "{id} cannot be watched: {error}");

@@ -36,7 +36,7 @@ pub(super) fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId) {
 
 /// Whether the connection that the app uses has failed or is closed by the program: nothing is to take its place.
 fn is_to_end(app: &App) -> bool {
-    app.failure.is_some() || app.control.close_requested || app.control.is_to_be_dropped()
+    app.failure.is_some() || app.control.close_requested || app.control.rare.is_to_be_dropped()
 }
 
 /// Does the work of an app with two connections.

@@ -17,7 +17,7 @@ pub(super) enum Work {
     Read,
     Write,
     Due(Entry),
-    /// The app was added, or a close was asked for before there was a connection.
+    /// The app was added, or a callback has asked for what needs the whole app: the end of an attempt, another connection, a successor.
     Look,
     Commands,
     Resolved(QueryId, io::Result<Vec<SocketAddr>>),

@@ -1,4 +1,4 @@
-//! Standard input on a thread of its own, where the loop cannot watch it: a file, or another system than unix.
+//! Standard input on its own thread, where the loop cannot watch it: a file, or another system than unix.
 
 use std::io::{self, BufRead as _};
 use std::thread;
