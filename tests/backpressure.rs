@@ -39,17 +39,12 @@ fn with_app(
 ) -> (World, SimPeer) {
     let mut world = world();
     let peer = world.open(app, options);
-    in_app(&mut world, work);
+    world.in_app(work);
     (world, peer)
 }
 
-fn in_app<R>(world: &mut World, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-    let id = world.reactor.apps().ids()[0];
-    world.reactor.apps().with(id, work).unwrap()
-}
-
 fn queued_bytes(world: &mut World) -> usize {
-    in_app(world, |app| app.queued_bytes())
+    world.in_app(|app| app.queued_bytes())
 }
 
 /// Reads everything, as fast as it comes, and returns its frames.
@@ -77,7 +72,7 @@ fn b063_queued_bytes_tell_what_the_system_did_not_take() {
         assert_eq!(app.queued_bytes(), 400 + HEADER);
     });
     world.settle();
-    let sender = in_app(&mut world, |app| {
+    let sender = world.in_app(|app| {
         assert_eq!(app.queued_bytes(), 0);
         for byte in 2..5 {
             app.send_bytes([byte; 1000]).unwrap();
@@ -113,7 +108,7 @@ fn a_message_beyond_the_bound_is_refused_and_nothing_of_it_is_queued() {
     let frames = read_all(&mut world, &peer);
     assert_eq!(payloads(&frames), [1, 3]);
     // What was refused can be sent now.
-    in_app(&mut world, |app| app.send_bytes([2; 500]).unwrap());
+    world.in_app(|app| app.send_bytes([2; 500]).unwrap());
     assert_eq!(payloads(&read_all(&mut world, &peer)), [2]);
 }
 
@@ -129,7 +124,7 @@ fn on_drain_comes_when_the_last_byte_was_written_and_only_if_there_was_a_wait() 
     read_all(&mut world, &peer);
     assert_eq!(log.take(), ["open"]);
     for _ in 0..3 {
-        in_app(&mut world, |app| app.send_bytes([2; 3 * SYSTEM]).unwrap());
+        world.in_app(|app| app.send_bytes([2; 3 * SYSTEM]).unwrap());
         for _ in 0..3 {
             world.settle();
             assert_eq!(log.take(), [""; 0]);
@@ -262,7 +257,7 @@ fn b062_what_was_sent_leaves_when_the_turn_ends_or_when_it_is_flushed() {
 fn a_sender_hands_a_message_back_that_exceeds_the_bound() {
     let limit = 3000;
     let (mut world, peer) = with_app(Log::new().app(URL), &options().max_queued_bytes(limit), |_| ());
-    let sender = in_app(&mut world, |app| app.sender());
+    let sender = world.in_app(|app| app.sender());
     let mut accepted = 0;
     let refused = loop {
         match sender.send_bytes(vec![accepted; 500]) {
@@ -309,9 +304,9 @@ fn messages_of_a_sender_wait_for_the_end_of_a_fragmented_one() {
         app.sender().send_text("between").unwrap();
     });
     world.settle();
-    in_app(&mut world, |app| app.send_fragment(None, b"gin", false).unwrap());
+    world.in_app(|app| app.send_fragment(None, b"gin", false).unwrap());
     world.settle();
-    in_app(&mut world, |app| app.send_fragment(None, b"ning", true).unwrap());
+    world.in_app(|app| app.send_fragment(None, b"ning", true).unwrap());
     world.settle();
     let texts: Vec<_> =
         std::iter::from_fn(|| peer.read_frame()).map(|frame| (frame.fin, frame.text())).collect();
@@ -338,11 +333,11 @@ fn every_accepted_message_is_either_written_or_handed_to_on_close() {
             handed.borrow_mut().extend(closed.unsent.iter().map(|message| message.as_bytes()[0]));
         });
         let (mut world, peer) = with_app(app, &options().max_queued_bytes(4000), |_| ());
-        let sender = in_app(&mut world, |app| app.sender());
+        let sender = world.in_app(|app| app.sender());
         let mut accepted = 0;
         // Some are with the system, one is cut, some are in the output, some behind it, some not even fetched.
         for round in 0..4 {
-            in_app(&mut world, |app| {
+            world.in_app(|app| {
                 let _maybe_full = app.send_bytes([200 + round; 700]);
             });
             while sender.send_bytes(vec![accepted; 300]).is_ok() {
@@ -359,9 +354,9 @@ fn every_accepted_message_is_either_written_or_handed_to_on_close() {
             End::Fin => peer.shutdown(),
             End::Stop => world.reactor.apps().stop(),
             End::Panic => {
-                in_app(&mut world, |app| app.set_timeout(Duration::ZERO, |app| assert!(!app.is_open())));
+                world.in_app(|app| app.set_timeout(Duration::ZERO, |app| assert!(!app.is_open())));
             }
-            End::Timeout => in_app(&mut world, |app| app.close_with(CloseCode::Normal).unwrap()),
+            End::Timeout => world.in_app(|app| app.close_with(CloseCode::Normal).unwrap()),
         }
         world.run_for(10 * SECOND);
         assert!(world.reactor.apps().is_empty(), "{end:?}");
@@ -391,7 +386,7 @@ fn what_was_written_whole_is_not_handed_back_however_much_came_before() {
     });
     assert_eq!(payloads(&read_all(&mut world, &peer)), [0, 1, 2, 3]);
     // The system takes two of these to the last byte, and nothing of the third.
-    in_app(&mut world, |app| {
+    world.in_app(|app| {
         for byte in 4..=6 {
             app.sender().send_bytes(vec![byte; SYSTEM / 2 - HEADER]).unwrap();
         }

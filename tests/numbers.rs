@@ -36,11 +36,6 @@ impl Snapshots {
     }
 }
 
-fn in_app<R>(world: &mut World, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-    let id = world.reactor.apps().ids()[0];
-    world.reactor.apps().with(id, work).unwrap()
-}
-
 #[test]
 fn in_a_callback_the_message_that_it_is_called_for_counts() {
     let mut world = World::new();
@@ -61,7 +56,7 @@ fn in_a_callback_the_message_that_it_is_called_for_counts() {
     peer.write(&three);
     world.settle();
     assert_eq!(*counts.borrow(), [(1, 3), (2, 6), (3, 11), (4, 14), (5, 17), (6, 22)]);
-    let stats = in_app(&mut world, |app| app.stats());
+    let stats = world.in_app(|app| app.stats());
     assert_eq!((stats.sent.messages, stats.sent.payload_bytes, stats.sent.frames), (6, 22, 6));
     assert_eq!(stats.queued_bytes, 0);
     // Three messages with six bytes of header each waited to be written together.
@@ -99,7 +94,7 @@ fn a_connection_has_its_own_numbers_and_the_run_has_the_sum() {
         let peer = world.accept(&listener);
         peer.write(&frame::text("text").repeat(messages));
         world.settle();
-        in_app(&mut world, |app| app.send_bytes([0; 10])).unwrap();
+        world.in_app(|app| app.send_bytes([0; 10])).unwrap();
         world.settle();
         peer.reset();
         world.settle();
@@ -109,11 +104,11 @@ fn a_connection_has_its_own_numbers_and_the_run_has_the_sum() {
         assert_eq!((total.received.messages, total.sent.messages), if round == 1 { (2, 1) } else { (5, 2) });
         assert_eq!(total.attempts.started, round);
         // While the app waits, too.
-        let (waiting, sum) = in_app(&mut world, |app| (app.stats(), app.total_stats()));
+        let (waiting, sum) = world.in_app(|app| (app.stats(), app.total_stats()));
         assert_eq!((waiting.received, sum.received), (last.received, total.received));
         world.run_for(SECOND);
         // The next attempt starts with nothing; the run goes on.
-        let (next, sum) = in_app(&mut world, |app| (app.stats(), app.total_stats()));
+        let (next, sum) = world.in_app(|app| (app.stats(), app.total_stats()));
         assert_eq!((next.received.messages, next.received.wire_bytes, next.last_message), (0, 0, None));
         assert_eq!(sum.received, total.received);
         assert_eq!(sum.last_message, total.last_message);
@@ -130,10 +125,10 @@ fn the_steps_of_an_attempt_are_timed_one_by_one() {
     let taken = opens.clone();
     let app = WebSocketApp::new("ws://feed.test/").on_open(move |app, _| taken.take(app));
     let listener = world.start(app, &RunOptions::new());
-    let connecting = in_app(&mut world, |app| app.stats().phases);
+    let connecting = world.in_app(|app| app.stats().phases);
     assert_eq!(connecting, Phases::default());
     world.run_until(15 * MS);
-    let connecting = in_app(&mut world, |app| app.stats().phases);
+    let connecting = world.in_app(|app| app.stats().phases);
     assert_eq!((connecting.resolve, connecting.connect), (Some(10 * MS), None));
     world.run_until(60 * MS);
     world.accept(&listener);
@@ -146,7 +141,7 @@ fn the_steps_of_an_attempt_are_timed_one_by_one() {
     assert_eq!(phases.address, Some(SERVER));
     // They stay as long as the connection.
     world.run_until(SECOND);
-    assert_eq!(in_app(&mut world, |app| app.stats().phases), phases);
+    assert_eq!(world.in_app(|app| app.stats().phases), phases);
 }
 
 #[test]
@@ -314,7 +309,7 @@ fn compression_round_trips_and_pings_are_in_the_numbers() {
         assert_eq!(world.net.elapsed(), sent + wait);
         world.settle();
     }
-    let stats = in_app(&mut world, |app| app.stats());
+    let stats = world.in_app(|app| app.stats());
     assert_eq!((stats.received.messages, stats.received.payload_bytes), (1, text.len() as u64));
     assert_eq!(stats.received.compressed_bytes, compressed.len() as u64);
     assert!(stats.received.compression_ratio().unwrap() > 5.0);
@@ -329,13 +324,13 @@ fn compression_round_trips_and_pings_are_in_the_numbers() {
 fn rich() -> Stats {
     let mut world = World::new();
     let peer = world.open(Log::new().app(URL), &RunOptions::new());
-    in_app(&mut world, |app| app.ping(b"x")).unwrap();
+    world.in_app(|app| app.ping(b"x")).unwrap();
     world.settle();
     peer.write(&frame::pong(b"x"));
     peer.write(&frame::text("text").repeat(3));
     world.settle();
     world.run_for(1500 * MS);
-    in_app(&mut world, |app| app.stats())
+    world.in_app(|app| app.stats())
 }
 
 #[test]
@@ -404,7 +399,7 @@ fn an_address_of_ip_version_6_is_kept() {
     app.run_on(&mut world.reactor, &RunOptions::new()).unwrap();
     world.settle();
     world.accept(&listener);
-    assert_eq!(in_app(&mut world, |app| app.stats().phases.address), Some(address));
+    assert_eq!(world.in_app(|app| app.stats().phases.address), Some(address));
 }
 
 /// An app whose callback for a message takes so many milliseconds as the message says.
@@ -469,10 +464,10 @@ fn timers_on_drain_and_work_of_other_threads_are_measured_too() {
         let longest = world.reactor.apps().stats().longest_callback.unwrap();
         (longest.app, longest.took)
     };
-    in_app(&mut world, |app| app.set_timeout(SECOND, move |_| timer.advance(10 * MS)));
+    world.in_app(|app| app.set_timeout(SECOND, move |_| timer.advance(10 * MS)));
     world.run_for(2 * SECOND);
     assert_eq!(longest(&mut world), (Some(id), 10 * MS));
-    in_app(&mut world, |app| app.send_bytes([0; 5000])).unwrap();
+    world.in_app(|app| app.send_bytes([0; 5000])).unwrap();
     for _ in 0..10 {
         world.settle();
         peer.read_available();
@@ -614,7 +609,7 @@ fn a_message_of_a_later_read_of_the_same_visit_has_that_reads_time() {
     world.settle();
     let after = start + Duration::from_micros(300);
     assert_eq!(*times.borrow(), [(start, start), (after, after)]);
-    assert_eq!(in_app(&mut world, |app| app.stats().last_message), Some(after));
+    assert_eq!(world.in_app(|app| app.stats().last_message), Some(after));
 }
 
 #[test]
@@ -637,7 +632,7 @@ fn a_callback_that_is_about_nothing_received_gets_the_time_now() {
     assert_eq!(seen.take(), Some((read + 5 * MS, read)));
     let times = Rc::new(Cell::new(None));
     let noted = times.clone();
-    in_app(&mut world, |app| {
+    world.in_app(|app| {
         app.set_timeout(SECOND, move |app| noted.set(Some((app.received_at(), app.now()))));
     });
     world.run_for(2 * SECOND);

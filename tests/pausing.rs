@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use websocket_app::{Context, RunOptions, WebSocketApp};
+use websocket_app::{RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::sim::{Faults, SimListener, SimNet, SimPeer};
 use websocket_tests::{Log, SECURE_URL, SecureWorld, URL, World};
@@ -55,13 +55,8 @@ impl Opened {
         self.world.settle();
     }
 
-    fn in_app<R>(&mut self, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let id = self.world.reactor.apps().ids()[0];
-        self.world.reactor.apps().with(id, work).unwrap()
-    }
-
     fn resume(&mut self) {
-        self.in_app(|app| app.resume_reading());
+        self.world.in_app(|app| app.resume_reading());
         self.world.settle();
     }
 }
@@ -179,15 +174,15 @@ fn no_deadline_fails_because_of_it_and_pings_are_still_sent() {
     let mut opened = Opened::new(&options);
     // One ping waits for its answer when the pause begins.
     opened.world.run_until(12 * SECOND);
-    opened.in_app(|app| app.probe(SECOND)).unwrap();
+    opened.world.in_app(|app| app.probe(SECOND)).unwrap();
     opened.world.settle();
-    opened.in_app(|app| app.pause_reading());
+    opened.world.in_app(|app| app.pause_reading());
     opened.world.run_until(100 * SECOND);
     assert!(opened.log.take().is_empty());
     let frames = std::iter::from_fn(|| opened.peer.read_frame());
     assert_eq!(frames.filter(|frame| frame.opcode == frame::PING).count(), 11);
     // A probe has no deadline either.
-    opened.in_app(|app| app.probe(SECOND)).unwrap();
+    opened.world.in_app(|app| app.probe(SECOND)).unwrap();
     opened.world.run_until(105 * SECOND);
     opened.resume();
     // From now on all of them count again.
@@ -225,7 +220,7 @@ fn the_reactor_sleeps_meanwhile() {
 fn a_close_resumes_reading_and_finds_the_answer() {
     let mut opened = Opened::paused(&RunOptions::new());
     opened.say(&["waits"]);
-    opened.in_app(|app| app.close());
+    opened.world.in_app(|app| app.close());
     opened.peer.write(&frame::close(1000, "bye"));
     opened.peer.shutdown();
     opened.world.settle();
@@ -260,7 +255,7 @@ fn a_stream_that_breaks_while_it_is_written_to_ends_the_pause() {
     let mut opened = Opened::paused(&RunOptions::new());
     opened.say(&["behind"]);
     opened.peer.reset();
-    opened.in_app(|app| app.send_text("hello")).unwrap();
+    opened.world.in_app(|app| app.send_text("hello")).unwrap();
     opened.world.settle();
     assert_eq!(opened.log.take().last().unwrap(), "close: Io(ConnectionReset)");
 }
@@ -272,7 +267,7 @@ fn sending_continues_and_a_full_output_is_still_written() {
     let mut opened = Opened::on(SimNet::new(1).with_faults(faults), &RunOptions::new());
     opened.say(&["pause", "behind"]);
     opened.log.take();
-    opened.in_app(|app| app.send_bytes([0; 50_000])).unwrap();
+    opened.world.in_app(|app| app.send_bytes([0; 50_000])).unwrap();
     let mut taken = 0;
     for _ in 0..100 {
         opened.world.run_for(MS);
@@ -287,7 +282,7 @@ fn sending_continues_and_a_full_output_is_still_written() {
 #[test]
 fn the_next_connection_is_read_from() {
     let mut opened = Opened::paused(&RunOptions::new().reconnect(SECOND));
-    opened.in_app(|app| app.reconnect("enough"));
+    opened.world.in_app(|app| app.reconnect("enough"));
     opened.world.run_for(SECOND);
     let peer = opened.world.accept(&opened.listener);
     opened.log.take();

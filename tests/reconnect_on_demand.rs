@@ -44,11 +44,6 @@ impl Opened {
         Self { world, listener, peer, log }
     }
 
-    fn in_app<R>(&mut self, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let id = self.world.reactor.apps().ids()[0];
-        self.world.reactor.apps().with(id, work).unwrap()
-    }
-
     /// The server was told that the app goes away, and the stream ended; the next connection opens after the delay.
     #[track_caller]
     fn assert_again(mut self) {
@@ -119,7 +114,7 @@ fn every_callback_of_an_open_connection_may_ask() {
         opened.peer.write(&[frame::ping(b"x"), frame::pong(b"y"), frame::text("hello"), fragments].concat());
         opened.world.run_for(SECOND);
         assert_eq!(opened.log.lines().last(), Some(&dropped("first")[1]), "{number}");
-        assert_eq!(opened.in_app(|app| (app.attempts().started, app.attempts().failures)), (1, 1));
+        assert_eq!(opened.world.in_app(|app| (app.attempts().started, app.attempts().failures)), (1, 1));
         opened.world.run_for(10 * SECOND);
         opened.world.accept(&opened.listener);
         assert_eq!(opened.log.lines().last().unwrap(), "reconnect", "{number}");
@@ -152,7 +147,7 @@ fn on_open_may_ask_and_on_reconnect_does_not_come() {
     }
     assert_eq!(log.take(), ["open 1", "open 2", "open 3"]);
     assert_eq!(opened.log.count(|line| line == "reconnect"), 1, "only of the connection that stays");
-    assert_eq!(opened.in_app(|app| app.attempts().started), 3);
+    assert_eq!(opened.world.in_app(|app| app.attempts().started), 3);
 }
 
 #[test]
@@ -160,7 +155,7 @@ fn an_app_that_is_lent_may_ask() {
     let mut opened = Opened::new(|app| app);
     opened.log.take();
     opened.peer.write(&frame::text("arrived before"));
-    opened.in_app(|app| app.reconnect("from outside"));
+    opened.world.in_app(|app| app.reconnect("from outside"));
     opened.world.settle();
     assert_eq!(opened.log.lines(), dropped("from outside"));
     opened.assert_again();
@@ -172,7 +167,7 @@ fn a_deadline_that_is_due_when_the_connection_is_dropped_does_not_keep_the_next_
     opened.log.take();
     // The ping is due before the app is looked at.
     opened.world.net.advance(5 * SECOND);
-    opened.in_app(|app| app.reconnect("when a ping is due"));
+    opened.world.in_app(|app| app.reconnect("when a ping is due"));
     opened.world.settle();
     assert_eq!(opened.log.lines(), dropped("when a ping is due"));
     opened.assert_again();
@@ -227,7 +222,7 @@ fn a_callback_that_reaches_another_app_after_it_has_asked_gets_nothing_more_eith
 #[test]
 fn a_sender_asks_behind_what_it_has_sent_and_what_it_asks_next_is_done_afterwards() {
     let mut opened = Opened::new(|app| app);
-    let sender = opened.in_app(|app| app.sender());
+    let sender = opened.world.in_app(|app| app.sender());
     opened.log.take();
     sender.send_text("before").unwrap();
     sender.reconnect("by a thread");
@@ -247,7 +242,7 @@ fn a_sender_asks_behind_what_it_has_sent_and_what_it_asks_next_is_done_afterward
 #[test]
 fn messages_that_were_accepted_are_kept_for_the_next_connection() {
     let mut opened = Opened::with(World::new(), &fixed().unsent(Unsent::Keep), |app| app);
-    let sender = opened.in_app(|app| app.sender());
+    let sender = opened.world.in_app(|app| app.sender());
     sender.reconnect("by a thread");
     sender.send_text("kept").unwrap();
     opened.world.run_for(10 * SECOND);
@@ -336,7 +331,7 @@ fn a_failure_of_the_connection_stays_the_reason_of_its_end() {
 fn after_a_close_it_has_no_effect_and_a_close_behind_it_ends_the_run() {
     let mut opened = Opened::new(|app| app);
     opened.log.take();
-    opened.in_app(|app| {
+    opened.world.in_app(|app| {
         app.close();
         app.reconnect("no effect");
     });
@@ -349,7 +344,7 @@ fn after_a_close_it_has_no_effect_and_a_close_behind_it_ends_the_run() {
 
     let mut opened = Opened::new(|app| app);
     opened.log.take();
-    opened.in_app(|app| {
+    opened.world.in_app(|app| {
         app.reconnect("and then no more");
         app.close();
     });
@@ -368,7 +363,7 @@ fn the_policy_decides_and_without_one_the_run_ends() {
             app.on_end(move |_, outcome| end.push(outcome_line(outcome)))
                 .on_close(move |_, closed| reason.push(format!("{:?}", closed.no_retry.unwrap())))
         });
-        opened.in_app(|app| app.reconnect("now"));
+        opened.world.in_app(|app| app.reconnect("now"));
         opened.world.settle();
         assert!(opened.world.reactor.apps().is_empty());
         assert_eq!(log.take(), ["lost the program asked to reconnect: now"]);
@@ -427,7 +422,7 @@ fn a_callback_that_asks_and_then_removes_its_app_gets_nothing_more() {
 fn a_reactor_that_stops_ends_the_run() {
     let mut opened = Opened::new(|app| app);
     opened.log.take();
-    opened.in_app(|app| app.reconnect("this"));
+    opened.world.in_app(|app| app.reconnect("this"));
     opened.world.reactor.apps().stop();
     opened.world.reactor.run().unwrap();
     let error = "the program asked to reconnect: this";

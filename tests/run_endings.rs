@@ -54,11 +54,6 @@ fn told_while_it_waits(happens: impl FnOnce(&mut World, &SimListener)) -> Vec<St
     log.take()
 }
 
-fn in_app(world: &mut World, work: impl FnOnce(&mut Context<'_>)) {
-    let id = world.reactor.apps().ids()[0];
-    world.reactor.apps().with(id, work).unwrap();
-}
-
 #[test]
 fn every_end_of_a_connection_that_is_the_last_is_followed_by_the_end_of_the_run() {
     let plain = RunOptions::new();
@@ -98,17 +93,17 @@ fn an_app_that_was_closed_before_it_began_has_its_end() {
 #[test]
 fn a_wait_that_is_closed_stopped_or_drained_is_followed_by_the_end_of_the_run() {
     let lost = ["end lost Io(ConnectionReset)"];
-    assert_eq!(told_while_it_waits(|world, _| in_app(world, |app| app.close())), lost);
+    assert_eq!(told_while_it_waits(|world, _| world.in_app(|app| app.close())), lost);
     assert_eq!(told_while_it_waits(|world, _| world.reactor.apps().stop()), ["end stopped"]);
     assert_eq!(told_while_it_waits(|world, _| world.reactor.apps().stop_within(SECOND)), ["end stopped"]);
     let panicked = told_while_it_waits(|world, _| {
-        in_app(world, |app| {
+        world.in_app(|app| {
             app.set_timeout(Duration::ZERO, |_| panic!("on purpose"));
         });
     });
     let panic = "CallbackPanicked(\"on purpose\")";
     assert_eq!(panicked, [format!("error {panic}"), format!("end lost {panic}")]);
-    let removed = told_while_it_waits(|world, _| in_app(world, |app| app.remove()));
+    let removed = told_while_it_waits(|world, _| world.in_app(|app| app.remove()));
     assert!(removed.is_empty());
 }
 
@@ -178,7 +173,7 @@ fn the_context_of_the_end_is_closed_and_reaches_other_apps() {
     });
     let listener = world.start(app, &reconnecting());
     world.accept(&listener);
-    in_app(&mut world, |app| app.close());
+    world.in_app(|app| app.close());
     world.run_for(5 * SECOND);
     world.accept(&listener);
     world.run_for(SECOND);
@@ -267,7 +262,7 @@ fn a_handler_that_does_not_want_its_end_is_not_called() {
             world.open(app, &options).reset();
             world.settle();
             if waits {
-                in_app(&mut world, |app| app.close());
+                world.in_app(|app| app.close());
                 world.settle();
             }
             assert!(world.reactor.apps().is_empty());

@@ -45,13 +45,8 @@ impl Opened {
         Self { world, listener, peer, log }
     }
 
-    fn in_app<R>(&mut self, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let id = self.world.reactor.apps().ids()[0];
-        self.world.reactor.apps().with(id, work).unwrap()
-    }
-
     fn renew(&mut self) {
-        self.in_app(|app| app.renew());
+        self.world.in_app(|app| app.renew());
         self.world.settle();
     }
 
@@ -65,7 +60,7 @@ impl Opened {
     /// The connection in use works in both directions.
     #[track_caller]
     fn assert_works_while_it_is_renewed(&mut self) {
-        self.in_app(|app| app.send_text("out").unwrap());
+        self.world.in_app(|app| app.send_text("out").unwrap());
         self.peer.write(&frame::text("in"));
         self.world.settle();
         assert_eq!(texts(&self.peer), ["out"]);
@@ -126,7 +121,7 @@ fn a_successor_takes_over_and_the_old_connection_closes_cleanly_without_a_word()
     assert_eq!(opened.log.lines(), [""; 0]);
     opened.assert_works();
     assert_eq!(
-        opened.in_app(|app| (app.attempts().started, app.attempts().opened, app.attempts().failures)),
+        opened.world.in_app(|app| (app.attempts().started, app.attempts().opened, app.attempts().failures)),
         (2, 2, 0)
     );
     opened.world.run_for(HOUR);
@@ -252,7 +247,7 @@ fn a_successor_that_is_refused_is_an_error_and_the_connection_continues() {
     assert_eq!(opened.log.take(), [""; 0]);
     opened.assert_works();
     assert_eq!(
-        opened.in_app(|app| (app.attempts().started, app.attempts().opened, app.attempts().failures)),
+        opened.world.in_app(|app| (app.attempts().started, app.attempts().opened, app.attempts().failures)),
         (2, 1, 0)
     );
     let listener = opened.world.net.listen(SERVER);
@@ -413,12 +408,12 @@ fn an_old_connection_that_does_not_answer_or_breaks_after_the_takeover_ends_sile
 #[test]
 fn an_app_that_is_closed_stopped_or_removed_meanwhile_leaves_no_stream_behind() {
     let ends: [End; 4] = [
-        (|it| it.in_app(|app| app.close()), &["close 1000, by client, clean"]),
+        (|it| it.world.in_app(|app| app.close()), &["close 1000, by client, clean"]),
         (|it| it.world.reactor.apps().stop(), &["close, by client"]),
         (|it| it.world.reactor.apps().stop_within(60 * SECOND), &["close 1000, by client, clean"]),
         (
             |it| {
-                it.in_app(|app| app.remove());
+                it.world.in_app(|app| app.remove());
             },
             &[],
         ),
@@ -453,7 +448,7 @@ fn a_connection_that_is_dropped_by_the_program_takes_the_other_with_it() {
         }
         opened.renew();
         opened.log.take();
-        opened.in_app(|app| app.reconnect("why"));
+        opened.world.in_app(|app| app.reconnect("why"));
         opened.world.settle();
         let error = "the program asked to reconnect: why";
         assert_eq!(opened.log.take(), [format!("error {error}"), format!("close: {error}, retry in 10s")]);
@@ -533,7 +528,7 @@ fn what_senders_have_queued_on_the_old_connection_is_written_or_sent_on_the_new_
         faults.send_buffer = 1000;
         let world = World::on(SimNet::new(1).with_faults(faults));
         let mut opened = Opened::with(world, &fixed(), |app| app);
-        let sender: Sender = opened.in_app(|app| app.sender());
+        let sender: Sender = opened.world.in_app(|app| app.sender());
         let big = "x".repeat(5000);
         sender.send_text(&*big).unwrap();
         sender.send_text("behind").unwrap();
@@ -611,7 +606,7 @@ fn an_interval_of_zero_is_refused() {
 #[test]
 fn renewing_twice_or_while_nothing_is_open_has_no_effect() {
     let mut opened = Opened::new(&fixed().renew_overlap(HOUR));
-    opened.in_app(|app| {
+    opened.world.in_app(|app| {
         app.renew();
         app.renew();
     });
@@ -631,7 +626,7 @@ fn renewing_twice_or_while_nothing_is_open_has_no_effect() {
     let _connecting = opened.listener.accept().unwrap();
     opened.renew();
     assert!(opened.listener.accept().is_none(), "an attempt is under way");
-    assert_eq!(opened.in_app(|app| app.attempts().started), 3);
+    assert_eq!(opened.world.in_app(|app| app.attempts().started), 3);
 }
 
 #[test]
@@ -644,7 +639,7 @@ fn the_overlap_ends_when_its_time_is_over_or_when_the_program_says_so() {
     assert!(old.read_frame().is_none());
     opened.world.run_for(MS);
     finish_closing(&mut opened.world, &old);
-    opened.in_app(|app| app.end_overlap());
+    opened.world.in_app(|app| app.end_overlap());
     let old = opened.take_over();
     assert!(old.read_frame().is_none());
     opened.peer.write(&frame::ping(b"subscribed"));
@@ -665,7 +660,7 @@ fn timers_end_with_the_connection_that_is_replaced_and_a_sender_may_ask() {
             app.set_interval(SECOND, move |_| ticks.push(format!("tick {number}")));
         })
     });
-    let sender = opened.in_app(|app| app.sender());
+    let sender = opened.world.in_app(|app| app.sender());
     opened.world.run_for(SECOND);
     sender.renew();
     opened.world.settle();
@@ -712,7 +707,7 @@ fn a_paused_connection_is_read_again_once_it_is_replaced_and_batches_end_on_the_
             app.send_text("batch")
         })
     });
-    opened.in_app(|app| app.pause_reading());
+    opened.world.in_app(|app| app.pause_reading());
     opened.world.settle();
     opened.peer.write(&frame::text("waiting"));
     opened.world.settle();
@@ -733,17 +728,17 @@ fn the_source_of_mask_keys_follows_and_the_numbers_do_not_go_back() {
             [7; 4]
         })
     });
-    opened.in_app(|app| app.send_text("one").unwrap());
+    opened.world.in_app(|app| app.send_text("one").unwrap());
     opened.world.settle();
     assert_eq!(opened.peer.read_frame().unwrap().mask, Some([7; 4]));
     opened.renew();
-    opened.in_app(|app| app.send_text("two").unwrap());
+    opened.world.in_app(|app| app.send_text("two").unwrap());
     opened.world.settle();
     assert_eq!(opened.peer.read_frame().unwrap().mask, Some([7; 4]));
     let new = opened.world.accept(&opened.listener);
     let old = std::mem::replace(&mut opened.peer, new);
-    let sent = |it: &mut Opened| it.in_app(|app| app.total_stats().sent.messages);
-    opened.in_app(|app| app.send_text("three").unwrap());
+    let sent = |it: &mut Opened| it.world.in_app(|app| app.total_stats().sent.messages);
+    opened.world.in_app(|app| app.send_text("three").unwrap());
     opened.world.settle();
     assert_eq!(opened.peer.read_frame().unwrap().mask, Some([7; 4]));
     let before = sent(&mut opened);
@@ -753,7 +748,7 @@ fn the_source_of_mask_keys_follows_and_the_numbers_do_not_go_back() {
     opened.peer.reset();
     opened.world.run_for(10 * SECOND);
     opened.peer = opened.world.accept(&opened.listener);
-    opened.in_app(|app| app.send_text("four").unwrap());
+    opened.world.in_app(|app| app.send_text("four").unwrap());
     opened.world.settle();
     assert_eq!(opened.peer.read_frame().unwrap().mask, Some([7; 4]));
     assert!(keys.get() >= 4);

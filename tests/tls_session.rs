@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use websocket_app::tls::TlsVersion;
-use websocket_app::{Close, CloseCode, Context, OwnedMessage, RunOptions, WebSocketApp};
+use websocket_app::{Close, CloseCode, OwnedMessage, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::handshake::response;
 use websocket_testkit::sim::{End, Faults, SimNet};
@@ -26,11 +26,6 @@ fn narrow(bytes: usize) -> SecureWorld {
     let mut faults = Faults::default();
     faults.send_buffer = bytes;
     SecureWorld::on(SimNet::new(1).with_faults(faults))
-}
-
-fn in_app<R>(secure: &mut SecureWorld, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
-    let id = secure.world.reactor.apps().ids()[0];
-    secure.world.reactor.apps().with(id, work).unwrap()
 }
 
 /// The frames that come until nothing more does.
@@ -185,7 +180,7 @@ fn b099_new_keys_of_the_server_are_not_noticed() {
         peer.peer.write(&update);
         secure.world.settle();
     }
-    in_app(&mut secure, |app| app.send_bytes([1; 70_000])).unwrap();
+    secure.world.in_app(|app| app.send_bytes([1; 70_000])).unwrap();
     secure.world.settle();
     assert_eq!(peer.read_frame().unwrap().payload.len(), 70_000);
     assert_eq!(log.lines(), ["open"]);
@@ -213,7 +208,7 @@ fn an_end_without_close_notify_behind_the_close_frames_is_clean() {
 fn the_client_closes_with_a_close_frame_then_with_close_notify() {
     let (mut secure, log) = (SecureWorld::new(), Log::new());
     let mut peer = secure.open(log.app(SECURE_URL));
-    in_app(&mut secure, |app| app.close_with((CloseCode::Normal, "done"))).unwrap();
+    secure.world.in_app(|app| app.close_with((CloseCode::Normal, "done"))).unwrap();
     secure.world.settle();
     assert_eq!(peer.read_frame().unwrap().close(), Some((1000, "done".to_owned())));
     assert!(!peer.side.client_has_closed());
@@ -233,7 +228,7 @@ fn b069_an_end_of_an_open_session_is_a_lost_connection_with_or_without_close_not
         let mut peer = secure.open(log.app(SECURE_URL));
         peer.write(&frame::text("last words"));
         if sending {
-            in_app(&mut secure, |app| app.send_bytes([1; 50_000])).unwrap();
+            secure.world.in_app(|app| app.send_bytes([1; 50_000])).unwrap();
         }
         match close_notify {
             true => peer.end(),
@@ -299,16 +294,16 @@ fn b065_what_the_stream_does_not_take_waits_and_on_drain_tells_when_all_is_writt
     let mut peer = secure.open(log.app(SECURE_URL).on_drain(move |app| {
         drains.push(format!("drain with {} bytes", app.queued_bytes()));
     }));
-    in_app(&mut secure, |app| app.send_bytes([1; MESSAGE])).unwrap();
+    secure.world.in_app(|app| app.send_bytes([1; MESSAGE])).unwrap();
     secure.world.settle();
-    let first = in_app(&mut secure, |app| app.queued_bytes());
+    let first = secure.world.in_app(|app| app.queued_bytes());
     assert!(first > MESSAGE, "nothing counts as written that is not: {first}");
     let mut came = 0;
     while !log.has("drain with 0 bytes") {
         let bytes = peer.peer.read_available();
         came += bytes.len();
         peer.side.feed(&bytes).unwrap();
-        let queued = in_app(&mut secure, |app| app.queued_bytes());
+        let queued = secure.world.in_app(|app| app.queued_bytes());
         // What is queued and what is on its way make up the message, whose records carry more than it.
         assert!(queued + came >= MESSAGE, "{queued} queued, {came} came");
         assert!(queued == 0 || !log.has("drain with 0 bytes"));
@@ -397,7 +392,7 @@ fn b070_a_server_that_reads_slowly_makes_progress_and_one_that_does_not_is_left(
     secure.options = secure.options.clone().write_timeout(10 * SECOND);
     let mut peer = secure.open(log.app(SECURE_URL));
     // One record takes far longer than the timeout.
-    in_app(&mut secure, |app| app.send_bytes([1; 10_000])).unwrap();
+    secure.world.in_app(|app| app.send_bytes([1; 10_000])).unwrap();
     for _ in 0..6 {
         secure.world.run_for(9 * SECOND);
         peer.side.feed(&peer.peer.read_available()).unwrap();
@@ -432,7 +427,7 @@ fn b109_a_close_without_a_timeout_says_its_close_frame_and_goes() {
     let (mut secure, log) = (SecureWorld::new(), Log::new());
     let mut peer = secure.open(log.app(SECURE_URL));
     let close = Close::from((CloseCode::Away, "off")).timeout(Duration::ZERO);
-    in_app(&mut secure, |app| app.close_with(close)).unwrap();
+    secure.world.in_app(|app| app.close_with(close)).unwrap();
     secure.world.settle();
     assert_eq!(log.lines(), ["open", "close, by client"]);
     assert_eq!(peer.read_frame().unwrap().close(), Some((1001, "off".to_owned())));
@@ -455,7 +450,7 @@ fn a_reactor_that_stops_says_goodbye_on_both_levels() {
 fn a_removed_app_leaves_with_close_notify_and_nothing_else() {
     let (mut secure, log) = (SecureWorld::new(), Log::new());
     let mut peer = secure.open(log.app(SECURE_URL));
-    in_app(&mut secure, |app| app.remove());
+    secure.world.in_app(|app| app.remove());
     secure.world.settle();
     assert_eq!(peer.read_frame(), None);
     assert!(peer.side.client_has_closed());

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
-use websocket_app::{Reactor, RunOptions, WebSocketApp};
+use websocket_app::{Context, Reactor, RunOptions, WebSocketApp};
 use websocket_testkit::sim::{SimDispatcher, SimListener, SimNet, SimPeer, SimResolver};
 
 /// Where the simulated server lives.
@@ -79,6 +79,15 @@ impl World {
     /// Runs for `time`.
     pub fn run_for(&mut self, time: Duration) {
         self.run_until(self.net.elapsed() + time);
+    }
+
+    /// Calls `work` with the context of the first app.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn in_app<R>(&mut self, work: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        let id = self.reactor.apps().ids()[0];
+        self.reactor.apps().with(id, work).expect("the app has not ended")
     }
 
     /// Puts `app`, whose URL leads to [`SERVER`], on the reactor and lets it connect. Returns where its connections arrive.

@@ -8,7 +8,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
-use websocket_dispatcher::{Dispatcher as _, Interest, Io, Key, MioDispatcher, Ready, Stream, Wait as _};
+use websocket_dispatcher::{Dispatcher as _, Interest, Io, Key, MioDispatcher, Ready, Wait as _};
 
 const KEY: Key = Key::new(0, 0);
 
@@ -41,38 +41,6 @@ fn a_source_is_read_only_by_its_owner() {
     assert!(io.source_mut::<TcpListener>().is_none(), "it is given back as another type");
     assert!(io.source_mut::<UdpSocket>().is_some());
     assert_eq!(format!("{io:?}"), "Io(source)");
-}
-
-/// Known to one dispatcher only.
-struct Simulated;
-
-impl Read for Simulated {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Ok(7)
-    }
-}
-
-impl Write for Simulated {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Simulated {}
-
-#[test]
-fn a_custom_stream_can_be_a_source() {
-    let mut stream = Io::custom(Simulated);
-    assert!(stream.source_mut::<Io>().is_none(), "a stream is not a source");
-    let mut source = Io::source(stream);
-    assert!(source.downcast_mut::<Simulated>().is_some(), "its dispatcher does not know it any more");
-    assert_eq!(source.source_mut::<Io>().unwrap().read(&mut []).unwrap(), 7);
-    let refused = MioDispatcher::new().unwrap().register(KEY, &mut source, Interest::Read);
-    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
 
 #[test]

@@ -93,3 +93,14 @@ fn a_wrapped_custom_stream_is_recognised_by_its_dispatcher() {
     let refused = dispatcher.register(Key::new(0, 0), &mut io, Interest::Read);
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
+
+#[test]
+fn a_custom_stream_can_be_a_source() {
+    let mut stream = Io::custom(Simulated);
+    assert!(stream.source_mut::<Io>().is_none(), "a stream is not a source");
+    let mut source = Io::source(stream);
+    assert!(source.downcast_mut::<Simulated>().is_some(), "its dispatcher does not know it any more");
+    assert_eq!(source.source_mut::<Io>().unwrap().write(&[0; 7]).unwrap(), 7);
+    let refused = MioDispatcher::new().unwrap().register(Key::new(0, 0), &mut source, Interest::Read);
+    assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
+}
