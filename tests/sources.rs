@@ -1,12 +1,13 @@
 //! Sources beside apps, in virtual time.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-use std::cell::Cell;
-use std::io::{Read as _, Write as _};
+use std::cell::{Cell, RefCell};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
+use log::{Level, LevelFilter, Metadata, Record};
 use websocket_app::dispatcher::{Interest, Io, Source};
 use websocket_app::link::{Connector as _, SocketOptions};
 use websocket_app::{Apps, BoxError, PanicPolicy, RunOptions, SourceId, WatchError};
@@ -231,6 +232,46 @@ fn an_error_leaves_the_source_and_a_panic_removes_it() {
     let apps = world.reactor.apps();
     assert!(apps.unwatch(kept.unwrap()) && !apps.unwatch(lost.unwrap()));
     assert!(second_far.ended().is_some());
+}
+
+thread_local! {
+    /// The errors that were logged on this thread.
+    static LOGGED: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() == Level::Error
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if self.enabled(record.metadata()) {
+            LOGGED.with_borrow_mut(|lines| lines.push(record.args().to_string()));
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+#[test]
+fn a_callback_that_finds_nothing_has_not_failed_and_other_errors_are_logged() {
+    log::set_logger(&Logger).unwrap();
+    log::set_max_level(LevelFilter::Error);
+    for (kind, expected) in [(ErrorKind::WouldBlock, 0), (ErrorKind::InvalidData, 1)] {
+        let mut world = World::new();
+        let (io, far) = pair(&mut world);
+        let watched = world.reactor.apps().watch(io, Interest::Read, move |stream, _| {
+            assert_eq!(stream.source.read(&mut [0; 9])?, 1);
+            Err::<(), std::io::Error>(kind.into())
+        });
+        far.write(b"x");
+        world.settle();
+        let logged = LOGGED.take();
+        assert_eq!(logged.len(), expected, "{kind}: {logged:?}");
+        assert!(world.reactor.apps().unwatch(watched.unwrap()), "{kind}: it stays");
+    }
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn rel_port_sends_every_datagram_until_it_is_interrupted() {
     assert!(lines.any(|line| line == datagram));
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     let rest: Vec<_> = lines.collect();
-    for expected in ["interrupted", "first: closed, cleanly: true", "second: closed, cleanly: true"] {
+    for expected in ["first: closed, cleanly: true", "second: closed, cleanly: true"] {
         assert!(rest.iter().any(|line| line == expected), "{expected}: {rest:?}");
     }
     assert!(child.wait().unwrap().success());

@@ -176,8 +176,9 @@ impl Apps {
     /// an [`Arc`](std::sync::Arc) or [`Rc`](std::rc::Rc) of it.
     ///
     /// The dispatcher begins to watch it at the end of the turn, or in the next turn. The callback is called again for as long as the source
-    /// is ready, at most once per turn, so it need not read everything at once. The reactor does not make the source non-blocking: where one
-    /// read per call is not enough, set that first. An error that the callback returns is logged, and the source stays. After a panic, which
+    /// is ready, at most once per turn, so it need not read everything at once. Make the source non-blocking before: readiness is a hint, and
+    /// a read that blocks holds up every app. An error that the callback returns is logged, and the source stays;
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) only means that the hint was wrong, and is not logged. After a panic, which
     /// is logged too or passed on as the [`PanicPolicy`](crate::PanicPolicy) says, the source is removed.
     ///
     /// A source does not keep the reactor running: see [`keep_running_for`](Self::keep_running_for). [`stop`](Self::stop) leaves it as it
@@ -193,6 +194,7 @@ impl Apps {
     /// use websocket_app::{BoxError, Reactor};
     ///
     /// let (socket, sender) = (UdpSocket::bind("127.0.0.1:0")?, UdpSocket::bind("127.0.0.1:0")?);
+    /// socket.set_nonblocking(true)?;
     /// sender.send_to(b"hello", socket.local_addr()?)?;
     ///
     /// let mut reactor = Reactor::new()?;

@@ -1,6 +1,7 @@
 //! What belongs to the reactor and to no app: its timers, sources, and the work of other threads.
 
 use std::fmt::Display;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use websocket_dispatcher::{Io, Ready};
 use super::drive::Driver;
 use super::slow::end_work;
 use crate::apps::{Apps, CallbackResult, SourceCall, SourceEvent};
+use crate::error::BoxError;
 use crate::id::{Holder, KeyOwner, SourceId, TimerId};
 use crate::panics::{contain_panic, panic_message};
 use crate::schedule::Due;
@@ -118,7 +120,17 @@ fn refuse(apps: &mut Apps, id: SourceId, io: &mut Io, callback: &mut SourceCall,
 
 /// Calls the callback of a source, and removes the source if that panics.
 fn call_source(apps: &mut Apps, id: SourceId, io: &mut Io, callback: &mut SourceCall, event: SourceEvent) {
-    if !call(apps, id, |apps| callback(io, apps, id, event)) {
+    let work = |apps: &mut Apps| match callback(io, apps, id, event) {
+        // Readiness is a hint.
+        Err(error) if is_would_block(&error) => Ok(()),
+        result => result,
+    };
+    if !call(apps, id, work) {
         apps.unwatch(id);
     }
+}
+
+/// Whether a read or write found that it would have to wait.
+fn is_would_block(error: &BoxError) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
 }

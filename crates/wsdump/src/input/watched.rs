@@ -26,6 +26,7 @@ fn ready(
         let sender = stdin.apps.with(id, |app| app.sender());
         return sender.map_or(Ok(()), |sender| thread::start(input, sender));
     }
+    // It blocks if the hint was wrong, but to make it non-blocking would do so for every process that shares it.
     let mut reader = stdin.source.lock();
     let len = {
         let bytes = match reader.fill_buf() {
