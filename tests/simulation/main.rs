@@ -17,6 +17,7 @@ mod feed;
 mod life;
 mod memory;
 mod pace;
+mod renewals;
 mod seed;
 mod sending;
 mod server;
@@ -31,7 +32,8 @@ use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use coverage::Coverage;
+use coverage::{Coverage, WANTED};
+use seed::Report;
 use world::Record;
 
 /// Seeds in CI.
@@ -45,21 +47,24 @@ fn number(variable: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
+/// Runs one seed.
+type RunSeed = fn(u64, Record) -> Result<Report, String>;
+
 /// The line that runs a seed again, and what went wrong.
-fn complaint(seed: u64, breach: &str) -> String {
+fn complaint(test: &str, seed: u64, breach: &str) -> String {
     format!(
-        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation -- --nocapture  # {breach}"
+        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation {test} -- --nocapture  # {breach}"
     )
 }
 
-#[test]
-fn every_seed_keeps_the_promises_of_the_life_cycle() {
+/// Runs all seeds that are asked for, of which there must be `wanted` things done.
+fn run_seeds(test: &str, run: RunSeed, wanted: &[&str]) {
     if let Some(seed) = number("SIMULATION_SEED") {
         for warm_up in 0..seed::WARM_UP {
-            drop(seed::run(warm_up, Record::Nothing));
+            drop(run(warm_up, Record::Nothing));
         }
-        let report = seed::run(seed, Record::Print);
-        let report = report.unwrap_or_else(|breach| panic!("{}", complaint(seed, &breach)));
+        let report = run(seed, Record::Print);
+        let report = report.unwrap_or_else(|breach| panic!("{}", complaint(test, seed, &breach)));
         return print!("{} turns\n{}", report.turns, report.coverage.lines());
     }
     let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
@@ -71,12 +76,12 @@ fn every_seed_keeps_the_promises_of_the_life_cycle() {
             if seed >= seeds {
                 return Ok(coverage);
             }
-            match seed::run(seed, Record::Nothing) {
+            match run(seed, Record::Nothing) {
                 Ok(report) => coverage.add(report.coverage),
                 Err(breach) => {
                     // The other threads finish theirs.
                     next.store(seeds, Ordering::Relaxed);
-                    return Err(complaint(seed, &breach));
+                    return Err(complaint(test, seed, &breach));
                 }
             }
         }
@@ -91,17 +96,29 @@ fn every_seed_keeps_the_promises_of_the_life_cycle() {
     }
     println!("{}", coverage.lines());
     if seeds >= SEEDS {
-        assert_eq!(coverage.missing(), [""; 0], "the simulation has become poorer");
+        assert_eq!(coverage.missing(wanted), [""; 0], "the simulation has become poorer");
     }
 }
 
 #[test]
+fn every_seed_keeps_the_promises_of_the_life_cycle() {
+    run_seeds("every_seed_keeps", seed::run, &WANTED);
+}
+
+#[test]
+fn a_handover_to_a_successor_loses_nothing_whatever_the_seed() {
+    run_seeds("a_handover", renewals::run, &renewals::WANTED);
+}
+
+#[test]
 fn a_seed_gives_the_same_run_each_time() {
-    for seed in 0..200 {
-        let logs = [(); 2].map(|()| match seed::run(seed, Record::Log) {
-            Ok(report) => report.log.expect("it was recorded"),
-            Err(breach) => panic!("{}", complaint(seed, &breach)),
-        });
-        assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+    for run in [seed::run as RunSeed, renewals::run] {
+        for seed in 0..200 {
+            let logs = [(); 2].map(|()| match run(seed, Record::Log) {
+                Ok(report) => report.log.expect("it was recorded"),
+                Err(breach) => panic!("{}", complaint("", seed, &breach)),
+            });
+            assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+        }
     }
 }
