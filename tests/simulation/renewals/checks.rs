@@ -1,11 +1,11 @@
-//! What must hold: at each event, and after each turn.
+//! What must hold of what goes over the connections, and after each turn.
 
 use std::time::Duration;
 
-use websocket_app::{Context, Error, Outcome, Stats};
+use websocket_app::Stats;
 use websocket_testkit::sim::Tapped;
 
-use super::feed::{Feed, Phase};
+use super::feed::Phase;
 use super::line::{Line, Said};
 use super::{Loop, Scene};
 use crate::world::port;
@@ -19,69 +19,7 @@ const FEW_TURNS: u64 = 5;
 /// In a network that is prompt, a closing handshake takes no longer.
 const PROMPT: Duration = Duration::from_millis(500);
 
-impl Feed {
-    /// Whether the connection is the predecessor (`true`) or the one in use; `None` if it is neither.
-    fn is_predecessor(&self, index: usize) -> Option<bool> {
-        if self.in_use == Some(index) {
-            return Some(false);
-        }
-        self.predecessor.filter(|it| it.line == index).map(|_| true)
-    }
-}
-
 impl Scene {
-    /// A message comes to the app: the next one of its connection, which is in use or was replaced.
-    pub(super) fn delivered(&self, app: &Context<'_>, me: usize, text: &str) {
-        let mut numbers = text.split('.').map(str::parse);
-        let (Some(Ok(index)), Some(Ok(number))) = (numbers.next(), numbers.next()) else {
-            return self.expect(false, || format!("{me}: message {text}"));
-        };
-        let is_next = self.line(index, |line| {
-            line.delivered += 1;
-            line.delivered as usize == number && line.delivered <= line.read
-        });
-        self.expect(is_next, || format!("{me}: message {number} of connection {index} out of order"));
-        let (role, paused) = self.feed(me, |feed| (feed.is_predecessor(index), feed.paused));
-        let told = app.is_from_predecessor();
-        self.expect(role == Some(told), || {
-            format!("{me}: message {number} of connection {index}, {role:?}, from the predecessor: {told}")
-        });
-        let may_come = told || !paused || !app.is_open() || self.line(index, |line| line.is_gone());
-        self.expect(may_come, || format!("{me}: message {number} while reading is paused"));
-        self.cover(if told { "heard from a predecessor" } else { "heard" });
-    }
-
-    /// `on_error`
-    pub(super) fn failed(&self, app: &Context<'_>, me: usize, error: &Error) {
-        self.log(|| format!("{me}: on_error: {error:?}"));
-        match error {
-            Error::Callback(_) => {}
-            Error::Successor(inner) => {
-                let right = self.feed(me, |feed| {
-                    let was_there = feed.successor.take().is_some();
-                    was_there && feed.phase == Phase::Open && feed.in_use.is_some()
-                });
-                let is_nested = matches!(**inner, Error::Successor(_) | Error::ReconnectRequested(_));
-                self.expect(right && !is_nested && app.is_running(), || format!("{me}: {error:?}"));
-                self.cover("a successor failed");
-            }
-            _ => self.feed(me, Feed::is_ended),
-        }
-    }
-
-    /// `on_end`
-    pub(super) fn run_ended(&self, me: usize, outcome: &Outcome) {
-        self.log(|| format!("{me}: on_end: {outcome:?}"));
-        let right = self.feed(me, |feed| {
-            let is_first = !std::mem::replace(&mut feed.ended, true);
-            let is_due = matches!(feed.phase, Phase::Over | Phase::Waiting);
-            feed.phase = Phase::Over;
-            feed.promised.clear();
-            is_first && is_due
-        });
-        self.expect(right, || format!("{me}: on_end out of turn"));
-    }
-
     /// The client has used one of its streams.
     pub(super) fn tapped(&self, index: usize, what: Tapped<'_>) {
         let now = self.now();

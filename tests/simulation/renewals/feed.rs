@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use websocket_app::{
     AppId, Apps, CallbackResult, Closed, Context, Error, Handler, Message, Open, Outcome, RunOptions, Sender,
-    State, Unsent, WebSocketApp,
+    Unsent, WebSocketApp,
 };
 use websocket_tests::SERVER;
 
@@ -40,8 +40,8 @@ pub(super) struct Feed {
     pub(super) phase: Phase,
     pub(super) begun: u32,
     pub(super) opened: u32,
-    overlap: Duration,
-    renews_by_itself: bool,
+    pub(super) overlap: Duration,
+    pub(super) renews_by_itself: bool,
     pub(super) has_silence_timeout: bool,
     /// The connection in use.
     pub(super) in_use: Option<usize>,
@@ -49,7 +49,7 @@ pub(super) struct Feed {
     pub(super) successor: Option<u32>,
     pub(super) predecessor: Option<Predecessor>,
     /// A successor was asked for and has not begun.
-    wanted: bool,
+    pub(super) wanted: bool,
     pub(super) paused: bool,
     /// Something may have been read that was not looked at: reading was paused, or a connection was dropped in the middle of it.
     pub(super) is_cut: bool,
@@ -59,7 +59,7 @@ pub(super) struct Feed {
     /// A predecessor was closed early, as is right when the app's connection ends.
     pub(super) owes_close: bool,
     /// Timers end with the connection that they were set on.
-    epoch: u64,
+    pub(super) epoch: u64,
     /// What senders have accepted and is not written.
     pub(super) promised: BTreeSet<u64>,
     /// Since which turn there is no reason why these are not written.
@@ -67,6 +67,14 @@ pub(super) struct Feed {
 }
 
 impl Feed {
+    /// Whether the connection is the predecessor (`true`) or the one in use; `None` if it is neither.
+    pub(super) fn is_predecessor(&self, index: usize) -> Option<bool> {
+        if self.in_use == Some(index) {
+            return Some(false);
+        }
+        self.predecessor.filter(|it| it.line == index).map(|_| true)
+    }
+
     /// Whether messages of senders wait although nothing is before them and nothing is in their way.
     pub(super) fn unwritten_for_long(&mut self, has_room: bool, turn: u64) -> bool {
         if self.promised.is_empty() || !has_room {
@@ -92,7 +100,7 @@ impl Feed {
         self.hangs_up();
     }
 
-    fn hangs_up(&mut self) {
+    pub(super) fn hangs_up(&mut self) {
         (self.in_use, self.successor, self.predecessor, self.wanted) = (None, None, None, false);
         (self.paused, self.is_ending, self.owes_close) = (false, false, false);
         self.unwritten_since = None;
@@ -319,87 +327,5 @@ impl Handler for User {
     fn on_end(&mut self, _: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
         self.scene.run_ended(self.me, outcome);
         Ok(())
-    }
-}
-
-impl Scene {
-    /// An attempt begins; its number.
-    fn begins(&self, me: usize) -> u32 {
-        let (wrong, attempt) = self.feed(me, |feed| {
-            feed.begun += 1;
-            let wrong = match feed.phase {
-                Phase::Idle | Phase::Waiting => {
-                    feed.phase = Phase::Trying;
-                    None
-                }
-                Phase::Open if !feed.wanted && !feed.renews_by_itself => Some("that nobody asked for"),
-                Phase::Open if feed.successor.is_some() => Some("beside another"),
-                Phase::Open => {
-                    (feed.successor, feed.wanted) = (Some(feed.begun), false);
-                    // It begins only when there is no other connection beside the one in use.
-                    feed.predecessor = None;
-                    None
-                }
-                _ => Some("out of turn"),
-            };
-            (wrong, feed.begun)
-        });
-        self.log(|| format!("{me}: attempt {attempt} begins"));
-        self.expect(wrong.is_none(), || format!("{me}: an attempt {}", wrong.unwrap_or_default()));
-        attempt
-    }
-
-    fn opened(&self, me: usize, open: &Open<'_>) {
-        let now = self.now();
-        let attempt = open.attempts.started;
-        self.log(|| format!("{me}: attempt {attempt} is open, successor: {}", open.is_successor));
-        let owner = Some((me, attempt));
-        let line = self.lines.borrow().iter().find(|(_, line)| line.owner == owner).map(|(index, _)| *index);
-        let upgraded = line.is_some_and(|index| self.line(index, |line| line.upgraded));
-        let wrong = self.feed(me, |feed| {
-            feed.opened += 1;
-            let is_expected = if open.is_successor {
-                feed.phase == Phase::Open && feed.successor == Some(attempt) && feed.predecessor.is_none()
-            } else {
-                feed.phase == Phase::Trying && feed.in_use.is_none()
-            };
-            let old = std::mem::replace(&mut feed.in_use, line);
-            let closes_at = now.saturating_add(feed.overlap);
-            feed.predecessor = old.map(|line| Predecessor { line, closes_at });
-            (feed.phase, feed.successor, feed.paused) = (Phase::Open, None, false);
-            feed.epoch += u64::from(open.is_successor);
-            let counts = (open.attempts.started, open.attempts.opened) == (feed.begun, feed.opened);
-            (!upgraded || !is_expected || !counts).then(|| format!("{:?}, {line:?}", open.attempts))
-        });
-        self.expect(wrong.is_none(), || format!("{me}: opened: {}", wrong.unwrap_or_default()));
-        self.cover(if open.is_successor { "a successor took over" } else { "opened" });
-    }
-
-    fn closed(&self, app: &Context<'_>, me: usize, closed: &Closed<'_>) {
-        self.log(|| format!("{me}: closed, retry in {:?}, {:?}", closed.retry_in, closed.error));
-        let token = |text: &str| text[1..].split('.').next().and_then(|token| token.parse().ok());
-        let unsent: Vec<Option<u64>> =
-            closed.unsent.iter().map(|it| token(it.as_text().unwrap_or_default())).collect();
-        let wrong = self.feed(me, |feed| {
-            let is_due = matches!(feed.phase, Phase::Idle | Phase::Trying | Phase::Open);
-            let promised: Vec<_> = feed.promised.iter().map(|token| Some(*token)).collect();
-            let is_kept = BTreeSet::from_iter(&unsent) == BTreeSet::from_iter(&promised);
-            let is_once = unsent.len() == promised.len();
-            if let Some(what) =
-                [(feed.successor.is_some(), "a successor"), (feed.predecessor.is_some(), "a predecessor")]
-                    .into_iter()
-                    .find_map(|(there, what)| there.then_some(what))
-            {
-                self.cover(&format!("closed beside {what}"));
-            }
-            feed.phase = if closed.retry_in.is_some() { Phase::Waiting } else { Phase::Over };
-            if closed.retry_in.is_none() {
-                feed.promised.clear();
-            }
-            feed.hangs_up();
-            (!is_due || !is_kept || !is_once || app.state() != State::Closed)
-                .then(|| format!("{is_due}, {unsent:?} instead of {promised:?}"))
-        });
-        self.expect(wrong.is_none(), || format!("{me}: on_close: {}", wrong.unwrap_or_default()));
     }
 }

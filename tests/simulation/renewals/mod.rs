@@ -2,6 +2,7 @@
 //! users renew, pause, reconnect, send and close. What is promised of a handover is checked at every event and after every turn.
 
 mod checks;
+mod events;
 mod feed;
 mod line;
 mod server;
