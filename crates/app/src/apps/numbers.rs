@@ -50,21 +50,25 @@ impl Context<'_> {
         reading.map_or_else(|| self.now(), |reading| reading.at)
     }
 
-    /// Returns when the kernel received what this callback is called for, if [`RunOptions::kernel_receive_time`](crate::RunOptions::kernel_receive_time)
-    /// asks for it: the time of the newest bytes in the read that brought the last byte of the message, on the wall clock (`CLOCK_REALTIME`). Over TLS it
-    /// is the last read from the socket below.
+    /// Returns when the kernel received what this callback is called for, if
+    /// [`RunOptions::kernel_receive_time`](crate::RunOptions::kernel_receive_time) asks for it: the time of the newest bytes in the
+    /// read that brought the last byte of the message, on the wall clock (`CLOCK_REALTIME`). Over TLS it is the last read from the
+    /// socket below.
     ///
     /// With the time now it tells how long a message lay in the system's buffers and then waited for the callbacks before it;
-    /// [`received_at`](Self::received_at), on a clock that is never set, tells the second alone. The wall clock may be set meanwhile, so be
-    /// prepared for a time that lies ahead.
+    /// [`received_at`](Self::received_at), on a clock that is never set, tells the second alone. The wall clock may be set meanwhile,
+    /// so be prepared for a time that lies ahead.
     ///
-    /// All messages of one read have the same time. Where bytes arrive in quick succession, the kernel merges packets and keeps the newest time, so the
-    /// message itself may have come a little earlier, and never later.
+    /// All messages of one read have the same time. Where bytes arrive in quick succession, the kernel merges packets and keeps the
+    /// newest time, so the message itself may have come a little earlier, and never later.
     ///
-    /// `None` without the option; for callbacks that are not called for something received; for streams that are not TCP sockets of the system: unix
-    /// sockets, streams of [`socket_with`](crate::WebSocketApp::socket_with) that are not made by [`Io::tcp`], TLS to a proxy; on other systems than Linux; and for
-    /// packets that the kernel has not stamped, as those that arrive before the option is set, or within milliseconds after it was set for the
-    /// first time on this machine.
+    /// Returns `None`
+    ///
+    /// - without the option, and on other systems than Linux;
+    /// - in callbacks that are not called for something received, such as a timer's;
+    /// - for streams that are not TCP sockets of the system: unix sockets, TLS to a proxy, streams of
+    ///   [`socket_with`](crate::WebSocketApp::socket_with) that [`Io::tcp`](crate::dispatcher::Io::tcp) has not made;
+    /// - for packets that the kernel has not stamped: it begins a moment after the option was set for the first time on the machine.
     ///
     /// ```
     /// use std::time::SystemTime;
