@@ -1,4 +1,5 @@
 //! Every example but the server ends by itself and says what it did, and the README has its sentence.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
