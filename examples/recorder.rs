@@ -128,7 +128,8 @@ fn report(apps: &mut Apps, counts: &Counts, before: &mut u64) {
     let slowest = apps.stats().longest_callback.map_or(Duration::ZERO, |callback| callback.took);
     println!(
         "{:>6} messages/s, {:.3} MB written, {} paused, {reconnects} reconnects, slowest callback {slowest:.1?}",
-        messages - std::mem::replace(before, messages),
+        // Feeds that have ended do not count any more.
+        messages.saturating_sub(std::mem::replace(before, messages)),
         counts.written_bytes.load(Relaxed) as f64 / 1e6,
         counts.paused.load(Relaxed),
     );
