@@ -14,7 +14,7 @@ use websocket_testkit::server::{Peer, ScriptedServer};
 const PAUSE: Duration = Duration::from_millis(10);
 const BATCH: u32 = 5;
 /// Messages after which the feed at `/0` says nothing more on its first connection, which stays open.
-const SILENT_AFTER: u32 = 500;
+const SILENT_AFTER: u32 = 100;
 
 /// Starts the server. Each path is a feed, which needs no subscription: texts of the form `NUMBER PRICE`, numbered from 0 on each connection.
 ///

@@ -333,7 +333,7 @@ fn recorder_reconnects_a_silent_feed_pauses_for_a_slow_writer_and_loses_nothing(
 
     let file = Recording::new("recorder-slow");
     let mut child = command("recorder")
-        .args([file.path(), "--seconds", "600", "--feeds", "3", "--write-delay", "2"])
+        .args([file.path(), "--seconds", "600", "--feeds", "3", "--write-delay", "3"])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
