@@ -86,6 +86,14 @@ impl Tx {
         self.counters().stats(wire_bytes, pings, rtt)
     }
 
+    /// Notes that the caller has so many bytes that wait besides [`queued_bytes`](Self::queued_bytes), for the peak in
+    /// [`stats`](Self::stats).
+    pub fn note_waiting(&mut self, bytes: usize) {
+        let queued = self.queued_bytes() + bytes;
+        let counters = self.counters();
+        counters.peak_queued_bytes = counters.peak_queued_bytes.max(queued);
+    }
+
     /// Notes when bytes came, for [`stats`](Self::stats): to be called after they were passed to
     /// [`Connection::receive`](crate::Connection::receive). It may be called again.
     #[inline]

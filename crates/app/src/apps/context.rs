@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_connection::{Close, Kind, Message, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use super::app::{Control, Delivery};
@@ -63,7 +63,7 @@ impl Context<'_> {
     /// follows, or the message would exceed `max_queued_bytes`. Nothing was
     /// queued.
     pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text.as_ref(), apps.env.untimed()))
+        self.transmit(|tx, apps, control| control.send(Message::Text(text.as_ref()), tx, &mut apps.env))
     }
 
     /// Sends a binary message.
@@ -71,7 +71,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text).
     pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes.as_ref(), apps.env.untimed()))
+        self.transmit(|tx, apps, control| control.send(Message::Binary(bytes.as_ref()), tx, &mut apps.env))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -80,7 +80,15 @@ impl Context<'_> {
     /// As [`send_text`](Self::send_text); close frames and continuations are refused: see
     /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, apps.env.untimed()))
+        let data = data.as_ref();
+        self.transmit(|tx, apps, control| match opcode {
+            Opcode::Text => {
+                let text = std::str::from_utf8(data).map_err(|_| SendError::NotUtf8)?;
+                control.send(Message::Text(text), tx, &mut apps.env)
+            }
+            Opcode::Binary => control.send(Message::Binary(data), tx, &mut apps.env),
+            _ => tx.send(data, opcode, apps.env.untimed()),
+        })
     }
 
     /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with
@@ -89,7 +97,12 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a fragment out of place.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
+        self.transmit(|tx, apps, control| {
+            if control.is_limited() {
+                return Err(SendError::FragmentsNotLimited);
+            }
+            tx.send_fragment(kind, payload, fin, apps.env.untimed())
+        })
     }
 
     /// Whether messages of this connection that begin from now on are compressed, where that was agreed: turn
@@ -107,7 +120,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a payload that is too long.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.ping(payload, apps.env.untimed()))
+        self.transmit(|tx, apps, _| tx.ping(payload, apps.env.untimed()))
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
@@ -159,7 +172,8 @@ impl Context<'_> {
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(Connected { tx, io, writes_at_once: true }) = &mut self.connected else { return Ok(()) };
         self.apps.env.user_code_ran();
-        self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
+        let written = write_all(tx, io, self.apps.env.current());
+        self.control.wrote(written, &mut self.apps.env).map(drop)
     }
 
     /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next
@@ -219,7 +233,8 @@ impl Context<'_> {
 
     /// Bytes that were sent here and are not written yet.
     pub fn queued_bytes(&self) -> usize {
-        self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes())
+        let output = self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes());
+        output + self.control.waiting_bytes()
     }
 
     /// Round-trip times of pings so far.
@@ -318,7 +333,7 @@ impl Context<'_> {
     #[inline]
     pub(super) fn transmit(
         &mut self,
-        send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Tx, &mut Apps, &mut Control) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let Some(connected) = &mut self.connected else {
             return Err(match self.control.waits_to_reconnect() {
@@ -326,7 +341,7 @@ impl Context<'_> {
                 false => SendError::NotOpen(self.state()),
             });
         };
-        let sent = send(connected.tx, self.apps);
+        let sent = send(connected.tx, self.apps, self.control);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),
             Err(SendError::QueueFull { .. }) => self.control.blocked = true,

@@ -130,6 +130,9 @@ impl Driver<'_> {
             Stage::Live(_) => {
                 // Time in which the reactor did not look at the stream is not held against the server.
                 if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
+                    if !app.control.is_swapped() && app.sends_at().is_some() {
+                        app.send_backlog(id, self.apps);
+                    }
                     self.write(app, id);
                 }
                 let looked = self.apps.env.now();
@@ -156,7 +159,7 @@ impl Driver<'_> {
             // read. What else follows from writing waits for the end of the turn: a callback would take time in which more arrives.
             app.control.mark_dirty(self.apps, id);
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-            if let Err(error) = app.control.wrote(written)
+            if let Err(error) = app.control.wrote(written, &mut self.apps.env)
                 && state == State::Open
             {
                 live.break_with(error);
@@ -289,7 +292,7 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-        let wrote = app.control.wrote(written);
+        let wrote = app.control.wrote(written, &mut self.apps.env);
         show(&app.plan, live.trace(), id, &mut self.apps.env);
         let emptied = match wrote {
             Ok(emptied) => emptied,
@@ -307,10 +310,13 @@ impl Driver<'_> {
         let open = live.connection.state() == State::Open;
         if emptied && !is_swapped {
             app.send_backlog(id, self.apps);
-            // What the backlog has filled again drains another time.
-            if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
-                self.apps.begin_work();
-                app.call(id, self.apps, |handler, context| handler.on_drain(context));
+            // What the backlog has filled again drains another time, and so does what has to wait.
+            if app.control.blocked && !app.control.dirty && app.control.waiting_bytes() == 0 {
+                app.control.blocked = false;
+                if open {
+                    self.apps.begin_work();
+                    app.call(id, self.apps, |handler, context| handler.on_drain(context));
+                }
             }
         }
     }
