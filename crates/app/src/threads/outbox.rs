@@ -156,7 +156,10 @@ impl Outbox {
         }
     }
 
-    fn put_in_front(&mut self, messages: impl IntoIterator<Item = OwnedMessage, IntoIter: DoubleEndedIterator>) {
+    fn put_in_front(
+        &mut self,
+        messages: impl IntoIterator<Item = OwnedMessage, IntoIter: DoubleEndedIterator>,
+    ) {
         for message in messages.into_iter().rev() {
             self.mailbox.keep(&message);
             self.backlog.push_front(message);
