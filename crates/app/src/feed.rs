@@ -52,7 +52,13 @@ impl FeedOptions {
         if self.renew_every.is_some_and(|every| every.is_zero()) {
             return Err(FeedError::RenewZero);
         }
-        self.send_limits.iter().try_for_each(SendLimit::check)
+        if self.send_limits.iter().any(SendLimit::allows_nothing) {
+            return Err(FeedError::SendLimitZero);
+        }
+        if self.send_limits.iter().any(SendLimit::is_instant) {
+            return Err(FeedError::SendIntervalZero);
+        }
+        Ok(())
     }
 }
 

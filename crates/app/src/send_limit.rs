@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::feed::FeedError;
 use crate::schedule::later;
 
 /// Entries of a window that are kept apart. Where there are more, those that are close to each other become one.
@@ -48,12 +47,14 @@ impl SendLimit {
         Self { unit: Unit::Bytes, most, interval }
     }
 
-    /// Checks that something can be sent, and that there is an interval.
-    pub(crate) const fn check(&self) -> Result<(), FeedError> {
-        if self.most == 0 {
-            return Err(FeedError::SendLimitZero);
-        }
-        if self.interval.is_zero() { Err(FeedError::SendIntervalZero) } else { Ok(()) }
+    /// Whether nothing can ever be sent.
+    pub(crate) const fn allows_nothing(&self) -> bool {
+        self.most == 0
+    }
+
+    /// Whether there is no time between the ends of the interval.
+    pub(crate) const fn is_instant(&self) -> bool {
+        self.interval.is_zero()
     }
 
     /// What a message of `len` bytes takes of it.

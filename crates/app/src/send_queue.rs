@@ -17,8 +17,10 @@ pub(crate) struct SendQueue {
     max_len: usize,
     /// The most bytes that may wait, here and in the output.
     max_queued_bytes: usize,
-    waiting: VecDeque<OwnedMessage>,
-    /// Bytes of the frames that wait.
+    waiting: VecDeque<Waiting>,
+    /// What waits behind those until something else was sent on a connection that has just taken over.
+    held_back: VecDeque<Waiting>,
+    /// Bytes of all these frames.
     waiting_bytes: usize,
     /// When the first of them may be sent, as of the last change; `None` also while that depends on when the output is written.
     sends_at: Option<Instant>,
@@ -26,6 +28,13 @@ pub(crate) struct SendQueue {
     output: LimitedOutput,
     /// The same of the app's other connection, if there are two.
     other_output: LimitedOutput,
+}
+
+/// A message that may not be sent yet.
+pub(crate) struct Waiting {
+    pub(crate) message: OwnedMessage,
+    /// It belongs to the app, not to the connection that it was to be sent on.
+    pub(crate) is_of_sender: bool,
 }
 
 /// The messages that the output of one connection holds, and that count.
@@ -57,6 +66,7 @@ impl SendQueue {
             windows,
             max_queued_bytes,
             waiting: VecDeque::new(),
+            held_back: VecDeque::new(),
             waiting_bytes: 0,
             sends_at: None,
             output: LimitedOutput::default(),
@@ -75,7 +85,7 @@ impl SendQueue {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.held_back.is_empty()
     }
 
     /// When the first message that waits may be sent.
@@ -117,9 +127,9 @@ impl SendQueue {
     }
 
     /// Queues a message that may not be sent yet.
-    pub(crate) fn push(&mut self, message: OwnedMessage, tx: &mut Tx, env: &mut Surroundings) {
-        self.waiting_bytes += message.frame_len();
-        self.waiting.push_back(message);
+    pub(crate) fn push(&mut self, waiting: Waiting, tx: &mut Tx, env: &mut Surroundings) {
+        self.waiting_bytes += waiting.message.frame_len();
+        self.waiting.push_back(waiting);
         tx.note_waiting(self.waiting_bytes);
         self.look(env.now());
     }
@@ -132,21 +142,23 @@ impl SendQueue {
         &mut self,
         tx: &mut Tx,
         env: &mut Surroundings,
-    ) -> Result<Option<OwnedMessage>, SendError> {
+    ) -> Result<Option<Waiting>, SendError> {
         let now = env.now();
+        self.waiting.append(&mut self.held_back);
         self.look(now);
         if self.sends_at != Some(now) {
             return Ok(None);
         }
-        let Some(message) = self.waiting.pop_front() else { return Ok(None) };
+        let Some(waiting) = self.waiting.pop_front() else { return Ok(None) };
+        let message = &waiting.message;
         let sent = self.encode(message.as_bytes().len(), tx, now, |tx| message.encode(tx, env.untimed()));
         if let Err(error) = sent {
-            self.waiting.push_front(message);
+            self.waiting.push_front(waiting);
             return Err(error);
         }
         self.waiting_bytes -= message.frame_len();
         self.look(now);
-        Ok(Some(message))
+        Ok(Some(waiting))
     }
 
     /// `len` bytes more of the output of the connection in use were written.
@@ -174,9 +186,12 @@ impl SendQueue {
     }
 
     /// The connection in use has ended. Returns what has waited to be sent on it.
-    pub(crate) fn interrupt(&mut self) -> VecDeque<OwnedMessage> {
+    pub(crate) fn interrupt(&mut self) -> VecDeque<Waiting> {
         self.output.end(&mut self.windows);
-        self.take_waiting()
+        self.waiting_bytes = 0;
+        self.sends_at = None;
+        self.waiting.append(&mut self.held_back);
+        take(&mut self.waiting)
     }
 
     /// The other connection has ended.
@@ -184,17 +199,16 @@ impl SendQueue {
         self.other_output.end(&mut self.windows);
     }
 
-    /// Takes what waits.
-    pub(crate) fn take_waiting(&mut self) -> VecDeque<OwnedMessage> {
-        self.waiting_bytes = 0;
+    /// Another connection takes over. What waits is sent behind what is sent on it before [`send_next`](Self::send_next) is called.
+    pub(crate) fn hold_back(&mut self) {
+        self.held_back.append(&mut self.waiting);
         self.sends_at = None;
-        take(&mut self.waiting)
     }
 
     /// Notes when the first message that waits may be sent.
     fn look(&mut self, now: Instant) {
         let first = self.waiting.front();
-        self.sends_at = first.and_then(|message| self.windows.ready_at(message.as_bytes().len(), now));
+        self.sends_at = first.and_then(|first| self.windows.ready_at(first.message.as_bytes().len(), now));
     }
 
     /// Has a message of `len` bytes encoded into the output.

@@ -56,12 +56,12 @@ pub(crate) struct Connected<'a> {
 }
 
 impl Context<'_> {
-    /// Sends a text message.
+    /// Sends a text message: when the turn ends, or when a [`send_limit`](crate::RunOptions::send_limit) lets it.
     ///
     /// # Errors
     /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
-    /// follows, or the message would exceed `max_queued_bytes`. Nothing was
-    /// queued.
+    /// follows, or the message would exceed `max_queued_bytes`, or is larger than a
+    /// [`send_limit`](crate::RunOptions::send_limit) ever allows. Nothing was queued.
     pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
         self.transmit(|tx, apps, control| control.send(Message::Text(text.as_ref()), tx, &mut apps.env))
     }
@@ -95,7 +95,8 @@ impl Context<'_> {
     /// `fin`.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text), or a fragment out of place.
+    /// As [`send_text`](Self::send_text), or a fragment out of place. [`SendError::FragmentsNotLimited`] where a
+    /// [`send_limit`](crate::RunOptions::send_limit) holds.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
         self.transmit(|tx, apps, control| {
             if control.is_limited() {
@@ -128,7 +129,8 @@ impl Context<'_> {
         self.request_close(&Close::default());
     }
 
-    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
+    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks, and does not wait for
+    /// what a [`send_limit`](crate::RunOptions::send_limit) holds back. Messages
     /// continue to arrive until the server answers or the close's timeout passes, unless
     /// [`deliver_after_close`](crate::RunOptions::deliver_after_close) is off; then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
@@ -231,7 +233,8 @@ impl Context<'_> {
         Some(self.control.decide(self.identity.plan, failure, self.apps))
     }
 
-    /// Bytes that were sent here and are not written yet.
+    /// Bytes that were sent here and are not written yet, with everything that a
+    /// [`send_limit`](crate::RunOptions::send_limit) holds back.
     pub fn queued_bytes(&self) -> usize {
         let output = self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes());
         output + self.control.waiting_bytes()

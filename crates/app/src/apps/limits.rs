@@ -5,7 +5,7 @@ use std::time::Instant;
 use websocket_connection::{Message, SendError, State, Tx};
 
 use super::{App, Control, Stage};
-use crate::send_queue::encode;
+use crate::send_queue::{Waiting, encode};
 use crate::surroundings::Surroundings;
 
 impl Control {
@@ -47,7 +47,7 @@ impl Control {
         if let Some(queue) = self.outbox.as_mut().and_then(|outbox| outbox.send_queue())
             && !queue.try_send(message, tx, env)?
         {
-            queue.push(message.into(), tx, env);
+            queue.push(Waiting { message: message.into(), is_of_sender: false }, tx, env);
             self.blocked = true;
         }
         Ok(())

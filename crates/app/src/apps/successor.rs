@@ -65,8 +65,8 @@ impl Control {
         let overlap = identity.plan.options.connect.feed.renew_overlap;
         companion.closes_at = Some(later(apps.env.now(), overlap));
         self.streak = streak;
-        if let Some(outbox) = &mut self.outbox {
-            outbox.hold_back();
+        if let Some(queue) = self.outbox.as_mut().and_then(|outbox| outbox.send_queue()) {
+            queue.hold_back();
         }
         self.mark_dirty(apps, identity.id);
         log::debug!(target: "websocket::life_cycle", "{}: a successor takes over", identity.id);

@@ -150,8 +150,8 @@ impl RunOptions {
     ///
     /// What waits is a part of the queue, for `queued_bytes`, [`max_queued_bytes`](Self::max_queued_bytes), statistics and
     /// [`on_drain`](crate::Handler::on_drain), with 14 bytes for the header of each frame. A close does not wait for it. What still
-    /// waits when the connection ends is treated as messages of a [`Sender`](crate::Sender) are, also what a callback has sent:
-    /// see [`unsent`](Self::unsent).
+    /// waits when the connection ends is in [`Closed::unsent`](crate::Closed::unsent), also what a callback has sent;
+    /// [`unsent`](Self::unsent) says what follows, and keeps only what came from a [`Sender`](crate::Sender).
     ///
     /// A message larger than a limit on bytes is refused with [`SendError::ExceedsSendLimit`](crate::SendError::ExceedsSendLimit), and fragments with
     /// [`SendError::FragmentsNotLimited`](crate::SendError::FragmentsNotLimited).

@@ -10,7 +10,7 @@ use websocket_connection::{SendError, Tx};
 use super::mailbox::{Command, Mailbox, Order};
 use crate::message::OwnedMessage;
 use crate::options::Unsent;
-use crate::send_queue::SendQueue;
+use crate::send_queue::{SendQueue, Waiting};
 use crate::surroundings::Surroundings;
 use crate::unwritten::UnwrittenMessages;
 
@@ -102,8 +102,10 @@ impl Outbox {
     /// closes.
     pub(crate) fn encode(&mut self, tx: &mut Tx, env: &mut Surroundings) -> Result<(), SendError> {
         if let Some(queue) = &mut self.send_queue {
-            while let Some(message) = queue.send_next(tx, env)? {
-                self.output.push(message, tx);
+            while let Some(Waiting { message, is_of_sender }) = queue.send_next(tx, env)? {
+                if is_of_sender {
+                    self.output.push(message, tx);
+                }
             }
         }
         while let Some(message) = self.backlog.front() {
@@ -114,7 +116,7 @@ impl Outbox {
             self.mailbox.release(message);
             let Some(message) = self.backlog.pop_front() else { break };
             match &mut self.send_queue {
-                Some(queue) if !may_be_sent => queue.push(message, tx, env),
+                Some(queue) if !may_be_sent => queue.push(of_sender(message), tx, env),
                 _ => self.output.push(message, tx),
             }
         }
@@ -143,26 +145,12 @@ impl Outbox {
 
     /// The other connection has ended with this in its output, which goes to the front of the backlog.
     pub(crate) fn resend(&mut self, output: UnwrittenMessages) {
-        self.put_in_front(output.messages.into_iter().map(|(_, message)| message));
-        if let Some(queue) = &mut self.send_queue {
-            queue.other_has_ended();
-        }
-    }
-
-    /// Another connection takes over: what waits until it may be sent goes to the front of the backlog, behind what is sent first.
-    pub(crate) fn hold_back(&mut self) {
-        if let Some(waiting) = self.send_queue.as_mut().map(|queue| queue.take_waiting()) {
-            self.put_in_front(waiting);
-        }
-    }
-
-    fn put_in_front(
-        &mut self,
-        messages: impl IntoIterator<Item = OwnedMessage, IntoIter: DoubleEndedIterator>,
-    ) {
-        for message in messages.into_iter().rev() {
+        for (_, message) in output.messages.into_iter().rev() {
             self.mailbox.keep(&message);
             self.backlog.push_front(message);
+        }
+        if let Some(queue) = &mut self.send_queue {
+            queue.other_has_ended();
         }
     }
 
@@ -170,14 +158,15 @@ impl Outbox {
     /// senders, or had to wait, and is not wholly on the wire.
     pub(crate) fn interrupt(&mut self, last: bool, unsent: Unsent) -> Vec<OwnedMessage> {
         self.commands.append(&mut if last { self.mailbox.detach() } else { self.mailbox.pause() });
-        let mut messages: Vec<_> = self.output.messages.drain(..).map(|(_, message)| message).collect();
-        messages.extend(self.send_queue.iter_mut().flat_map(|queue| queue.interrupt()));
-        messages.extend(self.backlog.drain(..));
+        let output = self.output.messages.drain(..).map(|(_, message)| of_sender(message));
+        let mut left: Vec<Waiting> = output.collect();
+        left.extend(self.send_queue.iter_mut().flat_map(|queue| queue.interrupt()));
+        left.extend(self.backlog.drain(..).map(of_sender));
         // Orders stay: they are done if the app continues. If not, they are dropped with the app, since some
         // are the user's closures.
         for command in std::mem::take(&mut self.commands) {
             match command {
-                Command::Send(message) => messages.push(message),
+                Command::Send(message) => left.push(of_sender(message)),
                 order @ Command::Do(_) => self.commands.push_back(order),
             }
         }
@@ -185,18 +174,24 @@ impl Outbox {
             Unsent::HandBack => {}
             Unsent::Keep if last => {}
             Unsent::Keep => {
-                messages.iter().for_each(|message| self.mailbox.keep(message));
-                self.backlog.extend(messages.iter().cloned());
+                let kept = left.iter().filter(|it| it.is_of_sender).map(|it| it.message.clone());
+                self.backlog.extend(kept);
+                self.backlog.iter().for_each(|message| self.mailbox.keep(message));
             }
-            Unsent::Drop => messages.clear(),
+            Unsent::Drop => left.clear(),
         }
-        messages
+        left.into_iter().map(|it| it.message).collect()
     }
 
     /// Whether there are orders that wait to be done.
     pub(crate) fn has_orders(&self) -> bool {
         !self.commands.is_empty()
     }
+}
+
+/// A message that a sender was promised.
+const fn of_sender(message: OwnedMessage) -> Waiting {
+    Waiting { message, is_of_sender: true }
 }
 
 impl Drop for Outbox {

@@ -45,8 +45,8 @@ impl Sender {
     ///
     /// # Errors
     /// [`Refused`] with the message when the connection is not open, which is [`SendError::WaitingToReconnect`] while
-    /// another attempt follows, or when it would exceed
-    /// `max_queued_bytes`.
+    /// another attempt follows, when it would exceed `max_queued_bytes`, or when it is larger than a
+    /// [`send_limit`](crate::RunOptions::send_limit) ever allows.
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
         self.send(OwnedMessage::Text(text.into()))
