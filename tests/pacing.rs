@@ -398,6 +398,18 @@ fn windows_open_while_reading_is_paused() {
 }
 
 #[test]
+fn silence_begins_again_when_on_drain_resumes_reading() {
+    let options = two().silence_timeout(400 * MS);
+    let mut app = Opened::on(SimNet::new(1), &options, |app| app.on_drain(|app| app.resume_reading()));
+    app.send(&["a", "b", "c"]);
+    app.world.in_app(|app| app.pause_reading());
+    app.world.run_until(1399 * MS);
+    assert_eq!(app.log.take(), [""; 0]);
+    app.world.run_until(1400 * MS);
+    assert_eq!(app.log.take()[0], "error Timeout(Silence)");
+}
+
+#[test]
 fn messages_of_other_threads_wait_in_their_order_among_those_of_callbacks() {
     let mut app = Opened::new(&two());
     app.send(&["a"]);

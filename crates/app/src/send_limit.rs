@@ -40,8 +40,9 @@ impl SendLimit {
         Self { unit: Unit::Messages, most, interval }
     }
 
-    /// At most `most` bytes of text and binary messages in any interval of this length. The bytes are those of the payload before
-    /// compression, which are what a server has in its hands; the header of a frame, 6 to 14 bytes per message, does not count.
+    /// At most `most` bytes of text and binary messages in any interval of this length. What counts is the payload before
+    /// compression, as the application behind the server sees it. A server that counts bytes of the stream sees 6 to 14 more
+    /// per message, for the header of the frame.
     #[must_use]
     pub const fn bytes(most: usize, interval: Duration) -> Self {
         Self { unit: Unit::Bytes, most, interval }
@@ -68,8 +69,8 @@ impl SendLimit {
 
 /// What was sent under several limits, as far as it still counts.
 ///
-/// A message counts from when it is queued for writing, and until one interval has passed since its last byte was written. So
-/// there is no interval in which more than a limit is written, wherever it begins.
+/// A message counts from when it is queued for writing until one interval has passed since its last byte was written. So no
+/// interval, wherever it begins, has more than the limit.
 pub(crate) struct SendWindows(Box<[Window]>);
 
 impl SendWindows {

@@ -18,7 +18,7 @@ pub(crate) struct SendQueue {
     /// The most bytes that may wait, here and in the output.
     max_queued_bytes: usize,
     waiting: VecDeque<Waiting>,
-    /// What waits behind those until something else was sent on a connection that has just taken over.
+    /// What waits while a connection that has just taken over is sent something else first.
     held_back: VecDeque<Waiting>,
     /// Bytes of all these frames.
     waiting_bytes: usize,
@@ -110,20 +110,20 @@ impl SendQueue {
         if len > self.max_len {
             return Err(SendError::ExceedsSendLimit { len, limit: self.max_len });
         }
-        let now = env.now();
-        if self.waiting.is_empty() && self.windows.ready_at(len, now) == Some(now) {
-            self.encode(len, tx, now, |tx| encode(message, tx, env.untimed()))?;
-            return Ok(true);
-        }
         let (queued, limit) = (tx.queued_bytes() + self.waiting_bytes, self.max_queued_bytes);
-        let len = len.saturating_add(MAX_HEADER);
-        if len > limit {
-            return Err(SendError::TooBig { len, limit });
+        let frame_len = len.saturating_add(MAX_HEADER);
+        if frame_len > limit {
+            return Err(SendError::TooBig { len: frame_len, limit });
         }
-        if queued.saturating_add(len) > limit {
-            return Err(SendError::QueueFull { queued, len, limit });
+        if queued.saturating_add(frame_len) > limit {
+            return Err(SendError::QueueFull { queued, len: frame_len, limit });
         }
-        Ok(false)
+        let now = env.now();
+        let is_allowed = self.waiting.is_empty() && self.windows.ready_at(len, now) == Some(now);
+        if is_allowed {
+            self.encode(len, tx, now, |tx| encode(message, tx, env.untimed()))?;
+        }
+        Ok(is_allowed)
     }
 
     /// Queues a message that may not be sent yet.

@@ -145,8 +145,8 @@ impl RunOptions {
     /// would exceed a limit waits until it does not, and those that are sent after it wait behind it. Pings, pongs and close frames
     /// neither count nor wait.
     ///
-    /// In no interval of the given length, wherever it begins, is more written to the stream than a limit allows. This
-    /// holds over all connections of the app's run, one after another or two at a time, since servers count per client.
+    /// A limit holds in every interval of its length, wherever it begins, for what is written to the stream, and over all
+    /// connections of the app's run, one after another or two at a time, since servers count per client.
     ///
     /// What waits is a part of the queue, for `queued_bytes`, [`max_queued_bytes`](Self::max_queued_bytes), statistics and
     /// [`on_drain`](crate::Handler::on_drain), with 14 bytes for the header of each frame. A close does not wait for it. What still

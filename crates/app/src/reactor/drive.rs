@@ -153,6 +153,8 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
+        // `on_drain`, which writing may have called, may have resumed.
+        resume_reading(live, id, self.apps);
         let state = live.connection.state();
         if state == State::Closing || (state == State::Open && !live.is_broken()) {
             // Our close frame may have been queued in this very turn: its time begins when it is written. And room may have come during the
@@ -301,9 +303,7 @@ impl Driver<'_> {
                 return self.read(app, id, None);
             }
         };
-        if live.resumes(&mut self.apps.env) && !std::mem::replace(&mut live.queued, true) {
-            self.apps.reads.push_back(ToRead::App(id));
-        }
+        resume_reading(live, id, self.apps);
         if let Err(error) = live.watch(emptied, self.dispatcher) {
             return self.end(app, id, Some(Error::Io(error)));
         }
@@ -330,5 +330,12 @@ impl Driver<'_> {
             clock: self.apps.env.clock(),
             buffer: self.buffer,
         }
+    }
+}
+
+/// Queues the reading of a connection that is not paused any more.
+fn resume_reading(live: &mut Live, id: AppId, apps: &mut Apps) {
+    if live.resumes(&mut apps.env) && !std::mem::replace(&mut live.queued, true) {
+        apps.reads.push_back(ToRead::App(id));
     }
 }
