@@ -71,6 +71,7 @@ mod surroundings;
 mod table;
 mod threads;
 mod unwritten;
+mod watched;
 mod web_socket_app;
 mod wire_event;
 mod wire_tap;

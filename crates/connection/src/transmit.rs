@@ -86,14 +86,6 @@ impl Tx {
         self.counters().stats(wire_bytes, pings, rtt)
     }
 
-    /// Notes that the caller has so many bytes that wait besides [`queued_bytes`](Self::queued_bytes), for the peak in
-    /// [`stats`](Self::stats).
-    pub fn note_waiting(&mut self, bytes: usize) {
-        let queued = self.queued_bytes() + bytes;
-        let counters = self.counters();
-        counters.peak_queued_bytes = counters.peak_queued_bytes.max(queued);
-    }
-
     /// Notes when bytes came, for [`stats`](Self::stats): to be called after they were passed to
     /// [`Connection::receive`](crate::Connection::receive). It may be called again.
     #[inline]
@@ -117,6 +109,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`SendError`]; nothing was queued.
+    #[inline]
     pub fn send_text(&mut self, text: &str, env: &mut Env) -> Result<(), SendError> {
         self.message(Opcode::Text, text.as_bytes(), env)
     }
@@ -125,6 +118,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`SendError`]; nothing was queued.
+    #[inline]
     pub fn send_binary(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.message(Opcode::Binary, bytes, env)
     }
@@ -325,6 +319,7 @@ impl Tx {
         }
     }
 
+    #[inline]
     fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         if self.fragmented {
             return Err(SendError::InsideFragmented);
@@ -345,6 +340,7 @@ impl Tx {
         Ok(())
     }
 
+    #[inline]
     fn admit(&self, len: usize) -> Result<(), SendError> {
         if self.state() != State::Open {
             return Err(SendError::NotOpen(self.state()));
@@ -367,6 +363,7 @@ impl Tx {
         self.admit(payload.len())
     }
 
+    #[inline]
     fn frame(&mut self, first: First, payload: &[u8], env: &mut Env) {
         if self.out.capacity() == 0 {
             self.out = env.output.take();
