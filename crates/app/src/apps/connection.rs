@@ -71,7 +71,7 @@ impl Context<'_> {
     /// # let _ = network_changed;
     /// ```
     pub fn probe(&mut self, deadline: Duration) -> Result<(), SendError> {
-        self.transmit(|tx, apps, _| tx.probe(deadline, apps.env.untimed()))
+        self.transmit(|tx, apps| tx.probe(deadline, apps.env.untimed()))
     }
 
     /// Stops reading from this connection until [`resume_reading`](Self::resume_reading): no message is delivered after
@@ -141,10 +141,10 @@ impl Context<'_> {
                 return Ok(());
             }
             let message = (heartbeat.message)();
-            let sent = app.transmit(|tx, apps, control| match message.as_message() {
-                Some(message) => control.send(message, tx, &mut apps.env),
-                None => message.encode(tx, apps.env.untimed()),
-            });
+            let sent = match message.as_message() {
+                Some(message) if app.control.is_limited() => app.send_limited(message),
+                _ => app.transmit(|tx, apps| message.encode(tx, apps.env.untimed())),
+            };
             match sent {
                 // The server is behind, or hears of the app by what is being sent.
                 Err(SendError::QueueFull { .. } | SendError::InsideFragmented) => Ok(()),

@@ -63,16 +63,26 @@ impl Context<'_> {
     /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
     /// follows, or the message would exceed `max_queued_bytes`, or is larger than a
     /// [`send_limit`](crate::RunOptions::send_limit) ever allows. Nothing was queued.
+    #[inline]
     pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
-        self.transmit(|tx, apps, control| control.send(Message::Text(text.as_ref()), tx, &mut apps.env))
+        let text = text.as_ref();
+        if self.control.is_limited() {
+            return self.send_limited(Message::Text(text));
+        }
+        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
 
     /// Sends a binary message.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
+    #[inline]
     pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.transmit(|tx, apps, control| control.send(Message::Binary(bytes.as_ref()), tx, &mut apps.env))
+        let bytes = bytes.as_ref();
+        if self.control.is_limited() {
+            return self.send_limited(Message::Binary(bytes));
+        }
+        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -82,14 +92,17 @@ impl Context<'_> {
     /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
         let data = data.as_ref();
-        self.transmit(|tx, apps, control| match opcode {
-            Opcode::Text => {
-                let text = std::str::from_utf8(data).map_err(|_| SendError::NotUtf8)?;
-                control.send(Message::Text(text), tx, &mut apps.env)
+        if self.control.is_limited() {
+            match opcode {
+                Opcode::Text => {
+                    let text = std::str::from_utf8(data).map_err(|_| SendError::NotUtf8)?;
+                    return self.send_limited(Message::Text(text));
+                }
+                Opcode::Binary => return self.send_limited(Message::Binary(data)),
+                _ => {}
             }
-            Opcode::Binary => control.send(Message::Binary(data), tx, &mut apps.env),
-            _ => tx.send(data, opcode, apps.env.untimed()),
-        })
+        }
+        self.transmit(|tx, apps| tx.send(data, opcode, apps.env.untimed()))
     }
 
     /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with
@@ -99,12 +112,10 @@ impl Context<'_> {
     /// As [`send_text`](Self::send_text), or a fragment out of place. [`SendError::FragmentsNotLimited`] where a
     /// [`send_limit`](crate::RunOptions::send_limit) holds.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
-        self.transmit(|tx, apps, control| {
-            if control.is_limited() {
-                return Err(SendError::FragmentsNotLimited);
-            }
-            tx.send_fragment(kind, payload, fin, apps.env.untimed())
-        })
+        if self.control.is_limited() {
+            return Err(SendError::FragmentsNotLimited);
+        }
+        self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
 
     /// Whether messages of this connection that begin from now on are compressed, where that was agreed: turn
@@ -122,7 +133,7 @@ impl Context<'_> {
     /// # Errors
     /// As [`send_text`](Self::send_text), or a payload that is too long.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.transmit(|tx, apps, _| tx.ping(payload, apps.env.untimed()))
+        self.transmit(|tx, apps| tx.ping(payload, apps.env.untimed()))
     }
 
     /// Closes with code 1000, as [`close_with`](Self::close_with).
@@ -337,21 +348,27 @@ impl Context<'_> {
     #[inline]
     pub(super) fn transmit(
         &mut self,
-        send: impl FnOnce(&mut Tx, &mut Apps, &mut Control) -> Result<(), SendError>,
+        send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let Some(connected) = &mut self.connected else {
-            return Err(match self.control.waits_to_reconnect() {
-                true => SendError::WaitingToReconnect,
-                false => SendError::NotOpen(self.state()),
-            });
+            return Err(self.without_connection());
         };
-        let sent = send(connected.tx, self.apps, self.control);
+        let sent = send(connected.tx, self.apps);
         match &sent {
             Ok(()) => self.control.mark_dirty(self.apps, self.identity.id),
             Err(SendError::QueueFull { .. }) => self.control.blocked = true,
             Err(_) => {}
         }
         sent
+    }
+
+    /// Why nothing can be sent while there is no connection.
+    #[cold]
+    pub(super) fn without_connection(&self) -> SendError {
+        match self.control.waits_to_reconnect() {
+            true => SendError::WaitingToReconnect,
+            false => SendError::NotOpen(self.state()),
+        }
     }
 }
 

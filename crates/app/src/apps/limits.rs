@@ -2,30 +2,35 @@
 
 use std::time::Instant;
 
-use websocket_connection::{Message, SendError, State, Tx};
+use websocket_connection::{Message, SendError, State};
 
-use super::{App, Control, Stage};
+use super::{App, Context, Control, Stage};
 use crate::send_queue::{Waiting, encode};
-use crate::surroundings::Surroundings;
 
-impl Control {
-    /// Sends a message now or, where limits demand it, later.
+impl Context<'_> {
+    /// Sends a message now or, where the limits demand it, later.
     ///
     /// # Errors
     /// Why it is not sent; nothing was queued.
-    #[inline]
-    pub(super) fn send(
-        &mut self,
-        message: Message<'_>,
-        tx: &mut Tx,
-        env: &mut Surroundings,
-    ) -> Result<(), SendError> {
-        if self.is_limited() {
-            return self.send_limited(message, tx, env);
+    #[cold]
+    pub(super) fn send_limited(&mut self, message: Message<'_>) -> Result<(), SendError> {
+        let Some(connected) = &mut self.connected else { return Err(self.without_connection()) };
+        let Some(queue) = self.control.outbox.as_mut().and_then(|outbox| outbox.send_queue()) else {
+            return self.transmit(|tx, apps| encode(message, tx, apps.env.untimed()));
+        };
+        let sent = queue.try_send(message, connected.tx, &mut self.apps.env);
+        if matches!(sent, Ok(false)) {
+            let waiting = Waiting { message: message.into(), is_of_sender: false };
+            queue.push(waiting, connected.tx, &mut self.apps.env);
         }
-        encode(message, tx, env.untimed())
+        self.control.blocked |= matches!(sent, Ok(false) | Err(SendError::QueueFull { .. }));
+        // The deadline of what waits is armed with the next visit to the app.
+        self.control.mark_dirty(self.apps, self.identity.id);
+        sent.map(drop)
     }
+}
 
+impl Control {
     /// Whether it is limited how much is sent.
     #[inline]
     pub(super) fn is_limited(&self) -> bool {
@@ -35,22 +40,6 @@ impl Control {
     /// Bytes that wait until they may be sent.
     pub(crate) fn waiting_bytes(&self) -> usize {
         self.outbox.as_ref().map_or(0, |outbox| outbox.waiting_bytes())
-    }
-
-    #[cold]
-    fn send_limited(
-        &mut self,
-        message: Message<'_>,
-        tx: &mut Tx,
-        env: &mut Surroundings,
-    ) -> Result<(), SendError> {
-        if let Some(queue) = self.outbox.as_mut().and_then(|outbox| outbox.send_queue())
-            && !queue.try_send(message, tx, env)?
-        {
-            queue.push(Waiting { message: message.into(), is_of_sender: false }, tx, env);
-            self.blocked = true;
-        }
-        Ok(())
     }
 }
 
