@@ -291,7 +291,7 @@ impl WebSocketApp {
     }
 
     /// All outgoing bytes were written after the socket had refused to take more, or a
-    /// [`send_limit`](RunOptions::send_limit) had held some back.
+    /// [`send_limit`](crate::RunOptions::send_limit) had held some back.
     #[must_use]
     pub fn on_drain<R: IntoCallbackResult>(
         mut self,
