@@ -18,6 +18,8 @@ pub(crate) struct FeedOptions {
     /// How long a connection stays open after its successor has opened.
     pub(crate) renew_overlap: Duration,
     pub(crate) send_limits: Vec<SendLimit>,
+    #[cfg(feature = "kernel-receive-time")]
+    pub(crate) kernel_receive_time: bool,
 }
 
 /// A message that is sent every so often.

@@ -6,10 +6,12 @@ use std::ops::ControlFlow;
 use websocket_connection::{Connection, Input, State, UpgradeError};
 use websocket_dispatcher::Io;
 
-use super::dispatch::{dispatch, dispatch_message};
+use super::dispatch::dispatch;
 use super::drive::Driver;
 use super::show::show;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Stage, ToRead};
+use crate::apps::{
+    App, Apps, Batch, Connected, Context, Control, Delivery, Handler, Identity, Stage, ToRead, check,
+};
 use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
@@ -45,7 +47,12 @@ impl Driver<'_> {
                 Ok(chunk) => {
                     // The first read of a visit has the time at which that began; other readings of the clock are few.
                     let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
-                    self.apps.reading = Some(Reading { app: id, at });
+                    self.apps.reading = Some(Reading {
+                        app: id,
+                        at,
+                        #[cfg(feature = "kernel-receive-time")]
+                        kernel: live.observers.as_ref().and_then(|observers| observers.received_by_kernel()),
+                    });
                     if let (Some(trace), Location::Buffer(len)) = (live.trace(), &chunk.location) {
                         trace.received(&self.buffer[len - chunk.fresh..*len]);
                         show(&app.plan, Some(trace), id, &mut self.apps.env);
@@ -302,20 +309,28 @@ fn converse(
         return converse_as_predecessor(handler, control, apps, identity, connection, input);
     }
     loop {
-        let before = input.used();
-        while let Some((message, tx)) = connection.receive_message(input) {
+        if control.delivery == Delivery::Messages {
+            let before = input.used();
+            let (messages, tx) = connection.messages();
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected, failure: None, handler: None };
-            dispatch_message(handler, &mut context, message);
+            let context = Context { apps, identity, control, connected, failure: None, handler: None };
+            let mut batch = Batch::new(context, messages, input);
+            let result = handler.on_messages(&mut batch);
+            let failed = result.is_err();
+            check(handler, batch.context(), result);
+            let is_paused = batch.finish();
+            let took = input.used() > before;
+            control.has_heard |= took;
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
-                control.has_heard = true;
+            if is_paused {
                 return Ok(Conversation::Paused);
             }
+            if failed && took {
+                continue;
+            }
         }
-        control.has_heard |= input.used() > before;
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();
         let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };
