@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 146] = [
+const WANTED: [&str; 147] = [
     "a panic went on",
     "a run ended: cleanly",
     "a run ended: lost",
@@ -150,6 +150,7 @@ const WANTED: [&str; 146] = [
     "unsent messages: Drop",
     "unsent messages: HandBack",
     "unsent messages: Keep",
+    "unsent: what limits held back",
 ];
 
 /// See [`WANTED`].

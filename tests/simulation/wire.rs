@@ -27,7 +27,9 @@ pub enum Said {
         me: usize,
         attempt: u32,
     },
-    Frame(Vec<u8>),
+    /// A whole message.
+    Message(Vec<u8>),
+    Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
     /// What no client may send.
@@ -110,7 +112,7 @@ impl Wire {
                     self.pinged.push((number, self.last_written));
                 }
                 self.pings.push((frame.payload.clone(), self.last_written));
-                Some(Said::Frame(frame.payload))
+                Some(Said::Ping(frame.payload))
             }
             frame::CONTINUATION => {
                 let Some(mut message) = self.out_fragments.take() else {
@@ -134,11 +136,11 @@ impl Wire {
 
     fn said_whole(&mut self, payload: Vec<u8>, compressed: bool) -> Said {
         if !compressed {
-            return Said::Frame(payload);
+            return Said::Message(payload);
         }
         world().cover("compressed: said");
         match self.out_compression.inflate(&payload) {
-            Some(message) => Said::Frame(message),
+            Some(message) => Said::Message(message),
             None => Said::Wrong("what is no deflate".to_owned()),
         }
     }

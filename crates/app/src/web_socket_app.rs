@@ -290,7 +290,8 @@ impl WebSocketApp {
         self
     }
 
-    /// All outgoing bytes were written after the socket had refused to take more.
+    /// All outgoing bytes were written after the socket had refused to take more, or a
+    /// [`send_limit`](crate::RunOptions::send_limit) had held some back.
     #[must_use]
     pub fn on_drain<R: IntoCallbackResult>(
         mut self,

@@ -112,7 +112,7 @@ impl Driver<'_> {
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-                let _courtesy = app.control.wrote(written);
+                let _courtesy = app.control.wrote(written, &mut self.apps.env);
             }
             let env = match stop {
                 Stop::Dry | Stop::Budget => self.apps.env.untimed(),
