@@ -60,6 +60,16 @@ impl Tx {
         }
     }
 
+    /// Begins again with another request on the same stream.
+    pub(crate) fn restart(&mut self, request: Vec<u8>, config: &Config) {
+        let mut next = Self::new(request, config);
+        next.written = self.written;
+        next.pings.received = self.pings.received;
+        next.counters = self.counters.take();
+        next.mask_key = self.mask_key.take();
+        *self = next;
+    }
+
     /// Where the connection stands.
     #[inline]
     pub const fn state(&self) -> State {
