@@ -7,6 +7,7 @@ mod chunk;
 mod feed;
 mod judge;
 mod observers;
+mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
 mod trace;
