@@ -50,13 +50,6 @@ impl From<SourceId> for Holder {
     }
 }
 
-/// Whose stream a key of the dispatcher names.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum KeyOwner {
-    App(AppId),
-    Source(SourceId),
-}
-
 /// Names one question to the resolver.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct QueryId(pub(crate) u64);

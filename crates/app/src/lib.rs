@@ -69,6 +69,7 @@ mod surroundings;
 mod table;
 mod threads;
 mod unwritten;
+mod watched;
 mod web_socket_app;
 mod wire_event;
 mod wire_tap;

@@ -18,8 +18,8 @@ pub struct ReactorStats {
     pub turns: u64,
     /// Streams that the dispatcher has reported as ready.
     pub ready_streams: u64,
-    /// Time spent on apps' events: in callbacks and other code of the user, and in reading, decoding and connecting for them. Writing at the end of a
-    /// turn does not count.
+    /// Time spent on apps' events: in callbacks and other code of the user, in reading, decoding and connecting for them, and in writing 64 KiB
+    /// or more at once. Smaller writes count as part of what is done next.
     pub time_in_callbacks: Duration,
     /// The callback that held the loop longest.
     pub longest_callback: Option<LongCallback>,

@@ -12,8 +12,8 @@ impl RunOptions {
     /// payloads are shown by their first 32 bytes. It is called on the reactor's thread and must not block. A panic in it is
     /// one of the app.
     ///
-    /// While a tap or that log is in use, [`Context::flush`](crate::Context::flush) writes when the turn ends. Without them
-    /// nothing is recorded.
+    /// While a tap or that log is in use, [`Context::flush`](crate::Context::flush) leaves the writing to the reactor, which does it when
+    /// the callbacks of the app have returned. Without them nothing is recorded.
     ///
     /// ```
     /// use websocket_app::RunOptions;

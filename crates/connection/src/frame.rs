@@ -138,7 +138,8 @@ impl First {
     }
 }
 
-/// Appends the header of a client's frame, which is always masked (RFC 6455 section 5.3).
+/// Appends the header of a client's frame, which is always masked (RFC 6455 section 5.3), and takes the room for its payload.
+#[inline]
 pub(crate) fn append_header(out: &mut Vec<u8>, first: First, len: usize, mask: [u8; 4]) {
     let mut header = [0; MAX_HEADER];
     header[0] = first.byte();
@@ -155,6 +156,7 @@ pub(crate) fn append_header(out: &mut Vec<u8>, first: First, len: usize, mask: [
         10
     };
     header[size..size + 4].copy_from_slice(&mask);
+    out.reserve(size + 4 + len);
     out.extend_from_slice(&header[..size + 4]);
 }
 

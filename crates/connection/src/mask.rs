@@ -4,6 +4,7 @@
 const BLOCK: usize = 16 << 10;
 
 /// Appends `payload` to `out`, masked with `key`.
+#[inline]
 pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
     for block in payload.chunks(BLOCK) {
         let start = out.len();
@@ -13,6 +14,7 @@ pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
 }
 
 /// Masks or unmasks `bytes` in place.
+#[inline]
 pub(crate) fn apply(bytes: &mut [u8], key: [u8; 4]) {
     let [a, b, c, d] = key;
     let word = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);

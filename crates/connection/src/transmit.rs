@@ -119,6 +119,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`SendError`]; nothing was queued.
+    #[inline]
     pub fn send_text(&mut self, text: &str, env: &mut Env) -> Result<(), SendError> {
         self.message(Opcode::Text, text.as_bytes(), env)
     }
@@ -127,6 +128,7 @@ impl Tx {
     ///
     /// # Errors
     /// [`SendError`]; nothing was queued.
+    #[inline]
     pub fn send_binary(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), SendError> {
         self.message(Opcode::Binary, bytes, env)
     }
@@ -327,6 +329,7 @@ impl Tx {
         }
     }
 
+    #[inline]
     fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
         if self.fragmented {
             return Err(SendError::InsideFragmented);
@@ -347,6 +350,7 @@ impl Tx {
         Ok(())
     }
 
+    #[inline]
     fn admit(&self, len: usize) -> Result<(), SendError> {
         if self.state() != State::Open {
             return Err(SendError::NotOpen(self.state()));
@@ -369,6 +373,7 @@ impl Tx {
         self.admit(payload.len())
     }
 
+    #[inline]
     fn frame(&mut self, first: First, payload: &[u8], env: &mut Env) {
         if self.out.capacity() == 0 {
             self.out = env.output.take();

@@ -91,7 +91,7 @@ pub(crate) enum Delivery {
 }
 
 impl Control {
-    /// The output is to be written at the end of the turn.
+    /// The output is to be written: when the visit to the app ends, or else when the turn does.
     #[inline]
     pub(crate) fn mark_dirty(&mut self, apps: &mut Apps, id: AppId) {
         if !self.dirty {

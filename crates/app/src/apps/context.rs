@@ -21,7 +21,8 @@ use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
-/// Nothing here blocks. What is sent is encoded at once and leaves in one write when the reactor's turn ends.
+/// Nothing here blocks. What is sent is encoded at once and leaves in one write when the callbacks that the app is called for now have returned;
+/// what another app makes it send, when the turn of the reactor ends.
 pub struct Context<'a> {
     pub(crate) apps: &'a mut Apps,
     pub(crate) identity: Identity<'a>,

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use websocket_dispatcher::{Next, Ready};
+use websocket_dispatcher::{Key, Next};
 
 use crate::id::{AppId, Holder};
 use crate::live::Scratch;
@@ -51,7 +51,7 @@ struct Slot {
 /// Where there may be something to read.
 pub(crate) enum ToRead {
     /// The dispatcher has reported this stream.
-    Stream(Ready),
+    Stream(Key),
     /// The app's reading stopped early.
     App(AppId),
 }

@@ -1,12 +1,11 @@
 //! What waits for its part of a turn, and how much of the turn's budget is left for it.
 
-use std::collections::HashMap;
-
-use websocket_dispatcher::{Key, Ready};
+use websocket_dispatcher::Ready;
 
 use super::{Apps, ToRead};
 use crate::id::AppId;
 use crate::threads::Job;
+use crate::watched::Watched;
 
 impl Apps {
     /// Whether other threads have asked for something that is not done yet.
@@ -21,27 +20,19 @@ impl Apps {
         }
     }
 
-    /// Queues the streams that the dispatcher has reported. One that is queued already keeps its place: a level-triggered loop
-    /// repeats itself until the stream has been read.
-    pub(crate) fn queue_streams(&mut self, ready: &[Ready]) {
-        if self.reads.is_empty() {
-            self.reads.extend(ready.iter().copied().map(ToRead::Stream));
-            return;
-        }
-        let place = |(place, read): (usize, &ToRead)| match read {
-            ToRead::Stream(ready) => Some((ready.key, place)),
-            ToRead::App(_) => None,
-        };
-        let places: HashMap<Key, usize> = self.reads.iter().enumerate().filter_map(place).collect();
+    /// Queues the streams that the dispatcher has reported.
+    pub(crate) fn queue_streams(&mut self, ready: &[Ready], watched: &mut Watched) {
         for ready in ready {
-            match places.get(&ready.key).map(|place| &mut self.reads[*place]) {
-                Some(ToRead::Stream(queued)) => {
-                    queued.readable |= ready.readable;
-                    queued.writable |= ready.writable;
-                    queued.read_closed |= ready.read_closed;
-                }
-                _ => self.reads.push_back(ToRead::Stream(*ready)),
+            if watched.report(*ready) {
+                self.reads.push_back(ToRead::Stream(ready.key));
             }
+        }
+    }
+
+    /// What the app that runs has sent is written. Where others were listed after it, it stays on the list, and has nothing to write.
+    pub(crate) fn forget_written(&mut self, id: AppId) {
+        if self.dirty.last() == Some(&id) {
+            self.dirty.pop();
         }
     }
 

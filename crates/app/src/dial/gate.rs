@@ -168,6 +168,7 @@ impl<K: Hash + Eq + Clone> Gate<K> {
     }
 
     /// Whether [`call`](Self::call) would name an app.
+    #[inline]
     pub(crate) fn can_call(&self) -> bool {
         self.0.borrow().can_call()
     }
@@ -217,6 +218,7 @@ impl<K: Hash + Eq + Clone> Places<K> {
     }
 
     /// Whether the first of the moving lines can move.
+    #[inline]
     fn can_call(&self) -> bool {
         self.moving.first_key_value().is_some_and(|(_, line)| self.has_room(line))
     }

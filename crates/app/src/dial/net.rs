@@ -9,10 +9,10 @@ use websocket_dispatcher::{Clock, Dispatcher, Interest, Io};
 use websocket_link::{Answer, Asker, Connector, Query, Resolver};
 
 use super::gate::{Gate, Server};
-use crate::id::{AppId, KeyOwner, QueryId};
+use crate::id::{AppId, QueryId};
 use crate::live::Wire;
 use crate::panics::contain_panic;
-use crate::table::Table;
+use crate::watched::{KeyOwner, Watched};
 
 /// Takes a resolver's answer back to the loop, from any thread.
 pub(crate) type Reply = dyn Fn(AppId, QueryId, io::Result<Vec<SocketAddr>>) + Send + Sync;
@@ -25,8 +25,7 @@ pub(crate) struct Links {
     pub(crate) connections: Gate<Server>,
     /// Names that are being resolved.
     pub(crate) names: Gate<String>,
-    /// The owner of each watched stream.
-    pub(crate) keys: Table<KeyOwner>,
+    pub(crate) watched: Watched,
     pub(crate) reply: Arc<Reply>,
     queries: u64,
 }
@@ -38,7 +37,7 @@ impl Links {
             connector,
             connections: Gate::for_connections(),
             names: Gate::for_names(),
-            keys: Table::default(),
+            watched: Watched::default(),
             reply,
             queries: 0,
         }
@@ -73,13 +72,13 @@ impl Net<'_> {
 
     /// Watches a stream that is connecting.
     pub(super) fn watch(&mut self, mut io: Io) -> io::Result<Wire> {
-        let key = self.links.keys.insert(KeyOwner::App(self.app));
+        let key = self.links.watched.insert(KeyOwner::App(self.app));
         // A custom one may be connected, or may have to hear something first: it is asked at the first event.
         let interest = if io.is_socket() { Interest::Write } else { Interest::ReadWrite };
         match self.dispatcher.register(key, &mut io, interest) {
             Ok(()) => Ok(Wire { key, io, interest }),
             Err(error) => {
-                self.links.keys.remove(key);
+                self.links.watched.remove(key);
                 Err(error)
             }
         }
@@ -88,7 +87,7 @@ impl Net<'_> {
     /// Gives a stream back to the dispatcher, which drops it: a custom one may panic then, and only its key
     /// must not be lost.
     pub(crate) fn unwatch(&mut self, wire: Wire) {
-        self.links.keys.remove(wire.key);
+        self.links.watched.remove(wire.key);
         contain_panic(self.app, || self.dispatcher.deregister(wire.key, wire.io));
     }
 }

@@ -325,6 +325,9 @@ impl Live {
     /// # Errors
     /// How the connection ends by this.
     pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
+        if held.is_empty() && self.broken.is_none() && matches!(stop, Stop::Dry | Stop::Budget) {
+            return Ok(());
+        }
         let mut outcome = Ok(());
         if self.secure.is_none() && self.connection.error().is_none() {
             outcome = self.connection.absorb(&mut Input::new(held), env).map_err(Error::from);

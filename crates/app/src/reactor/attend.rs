@@ -16,14 +16,16 @@ use crate::panics::{contain_panic, panic_message};
 pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
     let Some(mut app) = driver.apps.take(id) else { return };
     (driver.apps.running, driver.apps.interrupted) = (Some(id), false);
-    // Writing to a socket spares the clock: a callback that follows from it, and the end of an app, say themselves that they ran.
-    let only_writes = app.control.companion.is_none()
-        && matches!((&work, &app.stage), (Work::Write, Stage::Live(live)) if live.wire.io.is_socket());
-    if !only_writes {
+    let is_write = matches!(work, Work::Write);
+    if !(is_write && spares_clock(&app)) {
         driver.apps.begin_work();
     }
     let work = AssertUnwindSafe(|| {
         begin(driver, &mut app, id, work);
+        if !is_write {
+            driver.apps.env.user_code_ran();
+            write(driver, &mut app, id);
+        }
         conclude(driver, &mut app, id);
     });
     let caught = catch_unwind(work).err();
@@ -33,14 +35,20 @@ pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
         driver.panicked(&mut app, id, panic_message(&**panic));
     }
     driver.apps.running = None;
-    driver.settle(app, id);
-    if !only_writes || caught.is_some() {
+    if caught.is_some() || !spares_clock(&app) {
         driver.apps.env.user_code_ran();
     }
+    driver.settle(app, id);
     end_work(driver.apps, Some(id));
     if let Some(panic) = caught {
         driver.apps.keep_panic(panic);
     }
+}
+
+/// Whether writing to the app's stream runs none of the user's code. A callback that follows from it, and the end of an app, say themselves that
+/// they ran.
+fn spares_clock(app: &App) -> bool {
+    app.control.companion.is_none() && matches!(&app.stage, Stage::Live(live) if live.wire.io.is_socket())
 }
 
 /// Does the work, unless the app has ended or is to.
@@ -60,6 +68,15 @@ fn begin(driver: &mut Driver<'_>, app: &mut App, id: AppId, work: Work) {
         (work, Some(_)) => successor::work(driver, app, id, work),
         (Work::Look, None) if app.control.wants_successor => successor::begin(driver, app, id),
         (work, None) => driver.work(app, id, work),
+    }
+}
+
+/// Writes what the app has sent in this visit: a second visit for it would cost as much again. What others make it send is written at the
+/// end of the turn.
+fn write(driver: &mut Driver<'_>, app: &mut App, id: AppId) {
+    if app.control.dirty && app.control.companion.is_none() && !driver.apps.interrupted {
+        driver.write(app, id);
+        driver.apps.forget_written(id);
     }
 }
 

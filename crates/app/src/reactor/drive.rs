@@ -18,6 +18,9 @@ use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
 
+/// A write of so many bytes takes so long that the clock is read after it, before anything is measured or judged by it.
+const LARGE_WRITE: usize = 64 << 10;
+
 /// The parts of a reactor while it takes a turn.
 pub(super) struct Driver<'a> {
     pub(super) dispatcher: &'a mut dyn Dispatcher,
@@ -153,7 +156,7 @@ impl Driver<'_> {
         let state = live.connection.state();
         if state == State::Closing || (state == State::Open && !live.is_broken()) {
             // Our close frame may have been queued in this very turn: its time begins when it is written. And room may have come during the
-            // read. What else follows from writing waits for the end of the turn: a callback would take time in which more arrives.
+            // read. What else follows from writing waits until the app is judged: a callback would take time in which more arrives.
             app.control.mark_dirty(self.apps, id);
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
             if let Err(error) = app.control.wrote(written)
@@ -289,6 +292,9 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
+        if written.bytes >= LARGE_WRITE {
+            self.apps.env.user_code_ran();
+        }
         let wrote = app.control.wrote(written);
         show(&app.plan, live.trace(), id, &mut self.apps.env);
         let emptied = match wrote {

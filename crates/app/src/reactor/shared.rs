@@ -11,9 +11,10 @@ use super::drive::Driver;
 use super::slow::end_work;
 use crate::apps::{Apps, CallbackResult, SourceCall, SourceEvent};
 use crate::error::BoxError;
-use crate::id::{Holder, KeyOwner, SourceId, TimerId};
+use crate::id::{Holder, SourceId, TimerId};
 use crate::panics::{contain_panic, panic_message};
 use crate::schedule::Due;
+use crate::watched::KeyOwner;
 
 /// Calls user code that belongs to no app, and logs its errors and panics. Returns whether it did not panic.
 pub(super) fn call(
@@ -76,7 +77,7 @@ pub(super) fn settle_sources(driver: &mut Driver<'_>) {
             let key = driver.apps.sources.forget(id);
             contain_panic(id, || match key {
                 Some(key) => {
-                    driver.links.keys.remove(key);
+                    driver.links.watched.remove(key);
                     driver.dispatcher.deregister(key, io);
                 }
                 None => drop(io),
@@ -93,11 +94,11 @@ pub(super) fn settle_sources(driver: &mut Driver<'_>) {
                 driver.dispatcher.reregister(key, &mut io, interest)
             }
             None => {
-                let key = driver.links.keys.insert(KeyOwner::Source(id));
+                let key = driver.links.watched.insert(KeyOwner::Source(id));
                 let registered = driver.dispatcher.register(key, &mut io, interest);
                 match registered {
                     Ok(()) => watch.registered = Some((key, interest)),
-                    Err(_) => drop(driver.links.keys.remove(key)),
+                    Err(_) => driver.links.watched.remove(key),
                 }
                 registered
             }

@@ -6,8 +6,14 @@ use crate::plan::Plan;
 use crate::surroundings::Surroundings;
 
 /// Shows what has passed over a connection, if it is traced.
+#[inline]
 pub(super) fn show(plan: &Plan, trace: Option<&mut Trace>, id: AppId, env: &mut Surroundings) {
-    let Some(trace) = trace else { return };
+    if let Some(trace) = trace {
+        show_all(plan, trace, id, env);
+    }
+}
+
+fn show_all(plan: &Plan, trace: &mut Trace, id: AppId, env: &mut Surroundings) {
     for event in trace.take() {
         log::trace!(target: "websocket::wire", "{id} {event}");
         if let Some(tap) = &plan.options.connect.tap {

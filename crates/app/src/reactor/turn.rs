@@ -14,10 +14,11 @@ use super::shared;
 use super::work::Work;
 use crate::apps::{Apps, ToRead};
 use crate::error::Error;
-use crate::id::{AppId, KeyOwner};
+use crate::id::AppId;
 use crate::pace::TurnPart;
 use crate::schedule::Due;
 use crate::threads::Job;
+use crate::watched::KeyOwner;
 
 /// Apps whose turn to resolve, or to connect, comes in one turn of the reactor, at most.
 const ADMITTED: usize = 64;
@@ -40,7 +41,7 @@ impl<D: Dispatcher> Reactor<D> {
         apps.meter.ready_streams += ready.len() as u64;
         apps.pace.begin_turn(apps.env.nanos());
         apps.fetch_jobs();
-        apps.queue_streams(ready);
+        apps.queue_streams(ready, &mut self.links.watched);
         let backlog =
             Backlog { jobs: apps.jobs.len(), newest: apps.schedule.newest(), reads: apps.reads.len() };
         let mut listed = mem::take(&mut self.listed);
@@ -155,9 +156,9 @@ fn serve(driver: &mut Driver<'_>, part: TurnPart, backlog: &Backlog, listed: &mu
             driver.apps.begin_reads();
             for _ in 0..backlog.reads {
                 match driver.apps.reads.pop_front() {
-                    Some(ToRead::Stream(ready)) => match driver.links.keys.get(ready.key).copied() {
-                        Some(KeyOwner::App(id)) => attend(driver, id, Work::Ready(ready)),
-                        Some(KeyOwner::Source(id)) => shared::serve_source(driver, id, ready),
+                    Some(ToRead::Stream(key)) => match driver.links.watched.take_report(key) {
+                        Some((KeyOwner::App(id), ready)) => attend(driver, id, Work::Ready(ready)),
+                        Some((KeyOwner::Source(id), ready)) => shared::serve_source(driver, id, ready),
                         None => {}
                     },
                     Some(ToRead::App(id)) => attend(driver, id, Work::Read),
@@ -237,6 +238,7 @@ fn work_off(driver: &mut Driver<'_>, job: Job) {
 }
 
 /// Closes all apps if that was asked for.
+#[inline]
 fn drain_apps(driver: &mut Driver<'_>) {
     if mem::take(&mut driver.apps.draining) {
         for id in driver.apps.ids() {
@@ -248,8 +250,7 @@ fn drain_apps(driver: &mut Driver<'_>) {
 /// Stops the reactor if that was asked for, or if it has been drained.
 fn stop_apps(driver: &mut Driver<'_>) {
     let apps = &mut *driver.apps;
-    let now = apps.env.now();
-    let drained = apps.stop_at.is_some_and(|at| at <= now || apps.is_empty());
+    let drained = apps.stop_at.is_some_and(|at| apps.is_empty() || at <= apps.env.now());
     if apps.stopping || drained {
         apps.stopped = true;
         for id in apps.ids() {

@@ -26,9 +26,10 @@ use websocket_testkit::sim::{SimDispatcher, SimNet, SimResolver};
 use super::gate::Ticket;
 use super::*;
 use crate::failed_addresses::FailedAddresses;
-use crate::id::{AppId, KeyOwner, QueryId};
+use crate::id::{AppId, QueryId};
 use crate::options::RunOptions;
 use crate::plan::{Extras, Functions};
+use crate::watched::KeyOwner;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -232,7 +233,8 @@ impl Rig {
         }
         for ready in ready {
             happened = true;
-            assert_eq!(self.links.keys.get(ready.key), Some(&KeyOwner::App(APP)));
+            assert!(self.links.watched.report(*ready));
+            assert_eq!(self.links.watched.take_report(ready.key), Some((KeyOwner::App(APP), *ready)));
             match self.feed(|dial, plan, net| dial.ready(ready.key, plan, net)) {
                 Progress::Waiting => {}
                 progress => return (progress, happened),
@@ -293,7 +295,7 @@ impl Rig {
         self.hang_up();
         self.give_places_back();
         assert_eq!(self.dispatcher.registrations(), 0, "registrations");
-        assert_eq!(self.links.keys.len(), 0, "keys");
+        assert_eq!(self.links.watched.len(), 0, "keys");
         assert!(self.links.connections.is_unused(), "places or tickets for connections");
         assert!(self.links.names.is_unused(), "places or tickets for names");
     }

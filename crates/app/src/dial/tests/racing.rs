@@ -51,7 +51,7 @@ fn every_address_needs_a_place_and_losers_give_theirs_back() {
     assert!(!rig.links.connections.can_call());
     let arrived = arrival(rig.run_until(2 * SECOND));
     assert_eq!(rig.net.elapsed(), 1250 * MS);
-    assert_eq!((rig.dispatcher.registrations(), rig.links.keys.len()), (1, 1));
+    assert_eq!((rig.dispatcher.registrations(), rig.links.watched.len()), (1, 1));
     // The place of the winner belongs to the attempt, up to the open connection.
     let attempt = rig.dial.take().unwrap().into_attempt();
     assert!(rig.links.connections.call().is_some_and(|(_, place)| place.is_in(&Server::At(address(1)))));

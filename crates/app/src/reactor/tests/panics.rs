@@ -34,6 +34,6 @@ fn entropy_that_panics_leaves_no_stream_behind() {
         reactor.poll(Some(Duration::ZERO)).unwrap();
     }
     assert!(reactor.apps().is_empty());
-    assert_eq!((panics.get(), reactor.links.keys.len(), reactor.dispatcher().registrations()), (1, 0, 0));
+    assert_eq!((panics.get(), reactor.links.watched.len(), reactor.dispatcher().registrations()), (1, 0, 0));
     assert!(reactor.links.connections.is_unused());
 }
