@@ -2,7 +2,7 @@
 
 use super::{Connection, Received};
 use crate::upgrade::Upgrade;
-use crate::{Env, Error, Event, Input, Request, RequestError, State, deflate};
+use crate::{Env, Error, Event, Input, Request, RequestError, State, Tx, deflate};
 
 impl Connection {
     /// Whether the stream of a request that was refused can carry another one (RFC 9112 section 9.3). That is so after a response in
@@ -19,8 +19,12 @@ impl Connection {
     /// A request that cannot be sent; nothing has changed.
     pub fn ask_again(&mut self, request: &Request, env: &mut Env) -> Result<(), RequestError> {
         let (upgrade, bytes) = Upgrade::start(request, &self.config, env)?;
+        let before = std::mem::replace(&mut self.tx, Tx::new(bytes, &self.config));
+        self.tx.written = before.written;
+        self.tx.pings.received = before.pings.received;
+        self.tx.counters = before.counters;
+        self.tx.mask_key = before.mask_key;
         self.upgrade = Some(Box::new(upgrade));
-        self.tx.restart(bytes, &self.config);
         self.error = None;
         Ok(())
     }
