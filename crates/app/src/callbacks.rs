@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use websocket_connection::{Fragment, Message, Opcode, Part};
 
-use crate::apps::{CallbackResult, Context, Handler, Open};
+use crate::apps::{Batch, CallbackResult, Context, Handler, Open};
 use crate::error::Error;
 use crate::outcome::{Closed, Outcome};
 
@@ -54,6 +54,17 @@ impl Handler for Callbacks {
 
     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
         self.message.as_mut().map_or(Ok(()), |call| call(app, message))
+    }
+
+    fn on_messages(&mut self, batch: &mut Batch<'_, '_>) -> CallbackResult {
+        let Some(call) = &mut self.message else {
+            while batch.next().is_some() {}
+            return Ok(());
+        };
+        while let Some((app, message)) = batch.next() {
+            call(app, message)?;
+        }
+        Ok(())
     }
 
     fn on_data(

@@ -77,7 +77,8 @@ mod wire_tap;
 pub use crate::address::UrlError;
 pub use crate::app_url::AppUrl;
 pub use crate::apps::{
-    Apps, CallbackResult, Context, Handler, IntoCallbackResult, Open, SourceContext, SourceEvent, WatchError,
+    Apps, Batch, CallbackResult, Context, Handler, IntoCallbackResult, Open, SourceContext, SourceEvent,
+    WatchError,
 };
 pub use crate::attempts::Attempts;
 pub use crate::challenge::Challenge;

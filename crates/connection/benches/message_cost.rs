@@ -44,7 +44,8 @@ fn measure(rounds: usize, mut round: impl FnMut() -> usize) -> (f64, f64) {
 /// Reads a buffer of binary messages.
 fn receive(connection: &mut Connection, bytes: &[u8]) -> usize {
     let (mut input, mut messages) = (Input::new(bytes), 0);
-    while let Some((message, _)) = connection.receive_message(&mut input) {
+    let (whole, tx) = connection.messages();
+    while let Some(message) = whole.next(tx, &mut input) {
         black_box(message.as_bytes());
         messages += 1;
     }

@@ -38,7 +38,7 @@ mod utf8;
 
 pub use crate::close::{Close, CloseFrame};
 pub use crate::config::{Config, ConfigError, Liveness};
-pub use crate::connection::Connection;
+pub use crate::connection::{Connection, Messages};
 #[cfg(feature = "deflate")]
 pub use crate::deflate::{Deflate, DeflateAgreed, DeflateError, DeflateOffer};
 pub use crate::env::{Entropy, Env, SeededEntropy};

@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::buffers::{Buffers, Place};
 use crate::deflate::Inbound;
 use crate::env::Env;
-use crate::frame::{Header, LEN_16};
+use crate::frame::Header;
 use crate::progress::Progress;
 use crate::{Config, Input, Kind, Opcode, ProtocolError, mask};
 
@@ -91,33 +91,10 @@ impl Rx {
         matches!(self.partial, Partial::None) && !self.buffers.is_lent()
     }
 
-    /// Kind, payload and length of the frame at the front of the input, if it is a small message that is whole and nothing else is under
-    /// way.
+    /// Whether the next byte starts a message and nothing is held for a borrower.
     #[inline]
-    pub(crate) fn whole<'b>(&self, input: &Input<'b>, config: &Config) -> Option<(Kind, &'b [u8], usize)> {
-        if !self.is_between_frames() || self.message.is_some() {
-            return None;
-        }
-        let (&[first, second], rest) = input.rest().split_first_chunk()?;
-        let kind = Opcode::whole_message(first)?;
-        let (len, size, rest) = if second < LEN_16 {
-            (usize::from(second), 2, rest)
-        } else if second == LEN_16 {
-            let (&len, rest) = rest.split_first_chunk()?;
-            let len = u16::from_be_bytes(len);
-            if len < u16::from(LEN_16) {
-                return None;
-            }
-            (usize::from(len), 4, rest)
-        } else {
-            return None;
-        };
-        let payload = rest.get(..len)?;
-        (len as u64 <= config.max_frame_size.min(config.max_message_size)).then_some((
-            kind,
-            payload,
-            size + len,
-        ))
+    pub(crate) fn is_between_messages(&self) -> bool {
+        self.is_between_frames() && self.message.is_none()
     }
 
     /// The next complete step, or `None` when the input ends before one does. What is left then is the start of a frame, for a

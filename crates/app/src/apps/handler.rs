@@ -1,14 +1,15 @@
 //! The events of one app.
 
 use std::any::Any;
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use websocket_connection::{Fragment, Message, Opcode, Part, Response};
+use websocket_connection::{Fragment, Input, Message, Messages, Opcode, Part, Response};
 #[cfg(feature = "tls")]
 use websocket_link::tls::TlsInfo;
 
-use super::Context;
+use super::{Context, Delivery};
 use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::{BoxError, Error};
@@ -85,6 +86,70 @@ pub struct Open<'a> {
     pub tls: Option<&'a TlsInfo>,
 }
 
+/// Small messages that have arrived together, for [`Handler::on_messages`].
+pub struct Batch<'a, 'b> {
+    context: Context<'a>,
+    messages: Messages<'a>,
+    input: &'a mut Input<'b>,
+    /// A message was taken, and what follows from that is yet to be done.
+    is_due: bool,
+    is_paused: bool,
+}
+
+impl<'a, 'b> Batch<'a, 'b> {
+    /// The messages at the front of `input`. `context` has the connection that they come from.
+    pub(crate) const fn new(context: Context<'a>, messages: Messages<'a>, input: &'a mut Input<'b>) -> Self {
+        Self { context, messages, input, is_due: false, is_paused: false }
+    }
+
+    /// Returns the next message, with the app's context. `None` when there is no other one now: what has arrived is used up, or is not a small
+    /// message, or other apps have their turn, or the app was closed, paused or removed.
+    #[inline(always)]
+    #[allow(clippy::should_implement_trait, reason = "the context is lent")]
+    pub fn next(&mut self) -> Option<(&mut Context<'a>, Message<'b>)> {
+        if std::mem::take(&mut self.is_due) && self.ends() {
+            return None;
+        }
+        let message = self.messages.next(self.context.connected.as_mut()?.tx, self.input)?;
+        self.is_due = true;
+        Some((&mut self.context, message))
+    }
+
+    /// A message was delivered: whether the delivery ends with it.
+    #[inline(always)]
+    fn ends(&mut self) -> bool {
+        let Context { apps, control, connected, .. } = &mut self.context;
+        if apps.interrupted || control.delivery != Delivery::Messages {
+            return true;
+        }
+        if apps.may_pause() && !self.input.rest().is_empty() {
+            let is_paused = connected.as_ref().is_some_and(|connected| connected.tx.is_paused());
+            self.is_paused = apps.ends_visit(is_paused);
+        }
+        self.is_paused
+    }
+
+    /// Settles the last message that was taken. Returns whether others have their turn now.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> bool {
+        if std::mem::take(&mut self.is_due) {
+            self.ends();
+        }
+        self.is_paused
+    }
+
+    /// The context, for the error of a callback.
+    pub(crate) const fn context(&mut self) -> &mut Context<'a> {
+        &mut self.context
+    }
+}
+
+impl fmt::Debug for Batch<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch").field("bytes", &self.input.rest().len()).finish_non_exhaustive()
+    }
+}
+
 /// Reacts to the events of one app. Every method has a default that does nothing.
 ///
 /// This is the primitive that the closures of [`WebSocketApp`](crate::WebSocketApp) sit on: implement it for
@@ -131,6 +196,49 @@ pub trait Handler: Any {
     /// A whole message. Before it comes [`on_data`](Self::on_data).
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+        Ok(())
+    }
+
+    /// Small messages that have arrived together: by default, [`on_message`](Self::on_message) is called for each. Implement it to handle them in
+    /// one loop, with what they share looked up once, or to look at the last one only.
+    ///
+    /// It gets the messages that came whole in one read, one frame each and below 64 KiB, which are most of them; all others, and one that follows
+    /// them, come one by one to `on_message`, so that must be implemented, too. What is not taken from [`Batch::next`] is not lost: the next message goes to `on_message`, and
+    /// then this method is called again. After an error, which goes to [`on_error`](Self::on_error), it is called for the messages that are left. Not
+    /// called where the handler [`wants_data`](Self::wants_data), since `on_data` comes before each message.
+    ///
+    /// ```
+    /// use websocket_app::{Batch, CallbackResult, Context, Handler, Message};
+    ///
+    /// #[derive(Default)]
+    /// struct Meter {
+    ///     bytes: usize,
+    /// }
+    ///
+    /// impl Handler for Meter {
+    ///     fn on_messages(&mut self, batch: &mut Batch<'_, '_>) -> CallbackResult {
+    ///         while let Some((_app, message)) = batch.next() {
+    ///             self.bytes += message.len();
+    ///         }
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn on_message(&mut self, _app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+    ///         self.bytes += message.len();
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn wants_data(&self) -> bool {
+    ///         false
+    ///     }
+    /// }
+    /// # let _ = Meter::default();
+    /// ```
+    #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
+    fn on_messages(&mut self, batch: &mut Batch<'_, '_>) -> CallbackResult {
+        while let Some((app, message)) = batch.next() {
+            self.on_message(app, message)?;
+        }
         Ok(())
     }
 

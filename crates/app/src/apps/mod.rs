@@ -36,7 +36,7 @@ use crate::threads::{Inbox, Job, ReactorHandle};
 pub(crate) use app::{App, Control, Delivery, check, check_lent};
 pub use context::Context;
 pub(crate) use context::{Connected, Identity};
-pub use handler::{CallbackResult, Handler, IntoCallbackResult, Open};
+pub use handler::{Batch, CallbackResult, Handler, IntoCallbackResult, Open};
 pub(crate) use source::{SourceCall, Sources};
 pub use source::{SourceContext, SourceEvent, WatchError};
 pub(crate) use stage::{OpenDetails, Stage};

@@ -8,7 +8,7 @@ use crate::threads::SenderState;
 
 /// Calls the handler for one message.
 #[inline(always)]
-pub(super) fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
+fn dispatch_message(handler: &mut dyn Handler, context: &mut Context<'_>, message: Message<'_>) {
     if context.control.delivery != Delivery::Messages
         && !deliver_data(handler, context, message.as_bytes(), message.kind(), Part::Whole)
     {

@@ -6,11 +6,12 @@ use std::ops::ControlFlow;
 use websocket_connection::{Connection, Input, State, UpgradeError};
 use websocket_dispatcher::Io;
 
-use super::dispatch::{dispatch, dispatch_message};
+use super::dispatch::dispatch;
 use super::drive::Driver;
 use super::show::show;
-use crate::apps::{App, Apps, Connected, Context, Control, Handler, Identity, Stage, ToRead};
-use crate::dial::{Continued, Dial};
+use crate::apps::{
+    App, Apps, Batch, Connected, Context, Control, Delivery, Handler, Identity, Stage, ToRead, check,
+};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
@@ -272,30 +273,6 @@ impl Driver<'_> {
         }
         app.report(id, self.apps, error);
     }
-
-    /// An attempt continues after a refusal.
-    fn proceed(&mut self, app: &mut App, id: AppId, continued: Continued) -> Result<(), Error> {
-        app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
-        match continued {
-            Continued::SameConnection(attempt) => {
-                if let Stage::Live(live) = &mut app.stage {
-                    live.ask_again(&attempt.request, self.apps.env.current())?;
-                    app.attempt = Some(attempt);
-                    app.control.mark_dirty(self.apps, id);
-                }
-            }
-            Continued::NewConnection(mut attempt, stream) => {
-                attempt.timer.phases = app.control.phases;
-                self.close_stream(app, id);
-                app.stage = Stage::Dialling(Dial::new(attempt));
-                self.dial(app, id, |dial, plan, net| match stream {
-                    Some(io) => dial.adopt(io, plan, net),
-                    None => dial.set_out(plan, net),
-                });
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Ends the batch of messages, if there were any. Returns whether the app may be delivered more.
@@ -332,20 +309,28 @@ fn converse(
         return converse_as_predecessor(handler, control, apps, identity, connection, input);
     }
     loop {
-        let before = input.used();
-        while let Some((message, tx)) = connection.receive_message(input) {
+        if control.delivery == Delivery::Messages {
+            let before = input.used();
+            let (messages, tx) = connection.messages();
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
-            let mut context = Context { apps, identity, control, connected, failure: None, handler: None };
-            dispatch_message(handler, &mut context, message);
+            let context = Context { apps, identity, control, connected, failure: None, handler: None };
+            let mut batch = Batch::new(context, messages, input);
+            let result = handler.on_messages(&mut batch);
+            let failed = result.is_err();
+            check(handler, batch.context(), result);
+            let is_paused = batch.finish();
+            let took = input.used() > before;
+            control.has_heard |= took;
             if apps.interrupted {
                 return Ok(Conversation::Ended);
             }
-            if apps.may_pause() && !input.rest().is_empty() && apps.ends_visit(connection.is_paused()) {
-                control.has_heard = true;
+            if is_paused {
                 return Ok(Conversation::Paused);
             }
+            if failed && took {
+                continue;
+            }
         }
-        control.has_heard |= input.used() > before;
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();
         let env = if input.rest().is_empty() { apps.env.untimed() } else { apps.env.current() };

@@ -2,9 +2,12 @@
 
 mod deadlines;
 mod handshake;
+mod messages;
 
 use std::fmt;
 use std::sync::Arc;
+
+pub use messages::Messages;
 
 use crate::receive::{Rx, Step};
 use crate::upgrade::Upgrade;
@@ -128,43 +131,14 @@ impl Connection {
         input: &mut Input<'b>,
         env: &mut Env,
     ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
-        if let Some(message) = self.receive_whole(input) {
+        let (messages, tx) = self.messages();
+        if let Some(message) = messages.next(tx, input) {
             return Ok(Some((Event::Message(message), &mut self.tx)));
         }
         if input.rest().is_empty() && self.tx.state() == State::Open && self.rx.is_between_frames() {
             return Ok(None);
         }
         self.receive_any(input, env)
-    }
-
-    /// As [`receive`](Self::receive), for nothing but small messages that are whole in the input, and cheaper; `None` for anything else, which
-    /// stays in the input for [`receive`](Self::receive).
-    #[inline]
-    pub fn receive_message<'e, 'b: 'e>(
-        &'e mut self,
-        input: &mut Input<'b>,
-    ) -> Option<(Message<'b>, &'e mut Tx)> {
-        let message = self.receive_whole(input)?;
-        Some((message, &mut self.tx))
-    }
-
-    /// The short way for what comes most: a small message in one frame that is whole in the input. Whatever is unusual about a frame
-    /// leaves it where it is, for the long way.
-    #[inline(always)]
-    fn receive_whole<'b>(&mut self, input: &mut Input<'b>) -> Option<Message<'b>> {
-        if self.tx.state() != State::Open {
-            return None;
-        }
-        let (kind, payload, len) = self.rx.whole(input, &self.config)?;
-        let message = match kind {
-            Kind::Binary => Message::Binary(payload),
-            Kind::Text if !self.config.validate_utf8 => Message::UncheckedText(payload),
-            Kind::Text => Message::Text(utf8::check(payload)?),
-        };
-        input.skip(len);
-        self.tx.pings.received += len as u64;
-        self.tx.counters().received.whole(payload.len());
-        Some(message)
     }
 
     fn receive_any<'e, 'b: 'e>(
