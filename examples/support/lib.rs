@@ -6,6 +6,7 @@ pub mod block_on;
 pub mod calculator;
 pub mod connect_proxy;
 pub mod descriptors;
+pub mod feeds;
 pub mod flaky;
 pub mod gates;
 pub mod guide;

@@ -1,5 +1,7 @@
 //! Every example but the server ends by itself and says what it did, and the README has its sentence.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -51,6 +53,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../native_tls.rs"),
         include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
+        include_str!("../recorder.rs"),
         include_str!("../rel_port.rs"),
         include_str!("../rpc.rs"),
         include_str!("../stream.rs"),
@@ -272,6 +275,139 @@ fn rel_port_sends_every_datagram_until_it_is_interrupted() {
         assert!(rest.iter().any(|line| line == expected), "{expected}: {rest:?}");
     }
     assert!(child.wait().unwrap().success());
+}
+
+/// A file of the recorder that does not exist yet.
+struct Recording(PathBuf);
+
+impl Recording {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("{name}-{}.txt", std::process::id()));
+        let _ = fs::remove_file(&path);
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+
+    /// The feed and the number of each message.
+    fn messages(&self) -> Vec<(usize, u32)> {
+        let text = fs::read_to_string(&self.0).unwrap();
+        assert!(text.ends_with('\n'));
+        let message = |line: &str| {
+            let mut words = line.split(' ');
+            let mut word = || words.next().unwrap();
+            let (feed, number, price) = (word().parse().unwrap(), word().parse().unwrap(), word());
+            assert!(price.parse::<f64>().is_ok() && words.next().is_none(), "{line}");
+            (feed, number)
+        };
+        text.lines().map(message).collect()
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The last line of the recorder, which says that everything was written, and how often feeds have paused.
+fn pauses<'a>(lines: impl Iterator<Item = &'a str>, messages: usize) -> u64 {
+    let summary = lines.last().unwrap();
+    let pauses = summary
+        .strip_prefix(&format!("{messages} messages delivered, {messages} written, "))
+        .unwrap_or_else(|| panic!("{messages} messages are in the file, and the recorder says: {summary}"));
+    pauses.strip_suffix(" pauses").unwrap().parse().unwrap()
+}
+
+#[test]
+fn recorder_ends_by_itself_appends_and_counts_what_is_in_the_file() {
+    let file = Recording::new("recorder");
+    let mut before = 0;
+    for _ in 0..2 {
+        let output = output("recorder", &[file.path(), "--seconds", "1", "--feeds", "2"]);
+        let messages = file.messages();
+        // A writer that is never behind for long: how far it may be depends on the machine.
+        pauses(output.lines(), messages.len() - before);
+        before = messages.len();
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn recorder_reconnects_a_silent_feed_pauses_for_a_slow_writer_and_loses_nothing() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    let file = Recording::new("recorder-slow");
+    let mut child = command("recorder")
+        .args([file.path(), "--seconds", "600", "--feeds", "3", "--write-delay", "3"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut seen = Vec::new();
+    // Then feed 0 has received something on its second connection.
+    for expected in ["feed 0: connected again", " 3 paused, "] {
+        loop {
+            seen.push(lines.next().unwrap());
+            if seen[seen.len() - 1].contains(expected) {
+                break;
+            }
+        }
+    }
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    seen.extend(lines);
+    assert!(child.wait().unwrap().success());
+
+    let messages = file.messages();
+    assert_ne!(pauses(seen.iter().map(String::as_str), messages.len()), 0);
+    let connections = 1 + seen.iter().filter(|line| *line == "feed 0: connected again").count();
+    assert_eq!(messages.iter().filter(|message| **message == (0, 0)).count(), connections);
+    let mut next = [0; 3];
+    for (feed, number) in messages {
+        assert!(
+            number == next[feed] || number == 0,
+            "feed {feed}: {number} came when {} was due",
+            next[feed]
+        );
+        next[feed] = number + 1;
+    }
+}
+
+#[test]
+fn recorder_refuses_bad_arguments_with_its_usage() {
+    for arguments in [
+        &["--feeds", "0"][..],
+        &["--feeds", "101"],
+        &["--feeds"],
+        &["--seconds", "soon"],
+        &["--write-delay", "-1"],
+        &["--what"],
+        &["one", "two"],
+    ] {
+        let output = example("recorder", arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.starts_with("error: ") && error.contains("usage: recorder"), "{error}");
+    }
+}
+
+#[test]
+fn recorder_says_which_file_it_cannot_write() {
+    let mut files = vec![std::env::temp_dir()];
+    if cfg!(target_os = "linux") {
+        // It can be opened.
+        files.push("/dev/full".into());
+    }
+    for file in files {
+        let file = file.to_str().unwrap();
+        let output = example("recorder", &[file, "--seconds", "600", "--feeds", "1"]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(&format!("error: recording to {file} failed: ")), "{error}");
+    }
 }
 
 #[test]

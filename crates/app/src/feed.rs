@@ -16,6 +16,8 @@ pub(crate) struct FeedOptions {
     pub(crate) renew_every: Option<Duration>,
     /// How long a connection stays open after its successor has opened.
     pub(crate) renew_overlap: Duration,
+    #[cfg(feature = "kernel-receive-time")]
+    pub(crate) kernel_receive_time: bool,
 }
 
 /// A message that is sent every so often.

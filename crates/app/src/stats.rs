@@ -1,6 +1,8 @@
 //! An app in numbers.
 
 use std::time::Instant;
+#[cfg(feature = "kernel-receive-time")]
+use std::time::SystemTime;
 
 use websocket_connection::{ConnectionStats, Rtt, Traffic};
 
@@ -77,6 +79,9 @@ impl Stats {
 pub(crate) struct Reading {
     pub(crate) app: AppId,
     pub(crate) at: Instant,
+    /// When the kernel received it.
+    #[cfg(feature = "kernel-receive-time")]
+    pub(crate) kernel: Option<SystemTime>,
 }
 
 /// What went over the connections of an app that have ended.

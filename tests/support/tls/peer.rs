@@ -123,8 +123,9 @@ impl<S: Read + Write> SecurePeer<S> {
                 frame::PING => self.write(&frame::pong(&it.payload)),
                 frame::PONG => {}
                 frame::CLOSE => {
-                    self.write(&frame::encode(true, 0, frame::CLOSE, &it.payload));
-                    let end = self.side.seal_end();
+                    // In one write: the client may be gone when it has the close frame.
+                    let mut end = self.side.seal(&frame::encode(true, 0, frame::CLOSE, &it.payload));
+                    end.extend(self.side.seal_end());
                     return self.write_raw(&end);
                 }
                 opcode => self.write(&frame::encode(it.fin, 0, opcode, &it.payload)),

@@ -1,6 +1,8 @@
 //! The numbers of an app, in its callbacks and for other threads.
 
 use std::time::Instant;
+#[cfg(feature = "kernel-receive-time")]
+use std::time::SystemTime;
 
 use websocket_connection::ConnectionStats;
 
@@ -46,6 +48,43 @@ impl Context<'_> {
     pub fn received_at(&self) -> Instant {
         let reading = self.apps.reading.filter(|reading| reading.app == self.identity.id);
         reading.map_or_else(|| self.now(), |reading| reading.at)
+    }
+
+    /// Returns when the kernel received what this callback is called for, if
+    /// [`RunOptions::kernel_receive_time`](crate::RunOptions::kernel_receive_time) asks for it: the time of the newest bytes in the
+    /// read that brought the last byte of the message, on the wall clock (`CLOCK_REALTIME`). Over TLS it is the last read from the
+    /// socket below.
+    ///
+    /// With the time now it tells how long a message lay in the system's buffers and then waited for the callbacks before it;
+    /// [`received_at`](Self::received_at), on a clock that is never set, tells the second alone. The wall clock may be set meanwhile,
+    /// so be prepared for a time that lies ahead.
+    ///
+    /// All messages of one read have the same time. Where bytes arrive in quick succession, the kernel merges packets and keeps the
+    /// newest time, so the message itself may have come a little earlier, and never later.
+    ///
+    /// Returns `None`
+    ///
+    /// - without the option, and on other systems than Linux;
+    /// - in callbacks that are not called for something received, such as a timer's;
+    /// - for streams that are not TCP sockets of the system: unix sockets, TLS to a proxy, streams of
+    ///   [`socket_with`](crate::WebSocketApp::socket_with) that [`Io::tcp`](crate::dispatcher::Io::tcp) has not made;
+    /// - for packets that the kernel has not stamped: it begins a moment after the option was set for the first time on the machine.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use websocket_app::{RunOptions, WebSocketApp};
+    ///
+    /// let options = RunOptions::new().kernel_receive_time(true);
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").on_message(|app, _message| {
+    ///     if let Some(age) = app.kernel_received_at().and_then(|at| SystemTime::now().duration_since(at).ok()) {
+    ///         println!("delivered {age:?} after the kernel had received it");
+    ///     }
+    /// });
+    /// # let _ = (options, app);
+    /// ```
+    #[cfg(feature = "kernel-receive-time")]
+    pub fn kernel_received_at(&self) -> Option<SystemTime> {
+        self.apps.reading.filter(|reading| reading.app == self.identity.id)?.kernel
     }
 
     fn connection_stats(&mut self) -> Option<ConnectionStats> {

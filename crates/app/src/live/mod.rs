@@ -6,6 +6,8 @@ mod behind;
 mod chunk;
 mod feed;
 mod judge;
+#[cfg_attr(not(feature = "kernel-receive-time"), path = "no_kernel_time.rs")]
+mod kernel_time;
 mod observers;
 mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
@@ -13,7 +15,7 @@ mod secure;
 mod trace;
 mod wire;
 
-use std::io::{self, Read as _};
+use std::io;
 use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
@@ -25,6 +27,7 @@ use crate::surroundings::Surroundings;
 
 pub(crate) use behind::Undelivered;
 use behind::{Behind, take_undelivered};
+use chunk::read;
 pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use observers::Observers;
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
@@ -84,6 +87,8 @@ impl Live {
         options: &FeedOptions,
         trace: Option<Trace>,
     ) -> Box<Self> {
+        let mut observers = Observers::new(options, trace);
+        kernel_time::ask(options, &wire.io, &mut observers);
         Box::new(Self {
             wire,
             secure,
@@ -96,7 +101,7 @@ impl Live {
             inflates_hugely: false,
             max_stride: 1,
             behind: None,
-            observers: Observers::new(options, trace),
+            observers,
         })
     }
 
@@ -213,10 +218,11 @@ impl Live {
         // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
         let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
         let (read, room) = match spare {
-            Some(spare) => (read(&mut self.wire.io, spare), None),
+            Some(spare) => (read(&mut self.wire.io, &mut self.observers, spare), None),
             None => {
                 let room = self.read_size(buffer.len() - held);
-                (read(&mut self.wire.io, &mut buffer[held..held + room]), Some(room))
+                let fresh = &mut buffer[held..held + room];
+                (read(&mut self.wire.io, &mut self.observers, fresh), Some(room))
             }
         };
         match (read, room) {
@@ -383,18 +389,5 @@ impl Live {
             return buffer.min(SMALL_READ);
         }
         self.behind.as_ref().map_or(buffer, |behind| buffer.min(behind.read_limit))
-    }
-}
-
-/// Reads some bytes.
-fn read(io: &mut Io, room: &mut [u8]) -> Result<usize, Stop> {
-    loop {
-        return match io.read(room) {
-            Ok(0) => Err(Stop::End),
-            Ok(len) => Ok(len),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Stop::Dry),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => Err(Stop::Failed(error)),
-        };
     }
 }

@@ -136,4 +136,16 @@ impl RunOptions {
     pub fn renew_overlap(self, overlap: Duration) -> Self {
         self.with_connect(|connect| connect.feed.renew_overlap = overlap)
     }
+
+    /// Whether [`Context::kernel_received_at`](crate::Context::kernel_received_at) returns when the kernel received a message. Default `false`.
+    ///
+    /// It sets the socket option `SO_TIMESTAMPNS`, and each read is a `recvmsg` with a control message instead of a `recv`. While any socket
+    /// of the machine has the option set, its kernel reads the clock for each packet that arrives.
+    ///
+    /// Without effect on other systems than Linux, and on streams that are not TCP sockets of the system.
+    #[cfg(feature = "kernel-receive-time")]
+    #[must_use]
+    pub fn kernel_receive_time(self, ask: bool) -> Self {
+        self.with_connect(|connect| connect.feed.kernel_receive_time = ask)
+    }
 }

@@ -46,7 +46,12 @@ impl Driver<'_> {
                 Ok(chunk) => {
                     // The first read of a visit has the time at which that began; other readings of the clock are few.
                     let at = live.undelivered_since().unwrap_or_else(|| self.apps.env.current().now);
-                    self.apps.reading = Some(Reading { app: id, at });
+                    self.apps.reading = Some(Reading {
+                        app: id,
+                        at,
+                        #[cfg(feature = "kernel-receive-time")]
+                        kernel: live.observers.as_ref().and_then(|observers| observers.received_by_kernel()),
+                    });
                     if let (Some(trace), Location::Buffer(len)) = (live.trace(), &chunk.location) {
                         trace.received(&self.buffer[len - chunk.fresh..*len]);
                         show(&app.plan, Some(trace), id, &mut self.apps.env);

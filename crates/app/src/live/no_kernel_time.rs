@@ -1,0 +1,17 @@
+//! Reading in a build without the feature `kernel-receive-time`.
+
+use std::io::{self, Read as _};
+
+use websocket_dispatcher::Io;
+
+use super::observers::Observers;
+use crate::feed::FeedOptions;
+
+/// There is no option that could ask for it.
+pub(super) fn ask(_: &FeedOptions, _: &Io, _: &mut Option<Box<Observers>>) {}
+
+/// Reads once.
+#[inline]
+pub(super) fn read(io: &mut Io, _: &mut Option<Box<Observers>>, room: &mut [u8]) -> io::Result<usize> {
+    io.read(room)
+}
