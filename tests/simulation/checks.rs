@@ -292,6 +292,9 @@ impl World {
 
     /// The client has used one of its streams.
     pub fn tapped(&self, index: usize, what: Tapped<'_>) {
+        if what == Tapped::Dropped {
+            return self.dropped(index);
+        }
         self.something_done();
         let now = self.now();
         let mut wires = self.wires.borrow_mut();
@@ -305,6 +308,7 @@ impl World {
                     self.said(index, me, attempt, said, server_code);
                 }
             }
+            Tapped::Dropped => {}
             Tapped::Read(bytes) => {
                 self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
                 let Some(me) = wire.me else { return };
@@ -325,6 +329,18 @@ impl World {
                     }
                 });
             }
+        }
+    }
+
+    /// The client has dropped a stream. If that is one on which it waited for an answer to its second request, it sends that on another.
+    fn dropped(&self, index: usize) {
+        let wires = self.wires.borrow();
+        let waits = wires.get(&index).filter(|wire| wire.asked_again && !wire.upgraded);
+        let Some(me) = waits.and_then(|wire| wire.me) else { return };
+        if self.life(me, |life| life.phase == Phase::Trying && life.wire == Some(index)) {
+            self.cover("asked on another connection, as the server has closed the first");
+            self.life(me, |life| life.wire = None);
+            self.dials(me);
         }
     }
 

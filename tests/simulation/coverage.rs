@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-const WANTED: [&str; 147] = [
+const WANTED: [&str; 149] = [
     "a panic went on",
     "a run ended: cleanly",
     "a run ended: lost",
@@ -13,6 +13,8 @@ const WANTED: [&str; 147] = [
     "acted between turns",
     "an interval was cancelled",
     "asked again, with an answer to the challenge",
+    "asked again on the same connection, with an answer to the challenge",
+    "asked on another connection, as the server has closed the first",
     "asked to reconnect while closing",
     "asked to reconnect while open",
     "asked to reconnect while waiting",

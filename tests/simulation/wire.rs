@@ -41,6 +41,10 @@ pub enum Said {
 pub struct Wire {
     pub me: Option<usize>,
     pub attempt: u32,
+    /// The client may send another request, or drop the stream and send it on another.
+    pub asked_again: bool,
+    /// The request is complete.
+    requested: bool,
     head: Vec<u8>,
     out: Decoder,
     out_fragments: Option<Vec<u8>>,
@@ -68,11 +72,17 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// The server's challenge is answered with another request.
+    pub fn ask_again(&mut self, now: Duration) {
+        let (me, attempt, last_read) = (self.me, self.attempt, self.last_read);
+        *self = Self { me, attempt, last_read, last_written: now, asked_again: true, ..Self::default() };
+    }
+
     /// The client has written `bytes`.
     pub fn written(&mut self, bytes: &[u8], now: Duration) -> Vec<Said> {
         self.last_written = now;
         let mut said = Vec::new();
-        if self.me.is_some() {
+        if self.requested {
             self.out.feed(bytes);
         } else {
             self.head.extend_from_slice(bytes);
@@ -81,7 +91,7 @@ impl Wire {
             let (Some(Ok(me)), Some(Ok(attempt))) = (path.next(), path.next()) else {
                 return vec![Said::Wrong(format!("path {}", request.path))];
             };
-            (self.me, self.attempt) = (Some(me), attempt as u32);
+            (self.me, self.attempt, self.requested) = (Some(me), attempt as u32, true);
             said.push(Said::Request { me, attempt: self.attempt });
             self.out.feed(&self.head[request.bytes.len()..]);
         }

@@ -10,10 +10,11 @@ use super::begin::{begin, start_trace};
 use super::show::show;
 use super::work::Work;
 use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, ToRead, check_lent};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
+use crate::dial::{Arrival, Attempt, Continued, Dial, Links, Net, Progress};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Judgement, Live};
+use crate::phases::Phase;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
@@ -245,6 +246,30 @@ impl Driver<'_> {
         if already_read.is_some() {
             self.read(app, id, already_read);
         }
+    }
+
+    /// An attempt continues after a refusal.
+    pub(super) fn proceed(&mut self, app: &mut App, id: AppId, continued: Continued) -> Result<(), Error> {
+        app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+        match continued {
+            Continued::SameConnection(attempt) => {
+                if let Stage::Live(live) = &mut app.stage {
+                    live.ask_again(&attempt.request, self.apps.env.current())?;
+                    app.attempt = Some(attempt);
+                    app.control.mark_dirty(self.apps, id);
+                }
+            }
+            Continued::NewConnection(mut attempt, stream) => {
+                attempt.timer.phases = app.control.phases;
+                self.close_stream(app, id);
+                app.stage = Stage::Dialling(Dial::new(attempt));
+                self.dial(app, id, |dial, plan, net| match stream {
+                    Some(io) => dial.adopt(io, plan, net),
+                    None => dial.set_out(plan, net),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Does what senders asked for, in their order.
