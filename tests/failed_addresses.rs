@@ -300,7 +300,7 @@ fn a_proxy_that_asks_who_comes_and_is_gone_then_is_not_blamed() {
     let mut world = World::new();
     world.resolver.name("proxy.test", &[ip(8), ip(9)]);
     world.net.serve(proxy, move |peer| {
-        peer.write(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n");
+        peer.write(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         peer.net().refuse(proxy);
     });
     let app = Log::new().app("ws://many.test/").authorize_with(|_| Some("Bearer token".to_owned()));

@@ -20,8 +20,9 @@ fn through_proxy() -> RunOptions {
     RunOptions::new().proxy(Proxy::parse(PROXY).expect("a proxy"))
 }
 
+/// Answers with this head, and does not keep the connection.
 fn refuse(peer: &SimPeer, head: &str) {
-    peer.write(format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n").as_bytes());
+    peer.write(format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").as_bytes());
 }
 
 /// Answers a CONNECT: with a challenge if it carries no credential, else with a tunnel. Returns whether that is there.

@@ -49,6 +49,11 @@ impl TlsServer {
         Ok(Self { address, root: root.pem() })
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL to connect to.
     pub fn url(&self) -> String {
         format!("wss://localhost:{}/", self.address.port())

@@ -50,6 +50,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../feed.rs"),
         include_str!("../login.rs"),
         include_str!("../multiplex.rs"),
+        include_str!("../native_tls.rs"),
         include_str!("../proxy.rs"),
         include_str!("../reconnect.rs"),
         include_str!("../recorder.rs"),
@@ -186,6 +187,14 @@ fn tls_is_refused_for_strangers_and_works_with_the_right_root() {
     assert!(output.contains("its issuer is unknown; if you trust it, add its root certificate"), "{output}");
     assert_eq!(output.matches("Hello, privately!").count(), 2, "{output}");
     assert_eq!(output.matches("cleanly: true").count(), 2, "{output}");
+}
+
+#[test]
+#[cfg(feature = "native-tls")]
+fn native_tls_is_refused_for_strangers_and_carries_what_it_should() {
+    let output = output("native_tls", &[]);
+    assert!(output.contains("refused: connecting failed: "), "{output}");
+    assert!(output.contains("100000 bytes came back") && output.ends_with("cleanly: true\n"), "{output}");
 }
 
 #[test]

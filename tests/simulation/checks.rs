@@ -6,6 +6,7 @@ use websocket_app::{Context, Error, Fragment, Message, Opcode, Open, Part, State
 use websocket_testkit::sim::Tapped;
 
 use crate::life::Phase;
+use crate::limits::take;
 use crate::wire::{Heard, Said};
 use crate::world::{Callback, ON_PURPOSE, World};
 
@@ -291,6 +292,9 @@ impl World {
 
     /// The client has used one of its streams.
     pub fn tapped(&self, index: usize, what: Tapped<'_>) {
+        if what == Tapped::Dropped {
+            return self.dropped(index);
+        }
         self.something_done();
         let now = self.now();
         let mut wires = self.wires.borrow_mut();
@@ -304,6 +308,7 @@ impl World {
                     self.said(index, me, attempt, said, server_code);
                 }
             }
+            Tapped::Dropped => {}
             Tapped::Read(bytes) => {
                 self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
                 let Some(me) = wire.me else { return };
@@ -327,6 +332,18 @@ impl World {
         }
     }
 
+    /// The client has dropped a stream. If that is one on which it waited for an answer to its second request, it sends that on another.
+    fn dropped(&self, index: usize) {
+        let wires = self.wires.borrow();
+        let waits = wires.get(&index).filter(|wire| wire.asked_again && !wire.upgraded);
+        let Some(me) = waits.and_then(|wire| wire.me) else { return };
+        if self.life(me, |life| life.phase == Phase::Trying && life.wire == Some(index)) {
+            self.cover("asked on another connection, as the server has closed the first");
+            self.life(me, |life| life.wire = None);
+            self.dials(me);
+        }
+    }
+
     fn said(
         &self,
         index: usize,
@@ -339,6 +356,7 @@ impl World {
             return self.breach(format!("connection {index} is nobody's"));
         };
         let may_stop = self.may_stop();
+        let is_ping = matches!(said, Said::Ping(_));
         let garbage = self.conversations.borrow().get(&index).is_some_and(|it| it.garbage);
         let wrong = self.life(me, |life| {
             if life.begun != attempt || !matches!(life.phase, Phase::Trying | Phase::Open | Phase::Removed) {
@@ -352,18 +370,29 @@ impl World {
                     (early || life.phase == Phase::Open).then(|| "a request before its time".to_owned())
                 }
                 Said::Pong => None,
-                Said::Frame(payload) => {
+                Said::Message(payload) | Said::Ping(payload) => {
+                    let overtakes = is_ping && !life.settings.limits.is_empty();
                     let due = match payload.first() {
-                        Some(b's') => life.promised.pop_front().map(|promise| {
-                            if promise.kept {
-                                self.cover("sent on a later connection");
-                            }
-                            promise.payload
-                        }),
-                        Some(b'c') => life.direct.pop_front(),
+                        Some(b's') => {
+                            let due = take(&mut life.promised, &payload, |it| &it.payload, overtakes);
+                            due.map(|promise| {
+                                if promise.kept {
+                                    self.cover("sent on a later connection");
+                                }
+                                promise.payload
+                            })
+                        }
+                        Some(b'c') => take(&mut life.direct, &payload, |it| it, overtakes),
                         _ if payload.len() == 8 && life.settings.ping.is_some() => return None,
                         _ => None,
                     };
+                    if !is_ping {
+                        let exceeded =
+                            life.settings.limits.exceeded(&mut life.written, payload.len(), self.now());
+                        if exceeded.is_some() {
+                            return exceeded;
+                        }
+                    }
                     (due.as_ref() != Some(&payload)).then(|| {
                         let text = String::from_utf8_lossy(&payload).chars().take(20).collect::<String>();
                         let due =
@@ -387,7 +416,8 @@ impl World {
                             }
                             _ => false,
                         };
-                    let lost = life.direct.len();
+                    // A close does not wait for what waits.
+                    let lost = if life.settings.limits.is_empty() { life.direct.len() } else { 0 };
                     (!known || lost > 0).then(|| format!("closes with {code:?} before {lost} messages"))
                 }
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use websocket_app::{Closed, Context, Error, Side, State, Timeout, Unsent, UpgradeError, Verdict};
 
-use crate::life::{Life, Phase};
+use crate::life::{Life, Phase, Promise};
 use crate::settings::{Classify, Ending};
 use crate::wire::Wire;
 use crate::world::World;
@@ -206,7 +206,20 @@ impl World {
 
     /// What was promised and not wholly written comes back, in its order, and nothing else does.
     fn unsent(&self, life: &mut Life, closed: &Closed<'_>) -> Option<String> {
-        let told: Vec<&[u8]> = closed.unsent.iter().map(|message| message.as_bytes()).collect();
+        let mut told: Vec<&[u8]> = closed.unsent.iter().map(|message| message.as_bytes()).collect();
+        if !life.settings.limits.is_empty() {
+            // Callbacks get back what had to wait. Pings do not wait, so they may be told before what was sent before them.
+            let waiting: Vec<_> = told.extract_if(.., |payload| payload.first() == Some(&b'c')).collect();
+            let mut sent = life.direct.iter();
+            if !waiting.iter().all(|payload| sent.any(|it| it == payload)) {
+                return Some(format!("{} messages of callbacks unsent", waiting.len()));
+            }
+            if !waiting.is_empty() {
+                self.cover("unsent: what limits held back");
+            }
+            let place = |promise: &Promise| told.iter().position(|payload| *payload == promise.payload);
+            life.promised.make_contiguous().sort_by_key(place);
+        }
         let promised: Vec<&[u8]> = life.promised.iter().map(|promise| &promise.payload[..]).collect();
         let policy = life.settings.unsent;
         let right = match policy {

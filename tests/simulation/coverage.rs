@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// What the default seeds must have done, each [`OFTEN`] times at least.
-pub const WANTED: [&str; 146] = [
+pub const WANTED: [&str; 149] = [
     "a panic went on",
     "a run ended: cleanly",
     "a run ended: lost",
@@ -13,6 +13,8 @@ pub const WANTED: [&str; 146] = [
     "acted between turns",
     "an interval was cancelled",
     "asked again, with an answer to the challenge",
+    "asked again on the same connection, with an answer to the challenge",
+    "asked on another connection, as the server has closed the first",
     "asked to reconnect while closing",
     "asked to reconnect while open",
     "asked to reconnect while waiting",
@@ -150,6 +152,7 @@ pub const WANTED: [&str; 146] = [
     "unsent messages: Drop",
     "unsent messages: HandBack",
     "unsent messages: Keep",
+    "unsent: what limits held back",
 ];
 
 /// See [`WANTED`].

@@ -155,7 +155,8 @@ impl World {
                 let Some(wire) = wire else { return Some((Duration::ZERO, true)) };
                 if queued > 0 {
                     let since = *life.queued_since.get_or_insert(now);
-                    return Some((wire.last_written.max(since).max(busy_until) + settings.write, false));
+                    let may_take = settings.write + settings.limits.longest();
+                    return Some((wire.last_written.max(since).max(busy_until) + may_take, false));
                 }
                 if life.paused {
                     return None;

@@ -151,6 +151,8 @@ pub struct Life {
     // Told or promised.
     /// What senders were promised and is not wholly written, in its order.
     pub promised: VecDeque<Promise>,
+    /// When messages were last written, where limits hold, and how long they are.
+    pub written: VecDeque<(Duration, usize)>,
     pub timers: Vec<Timer>,
     /// The error that a callback has returned, and `on_error` is due with.
     pub owes_error: Option<String>,
@@ -225,6 +227,7 @@ impl Life {
             queued_since: None,
             queued_at: Duration::ZERO,
             promised: VecDeque::new(),
+            written: VecDeque::new(),
             timers: Vec::new(),
             owes_error: None,
             owes_reconnect: false,

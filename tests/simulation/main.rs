@@ -15,6 +15,7 @@ mod deadlines;
 mod dice;
 mod feed;
 mod life;
+mod limits;
 mod memory;
 mod pace;
 mod renewals;

@@ -36,12 +36,15 @@ pub fn send(world: &World, app: &mut Context<'_>, me: usize) {
 }
 
 fn refused(world: &World, app: &Context<'_>, me: usize, error: &SendError) {
-    let (fragment, limit) = world.life(me, |life| (life.fragment.is_some(), life.settings.limit));
+    let (fragment, limit, limits) =
+        world.life(me, |life| (life.fragment.is_some(), life.settings.limit, life.settings.limits.clone()));
     let right = match *error {
         SendError::NotOpen(state) => state == app.state() && state != State::Open,
         SendError::WaitingToReconnect => app.state() == State::Closed && app.retry_at().is_some(),
         SendError::InsideFragmented => fragment,
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
+        SendError::ExceedsSendLimit { len, limit: told } => limits.refuse(len, told),
+        SendError::FragmentsNotLimited => !limits.is_empty(),
         SendError::QueueFull { queued, len, limit: told } => {
             // Not so for a user who will not hear of it.
             if app.state() == State::Open && world.life(me, |life| life.phase == Phase::Open) {
@@ -103,15 +106,16 @@ pub fn send_from_afar(world: &World, sender: &Sender, me: usize, state: Option<S
         format!("{me}: sender sends {} bytes: {:?}", bytes.len(), sent.as_ref().map_err(|it| &it.reason))
     });
     let Err(refused) = sent else { return };
-    let (limit, phase) = world.life(me, |life| {
+    let (limit, limits, phase) = world.life(me, |life| {
         life.promised.pop_back();
-        (life.settings.limit, life.phase)
+        (life.settings.limit, life.settings.limits.clone(), life.phase)
     });
     world.expect(refused.message == message, || format!("{me}: another message came back: {refused:?}"));
     let right = match refused.reason {
         SendError::NotOpen(told) => told != State::Open && state.is_none_or(|state| state == told),
         SendError::WaitingToReconnect => state.is_none_or(|state| state == State::Closed),
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
+        SendError::ExceedsSendLimit { len, limit: told } => limits.refuse(len, told),
         SendError::QueueFull { queued, len, limit: told } => told == limit && queued + len > limit,
         _ => false,
     };

@@ -139,11 +139,13 @@ fn answer(world: &World, peer: &SimPeer, request: &Request) {
         it.compression = Compression::agreed(agreed);
     });
     match choice {
-        0 => drip(peer, refusal(world), 1, pause / 4, |_| ()),
+        0 => drip(peer, refusal(world), 1, pause / 4, listen_again),
         1..4 => {
             peer.write(&refusal(world));
-            match dice.below(4) {
+            match dice.below(6) {
                 0 => {}
+                4 => after(peer, pause, SimPeer::close),
+                5 => listen_again(peer),
                 1 => peer.reset(),
                 2 => peer.close(),
                 _ => peer.shutdown(),
@@ -184,6 +186,11 @@ fn answer(world: &World, peer: &SimPeer, request: &Request) {
             opened(peer);
         }
     }
+}
+
+/// Another request may come.
+fn listen_again(peer: &SimPeer) {
+    with(peer, |it| it.stage = Stage::Asked);
 }
 
 fn refusal(world: &World) -> Vec<u8> {

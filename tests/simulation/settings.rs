@@ -6,6 +6,7 @@ use websocket_app::{Deflate, Liveness, Outcome, Reconnect, RunOptions, Side, Uns
 
 use crate::compression;
 use crate::dice::Dice;
+use crate::limits::Limits;
 use crate::world::{Callback, world};
 
 const fn ms(millis: u64) -> Duration {
@@ -54,6 +55,7 @@ pub struct Settings {
     pub fragments: bool,
     pub max_message: u64,
     pub compression: Option<Deflate>,
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -77,6 +79,7 @@ impl Settings {
             fragments: dice.one_in(3),
             max_message: dice.pick(&[64 << 20, 64 << 20, 500]),
             compression: compression::offers(dice),
+            limits: Limits::draw(dice),
         }
     }
 
@@ -105,6 +108,7 @@ impl Settings {
         if let Some(deflate) = &self.compression {
             options = options.compression(deflate.clone());
         }
+        options = self.limits.set(options);
         match &self.policy {
             Some(policy) => options.reconnect(policy.reconnect(me)),
             None => options,

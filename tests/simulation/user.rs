@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use websocket_app::{
-    CallbackResult, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, Outcome, Part,
-    WebSocketApp,
+    CallbackResult, Challenge, Closed, Context, Error, Fragment, Handler, Message, Opcode, Open, Outcome,
+    Part, WebSocketApp,
 };
 
 use crate::actions::act;
@@ -125,9 +125,9 @@ pub fn app(me: usize) -> WebSocketApp {
         });
     }
     if dice.one_in(3) {
-        app = app.authorize_with(move |_| {
+        app = app.authorize_with(move |challenge| {
             let _held = &authorize;
-            world_answer(me)
+            world_answer(me, challenge)
         });
     }
     if !dice.one_in(12) {
@@ -179,15 +179,25 @@ fn world_url(me: usize) -> String {
 }
 
 /// The server has refused the request: whether it gets another.
-fn world_answer(me: usize) -> Option<String> {
+fn world_answer(me: usize, challenge: &Challenge<'_>) -> Option<String> {
     let world = world();
     world.calls(me, Callback::Authorize);
     world.dawdle(Some(me), Callback::Authorize);
     if world.dice.one_in(3) {
         return None;
     }
+    let answer = Some(format!("Toy {}", challenge.round));
+    let index = world.life(me, |life| life.wire).filter(|_| challenge.keeps_connection);
+    if let Some(index) = index {
+        world.cover("asked again on the same connection, with an answer to the challenge");
+        if let Some(wire) = world.wires.borrow_mut().get_mut(&index) {
+            wire.ask_again(world.now());
+        }
+        world.life(me, |life| life.asked_at = world.now());
+        return answer;
+    }
     world.cover("asked again, with an answer to the challenge");
     world.life(me, |life| life.wire = None);
     world.dials(me);
-    Some("Basic d2hvOm1l".to_owned())
+    answer
 }

@@ -27,7 +27,9 @@ pub enum Said {
         me: usize,
         attempt: u32,
     },
-    Frame(Vec<u8>),
+    /// A whole message.
+    Message(Vec<u8>),
+    Ping(Vec<u8>),
     Pong,
     Close(Option<u16>),
     /// What no client may send.
@@ -39,6 +41,10 @@ pub enum Said {
 pub struct Wire {
     pub me: Option<usize>,
     pub attempt: u32,
+    /// The client may send another request, or drop the stream and send it on another.
+    pub asked_again: bool,
+    /// The request is complete.
+    requested: bool,
     head: Vec<u8>,
     out: Decoder,
     out_fragments: Option<Vec<u8>>,
@@ -66,11 +72,17 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// The server's challenge is answered with another request.
+    pub fn ask_again(&mut self, now: Duration) {
+        let (me, attempt, last_read) = (self.me, self.attempt, self.last_read);
+        *self = Self { me, attempt, last_read, last_written: now, asked_again: true, ..Self::default() };
+    }
+
     /// The client has written `bytes`.
     pub fn written(&mut self, bytes: &[u8], now: Duration) -> Vec<Said> {
         self.last_written = now;
         let mut said = Vec::new();
-        if self.me.is_some() {
+        if self.requested {
             self.out.feed(bytes);
         } else {
             self.head.extend_from_slice(bytes);
@@ -79,7 +91,7 @@ impl Wire {
             let (Some(Ok(me)), Some(Ok(attempt))) = (path.next(), path.next()) else {
                 return vec![Said::Wrong(format!("path {}", request.path))];
             };
-            (self.me, self.attempt) = (Some(me), attempt as u32);
+            (self.me, self.attempt, self.requested) = (Some(me), attempt as u32, true);
             said.push(Said::Request { me, attempt: self.attempt });
             self.out.feed(&self.head[request.bytes.len()..]);
         }
@@ -110,7 +122,7 @@ impl Wire {
                     self.pinged.push((number, self.last_written));
                 }
                 self.pings.push((frame.payload.clone(), self.last_written));
-                Some(Said::Frame(frame.payload))
+                Some(Said::Ping(frame.payload))
             }
             frame::CONTINUATION => {
                 let Some(mut message) = self.out_fragments.take() else {
@@ -134,11 +146,11 @@ impl Wire {
 
     fn said_whole(&mut self, payload: Vec<u8>, compressed: bool) -> Said {
         if !compressed {
-            return Said::Frame(payload);
+            return Said::Message(payload);
         }
         world().cover("compressed: said");
         match self.out_compression.inflate(&payload) {
-            Some(message) => Said::Frame(message),
+            Some(message) => Said::Message(message),
             None => Said::Wrong("what is no deflate".to_owned()),
         }
     }

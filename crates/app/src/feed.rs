@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::message::OwnedMessage;
+use crate::send_limit::SendLimit;
 
 /// How a feed is watched and kept going.
 #[derive(Clone, Default, Debug)]
@@ -16,6 +17,7 @@ pub(crate) struct FeedOptions {
     pub(crate) renew_every: Option<Duration>,
     /// How long a connection stays open after its successor has opened.
     pub(crate) renew_overlap: Duration,
+    pub(crate) send_limits: Vec<SendLimit>,
     #[cfg(feature = "kernel-receive-time")]
     pub(crate) kernel_receive_time: bool,
 }
@@ -52,6 +54,12 @@ impl FeedOptions {
         if self.renew_every.is_some_and(|every| every.is_zero()) {
             return Err(FeedError::RenewZero);
         }
+        if self.send_limits.iter().any(SendLimit::allows_nothing) {
+            return Err(FeedError::SendLimitZero);
+        }
+        if self.send_limits.iter().any(SendLimit::is_instant) {
+            return Err(FeedError::SendIntervalZero);
+        }
         Ok(())
     }
 }
@@ -68,6 +76,10 @@ pub enum FeedError {
     ProbeZero,
     /// The interval of `renew_every` is zero.
     RenewZero,
+    /// A `send_limit` allows nothing.
+    SendLimitZero,
+    /// The interval of a `send_limit` is zero.
+    SendIntervalZero,
 }
 
 impl fmt::Display for FeedError {
@@ -84,6 +96,10 @@ impl fmt::Display for FeedError {
             }
             Self::RenewZero => {
                 "the interval of renew_every must be above zero; leave it out to keep each connection"
+            }
+            Self::SendLimitZero => "a send_limit must allow at least one message or byte",
+            Self::SendIntervalZero => {
+                "the interval of a send_limit must be above zero; leave it out to send without limit"
             }
         })
     }

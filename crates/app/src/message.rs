@@ -48,6 +48,15 @@ impl OwnedMessage {
         }
     }
 
+    /// Returns it as a message, unless it is a ping.
+    pub(crate) fn as_message(&self) -> Option<Message<'_>> {
+        match self {
+            Self::Text(text) => Some(Message::Text(text)),
+            Self::Binary(bytes) => Some(Message::Binary(bytes)),
+            Self::Ping(_) => None,
+        }
+    }
+
     /// Encodes it into the output.
     ///
     /// # Errors

@@ -92,7 +92,8 @@ pub struct Closed<'a> {
     /// The failure that ended the connection.
     pub error: Option<&'a Error>,
     /// Messages that a [`Sender`](crate::Sender) had accepted and that are not wholly on the wire;
-    /// [`RunOptions::unsent`](crate::RunOptions::unsent) says what becomes of them.
+    /// [`RunOptions::unsent`](crate::RunOptions::unsent) says what becomes of them. What a callback has sent and a
+    /// [`send_limit`](crate::RunOptions::send_limit) has held back until the end is listed, too, and never kept.
     pub unsent: &'a [OwnedMessage],
     /// The time until the next attempt begins; `None` when the run ends with this one.
     /// [`Context::close`](crate::Context::close) still prevents it.

@@ -220,6 +220,11 @@ impl Plan {
         authorize(challenge).map_err(|error| Error::of_function("authorize_with", error))
     }
 
+    /// Whether the user has said how to answer challenges.
+    pub(crate) fn can_authorize(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.functions.authorize.is_some())
+    }
+
     /// The cookie jar, if there is one.
     pub(crate) fn jar(&self) -> Option<&CookieJar> {
         self.extras.as_ref()?.jar.as_ref()

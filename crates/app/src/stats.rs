@@ -33,7 +33,8 @@ pub struct Stats {
     pub taken_at: Instant,
     /// What the server has sent. The message of the callback that runs counts, too.
     pub received: Traffic,
-    /// What this app has sent. A message counts when it is queued, its bytes on the stream when they are written.
+    /// What this app has sent. A message counts when it is queued, or when a `send_limit` lets it pass; its bytes on the stream count
+    /// when they are written.
     pub sent: Traffic,
     /// Round-trip times of pings. Over several connections `last` and `smoothed` are those of the latest that has any.
     pub rtt: Rtt,

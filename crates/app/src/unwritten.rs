@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use websocket_connection::Tx;
+
 use crate::message::OwnedMessage;
 
 /// What the output of one connection holds of senders' messages.
@@ -11,4 +13,11 @@ pub(crate) struct UnwrittenMessages {
     pub(crate) messages: VecDeque<(u64, OwnedMessage)>,
     /// The position up to which the output was written.
     pub(crate) written: u64,
+}
+
+impl UnwrittenMessages {
+    /// A message was encoded, and is the last in the output.
+    pub(crate) fn push(&mut self, message: OwnedMessage, tx: &Tx) {
+        self.messages.push_back((self.written + tx.queued_bytes() as u64, message));
+    }
 }

@@ -137,9 +137,39 @@ impl WebSocketApp {
 
     /// Answers a server's 401 or a proxy's 407: `authorize` returns the value of the `Authorization` or
     /// `Proxy-Authorization` header with which the request is sent again, or `None` to let the attempt fail.
-    /// It is called once for each of the two, and once more for each after a redirect. A server at another
-    /// origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt. An error ends the
-    /// attempt with [`Error::Function`].
+    /// A server at another origin, to which a redirect has led, gets no answer: the 401 is the end of the attempt.
+    /// An error ends the attempt with [`Error::Function`].
+    ///
+    /// A server, and likewise a proxy, that is not content with the answer asks again. Up to five of its
+    /// challenges are answered in one attempt, within `attempt_timeout` for all of them, and
+    /// [`Challenge::round`] counts them. The next one, `None`, and an answer that equals the one just refused let the
+    /// attempt fail with that refusal. So a function that always returns the same credential is called a second time
+    /// when this is wrong, and the credential is sent once. One that makes a new answer each time from the same
+    /// password should return `None` from the second round on, as servers lock accounts after a few wrong ones.
+    ///
+    /// The answer goes over the connection that the challenge came on if that is kept, which
+    /// [`Challenge::keeps_connection`] says; so schemes with several steps work that authenticate a connection, such
+    /// as NTLM and Negotiate (RFC 4559):
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// # fn first_token() -> String { String::new() }
+    /// # fn answer_to(token: &str) -> Option<String> { Some(token.to_owned()) }
+    /// let app = WebSocketApp::new("wss://intranet.example/").authorize_with(|challenge| {
+    ///     let offers = || challenge.challenges.iter();
+    ///     match offers().find_map(|offer| offer.strip_prefix("NTLM ")) {
+    ///         // The second step, which means something on this connection only.
+    ///         Some(token) if challenge.keeps_connection => answer_to(token).map(|token| format!("NTLM {token}")),
+    ///         // The first step.
+    ///         None if challenge.round == 1 && offers().any(|offer| offer == "NTLM") => {
+    ///             Some(format!("NTLM {}", first_token()))
+    ///         }
+    ///         // The credential was refused, or the scheme is another.
+    ///         _ => None,
+    ///     }
+    /// });
+    /// ```
     #[must_use]
     pub fn authorize_with<R: FunctionResult<Option<String>>>(
         mut self,
@@ -290,7 +320,8 @@ impl WebSocketApp {
         self
     }
 
-    /// All outgoing bytes were written after the socket had refused to take more.
+    /// All outgoing bytes were written after the socket had refused to take more, or a
+    /// [`send_limit`](crate::RunOptions::send_limit) had held some back.
     #[must_use]
     pub fn on_drain<R: IntoCallbackResult>(
         mut self,

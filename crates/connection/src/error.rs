@@ -199,6 +199,17 @@ pub enum SendError {
         /// What is allowed.
         limit: usize,
     },
+    /// The message alone exceeds a limit on the bytes that may be sent in an interval: waiting does not help. A connection does
+    /// not return this itself, only what limits it.
+    ExceedsSendLimit {
+        /// Bytes of the message.
+        len: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// A fragment, where it is limited how much may be sent in an interval. A connection does not return this itself, only what
+    /// limits it.
+    FragmentsNotLimited,
     /// A ping or pong above 125 bytes.
     ControlTooLong {
         /// Its length in bytes.
@@ -240,6 +251,13 @@ impl fmt::Display for SendError {
                     f,
                     "a frame of {len} bytes exceeds the limit of {limit} queued bytes; send it in fragments"
                 )
+            }
+            Self::ExceedsSendLimit { len, limit } => write!(
+                f,
+                "a message of {len} bytes exceeds the limit of {limit} bytes per interval; send smaller messages"
+            ),
+            Self::FragmentsNotLimited => {
+                f.write_str("fragments cannot be sent where sending is limited; send the message whole")
             }
             Self::ControlTooLong { len } => write!(f, "a ping or pong carries at most 125 bytes, not {len}"),
             Self::NotUtf8 => f.write_str("text must be UTF-8; send other bytes as binary"),

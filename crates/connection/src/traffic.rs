@@ -3,7 +3,7 @@
 use std::ops::AddAssign;
 use std::time::Instant;
 
-use crate::Rtt;
+use crate::{Rtt, Tx};
 
 /// What went in one direction.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -145,5 +145,15 @@ impl Counters {
             last_message: self.last_message,
             peak_queued_bytes: self.peak_queued_bytes,
         }
+    }
+}
+
+impl Tx {
+    /// Notes that the caller has so many bytes that wait besides [`queued_bytes`](Self::queued_bytes), for the peak in
+    /// [`stats`](Self::stats).
+    pub fn note_waiting(&mut self, bytes: usize) {
+        let queued = self.queued_bytes() + bytes;
+        let counters = self.counters();
+        counters.peak_queued_bytes = counters.peak_queued_bytes.max(queued);
     }
 }

@@ -25,7 +25,7 @@ pub struct Tx {
     out: Vec<u8>,
     start: usize,
     /// Bytes written since the connection began.
-    written: u64,
+    pub(crate) written: u64,
     /// Since when the stream has taken nothing of what waits.
     pub(crate) stalled: Option<Instant>,
     limit: usize,
@@ -35,9 +35,9 @@ pub struct Tx {
     /// Pings of the server. Few enough for this type, which needs no more memory here.
     pub(crate) pings_received: u32,
     pub(crate) pings: Pings,
-    counters: Option<Box<Counters>>,
+    pub(crate) counters: Option<Box<Counters>>,
     /// Few connections have one.
-    mask_key: Option<Box<MaskKey>>,
+    pub(crate) mask_key: Option<Box<MaskKey>>,
     pub(crate) outbound: Outbound,
 }
 

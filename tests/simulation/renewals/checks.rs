@@ -28,6 +28,7 @@ impl Scene {
                 self.log(|| format!("connection {index}: {} bytes read", bytes.len()));
                 self.line(index, |line| line.has_read(bytes));
             }
+            Tapped::Dropped => {}
             Tapped::Written(bytes) => {
                 self.log(|| format!("connection {index}: {} bytes written", bytes.len()));
                 let me = usize::from(self.net.attempts()[index].1.port() - port(0));

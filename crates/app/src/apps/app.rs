@@ -20,8 +20,9 @@ use crate::outcome::Outcome;
 use crate::phases::CompactPhases;
 use crate::plan::Plan;
 use crate::schedule::Armed;
+use crate::send_queue::SendQueue;
 use crate::surroundings::Surroundings;
-use crate::threads::{Outbox, SenderState};
+use crate::threads::{Mailbox, Outbox, SenderState};
 
 /// One app.
 pub(crate) struct App {
@@ -146,9 +147,9 @@ impl Control {
     /// # Errors
     /// Why the stream takes no more.
     #[inline]
-    pub(crate) fn wrote(&mut self, written: Written) -> std::io::Result<bool> {
+    pub(crate) fn wrote(&mut self, written: Written, env: &mut Surroundings) -> std::io::Result<bool> {
         if let Some(outbox) = &mut self.outbox {
-            outbox.wrote(written.bytes);
+            outbox.wrote(written.bytes, env);
         }
         self.blocked |= matches!(written.emptied, Ok(false)) && !self.is_swapped();
         written.emptied
@@ -178,8 +179,19 @@ impl Stage {
 }
 
 impl App {
-    pub(crate) fn new(handler: Box<dyn Handler>, plan: Box<Plan>, outbox: Option<Box<Outbox>>) -> Box<Self> {
+    pub(crate) fn new(
+        handler: Box<dyn Handler>,
+        plan: Box<Plan>,
+        mut outbox: Option<Box<Outbox>>,
+    ) -> Box<Self> {
         let streak = plan.options.connect.reconnect.is_some().then(Box::default);
+        let queue = SendQueue::new(&plan.options.connect.feed.send_limits, plan.config().max_queued_bytes);
+        if queue.is_some() && outbox.is_none() {
+            outbox = Some(Outbox::new(Mailbox::new()));
+        }
+        if let Some(outbox) = &mut outbox {
+            outbox.set_send_queue(queue);
+        }
         let control = Control { outbox, streak, ..Control::default() };
         Box::new(Self {
             handler,
@@ -227,9 +239,12 @@ impl App {
             Stage::Live(live) => live.due(self.opens_by()),
             Stage::Over => self.control.retry_at(),
         };
-        match &self.control.companion {
-            None => own,
-            Some(companion) => own.into_iter().chain(companion.due()).min(),
+        match (self.sends_at(), &self.control.companion) {
+            (None, None) => own,
+            (sends_at, companion) => {
+                let companion = companion.as_ref().and_then(|companion| companion.due());
+                [own, sends_at, companion].into_iter().flatten().min()
+            }
         }
     }
 
@@ -249,20 +264,22 @@ impl App {
         if let Stage::Live(live) = &mut self.stage
             && live.connection.tx().close(&Close::from(code), apps.env.current()).is_ok()
         {
+            let written = live.write_all(apps.env.current(), &mut apps.scratch);
             // It is a courtesy: the stream is dropped next, whatever becomes of it.
-            let _courtesy = self.control.wrote(live.write_all(apps.env.current(), &mut apps.scratch));
+            let _courtesy = self.control.wrote(written, &mut apps.env);
         }
     }
 
-    /// Encodes the messages of senders, until the output is full.
+    /// Encodes what may be sent by now and the messages of senders, until the output is full.
     pub(crate) fn send_backlog(&mut self, id: AppId, apps: &mut Apps) {
         if let (control, Stage::Live(live)) = (&mut self.control, &mut self.stage)
             && let Some(outbox) = control.outbox.as_mut().filter(|outbox| outbox.has_backlog())
         {
             let tx = live.connection.tx();
             let before = tx.queued_bytes();
-            let encoded = outbox.encode(tx, apps.env.untimed());
-            control.blocked |= matches!(encoded, Err(SendError::QueueFull { .. }));
+            let encoded = outbox.encode(tx, &mut apps.env);
+            let is_full = matches!(encoded, Err(SendError::QueueFull { .. }));
+            control.blocked |= is_full || outbox.waiting_bytes() > 0;
             if tx.queued_bytes() > before {
                 control.mark_dirty(apps, id);
             }
@@ -276,7 +293,9 @@ impl App {
         }
         let Some(outbox) = &self.control.outbox else { return };
         let (state, output) = match &self.stage {
-            Stage::Live(live) => (live.connection.state().into(), live.connection.queued_bytes()),
+            Stage::Live(live) => {
+                (live.connection.state().into(), live.connection.queued_bytes() + outbox.waiting_bytes())
+            }
             Stage::Over if self.control.waits_to_reconnect() => (SenderState::Waiting, 0),
             Stage::Over if self.attempt_is_over() => (SenderState::Closed, 0),
             _ => (SenderState::Connecting, 0),

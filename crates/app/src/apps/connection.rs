@@ -141,7 +141,11 @@ impl Context<'_> {
                 return Ok(());
             }
             let message = (heartbeat.message)();
-            match app.transmit(|tx, apps| message.encode(tx, apps.env.untimed())) {
+            let sent = match message.as_message() {
+                Some(message) if app.control.is_limited() => app.send_limited(message),
+                _ => app.transmit(|tx, apps| message.encode(tx, apps.env.untimed())),
+            };
+            match sent {
                 // The server is behind, or hears of the app by what is being sent.
                 Err(SendError::QueueFull { .. } | SendError::InsideFragmented) => Ok(()),
                 sent => sent,

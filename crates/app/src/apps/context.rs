@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use websocket_connection::{Close, Kind, Opcode, Rtt, SendError, State, Tx};
+use websocket_connection::{Close, Kind, Message, Opcode, Rtt, SendError, State, Tx};
 use websocket_dispatcher::Io;
 
 use super::app::{Control, Delivery};
@@ -57,22 +57,32 @@ pub(crate) struct Connected<'a> {
 }
 
 impl Context<'_> {
-    /// Sends a text message.
+    /// Sends a text message: when the turn ends, or when a [`send_limit`](crate::RunOptions::send_limit) lets it.
     ///
     /// # Errors
     /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
-    /// follows, or the message would exceed `max_queued_bytes`. Nothing was
-    /// queued.
+    /// follows, or the message would exceed `max_queued_bytes`, or is larger than a
+    /// [`send_limit`](crate::RunOptions::send_limit) ever allows. Nothing was queued.
+    #[inline]
     pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_text(text.as_ref(), apps.env.untimed()))
+        let text = text.as_ref();
+        if self.control.is_limited() {
+            return self.send_limited(Message::Text(text));
+        }
+        self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
 
     /// Sends a binary message.
     ///
     /// # Errors
     /// As [`send_text`](Self::send_text).
+    #[inline]
     pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send_binary(bytes.as_ref(), apps.env.untimed()))
+        let bytes = bytes.as_ref();
+        if self.control.is_limited() {
+            return self.send_limited(Message::Binary(bytes));
+        }
+        self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
     }
 
     /// Sends `data` in one frame with `opcode`. Text must be UTF-8.
@@ -81,15 +91,30 @@ impl Context<'_> {
     /// As [`send_text`](Self::send_text); close frames and continuations are refused: see
     /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
-        self.transmit(|tx, apps| tx.send(data.as_ref(), opcode, apps.env.untimed()))
+        let data = data.as_ref();
+        if self.control.is_limited() {
+            match opcode {
+                Opcode::Text => {
+                    let text = std::str::from_utf8(data).map_err(|_| SendError::NotUtf8)?;
+                    return self.send_limited(Message::Text(text));
+                }
+                Opcode::Binary => return self.send_limited(Message::Binary(data)),
+                _ => {}
+            }
+        }
+        self.transmit(|tx, apps| tx.send(data, opcode, apps.env.untimed()))
     }
 
     /// Sends one fragment of a message: the first with its `kind`, the others with `None`, the last with
     /// `fin`.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text), or a fragment out of place.
+    /// As [`send_text`](Self::send_text), or a fragment out of place. [`SendError::FragmentsNotLimited`] where a
+    /// [`send_limit`](crate::RunOptions::send_limit) holds.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
+        if self.control.is_limited() {
+            return Err(SendError::FragmentsNotLimited);
+        }
         self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
 
@@ -116,7 +141,8 @@ impl Context<'_> {
         self.request_close(&Close::default());
     }
 
-    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks. Messages
+    /// Ends the run: starts the closing handshake, and no other attempt follows. Never blocks, and does not wait for
+    /// what a [`send_limit`](crate::RunOptions::send_limit) holds back. Messages
     /// continue to arrive until the server answers or the close's timeout passes, unless
     /// [`deliver_after_close`](crate::RunOptions::deliver_after_close) is off; then `on_close` comes.
     /// Before the connection is open the attempt is ended instead; while the app waits to connect again, it
@@ -160,7 +186,8 @@ impl Context<'_> {
     pub fn flush(&mut self) -> io::Result<()> {
         let Some(Connected { tx, io, writes_at_once: true }) = &mut self.connected else { return Ok(()) };
         self.apps.env.user_code_ran();
-        self.control.wrote(write_all(tx, io, self.apps.env.current())).map(drop)
+        let written = write_all(tx, io, self.apps.env.current());
+        self.control.wrote(written, &mut self.apps.env).map(drop)
     }
 
     /// The state of the connection, in the words of RFC 6455: closed from `on_close` on, until the next
@@ -218,9 +245,11 @@ impl Context<'_> {
         Some(self.control.decide(self.identity.plan, failure, self.apps))
     }
 
-    /// Bytes that were sent here and are not written yet.
+    /// Bytes that were sent here and are not written yet, with everything that a
+    /// [`send_limit`](crate::RunOptions::send_limit) holds back.
     pub fn queued_bytes(&self) -> usize {
-        self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes())
+        let output = self.connected.as_ref().map_or(0, |connected| connected.tx.queued_bytes());
+        output + self.control.waiting_bytes()
     }
 
     /// Round-trip times of pings so far.
@@ -322,10 +351,7 @@ impl Context<'_> {
         send: impl FnOnce(&mut Tx, &mut Apps) -> Result<(), SendError>,
     ) -> Result<(), SendError> {
         let Some(connected) = &mut self.connected else {
-            return Err(match self.control.waits_to_reconnect() {
-                true => SendError::WaitingToReconnect,
-                false => SendError::NotOpen(self.state()),
-            });
+            return Err(self.without_connection());
         };
         let sent = send(connected.tx, self.apps);
         match &sent {
@@ -334,6 +360,15 @@ impl Context<'_> {
             Err(_) => {}
         }
         sent
+    }
+
+    /// Why nothing can be sent while there is no connection.
+    #[cold]
+    pub(super) fn without_connection(&self) -> SendError {
+        match self.control.waits_to_reconnect() {
+            true => SendError::WaitingToReconnect,
+            false => SendError::NotOpen(self.state()),
+        }
     }
 }
 

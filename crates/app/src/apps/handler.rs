@@ -303,8 +303,8 @@ pub trait Handler: Any {
         Ok(())
     }
 
-    /// All outgoing bytes were written after the socket had refused to take more, or after a message had been
-    /// refused for that.
+    /// All outgoing bytes were written after the socket had refused to take more, after a message had been
+    /// refused for that, or after a [`send_limit`](crate::RunOptions::send_limit) had held some back.
     #[allow(clippy::missing_errors_doc, reason = "see CallbackResult")]
     fn on_drain(&mut self, app: &mut Context<'_>) -> CallbackResult {
         Ok(())

@@ -114,7 +114,10 @@ impl App {
     /// The numbers of the run, for other threads.
     fn total_stats(&mut self, now: Instant) -> Stats {
         let (live, queued_bytes) = match &mut self.stage {
-            Stage::Live(live) => (Some(live.connection.tx().stats()), live.connection.queued_bytes()),
+            Stage::Live(live) => {
+                let queued_bytes = live.connection.queued_bytes() + self.control.waiting_bytes();
+                (Some(live.connection.tx().stats()), queued_bytes)
+            }
             _ => (None, 0),
         };
         let total = self.control.total(live.as_ref());

@@ -37,11 +37,20 @@ impl Control {
         work: impl FnOnce(&mut Self, &mut Stage) -> R,
     ) -> Option<R> {
         let mut stage = replace(&mut self.companion.as_mut()?.stage, Stage::Over);
+        self.swap_output();
         let outcome = catch_unwind(AssertUnwindSafe(|| work(self, &mut stage)));
+        self.swap_output();
         if let Some(companion) = &mut self.companion {
             companion.stage = stage;
         }
         Some(outcome.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    /// Exchanges what is known of the outputs of the two connections.
+    fn swap_output(&mut self) {
+        if let (Some(outbox), Some(companion)) = (&mut self.outbox, &mut self.companion) {
+            outbox.swap(&mut companion.output);
+        }
     }
 
     /// A connection opens. Returns whether it is a successor, which from now on is the one that the app uses.
@@ -56,6 +65,9 @@ impl Control {
         let overlap = identity.plan.options.connect.feed.renew_overlap;
         companion.closes_at = Some(later(apps.env.now(), overlap));
         self.streak = streak;
+        if let Some(queue) = self.outbox.as_mut().and_then(|outbox| outbox.send_queue()) {
+            queue.hold_back();
+        }
         self.mark_dirty(apps, identity.id);
         log::debug!(target: "websocket::life_cycle", "{}: a successor takes over", identity.id);
         contain_panic(identity.id, || self.timers.clear(&mut apps.schedule));
@@ -100,7 +112,7 @@ impl App {
         swap(&mut self.control.phases, &mut companion.phases);
         self.plan.swap_url(&mut companion.url);
         if let Some(outbox) = &mut self.control.outbox {
-            swap(outbox.output(), &mut companion.output);
+            outbox.swap(&mut companion.output);
         }
         companion.is_swapped = !companion.is_swapped;
         self.control.companion = Some(companion);

@@ -12,7 +12,7 @@ use websocket_link::{Destination, Host};
 
 use super::gate::{Place, Server};
 use crate::address::{Target, TargetHost, UrlError};
-use crate::challenge::Challenge;
+use crate::challenge::{Challenge, MAX_ROUNDS};
 use crate::error::Error;
 use crate::failed_addresses::FailedAddresses;
 use crate::phases::PhaseTimer;
@@ -42,10 +42,11 @@ pub(crate) struct Attempt {
     /// How long its steps take.
     pub(crate) timer: PhaseTimer,
     redirects: Redirects,
-    /// The user was asked to answer the challenge of the server for this target, or of the proxy on the way
-    /// to it.
-    authorized: bool,
-    proxy_authorized: bool,
+    /// How often the server of this target has asked the user who comes, and the proxy on the way to it.
+    rounds: u32,
+    proxy_rounds: u32,
+    /// The request goes over a connection that has carried another one.
+    pub(crate) reuses_connection: bool,
 }
 
 /// How an attempt sets out.
@@ -62,13 +63,20 @@ pub(super) struct Via {
     pub(super) destination: Destination,
 }
 
-/// An attempt that continues after a refusal, and the user's stream for it.
-pub(crate) type Continued = (Box<Attempt>, Option<Io>);
+/// An attempt that continues after a refusal.
+pub(crate) enum Continued {
+    /// On the connection that the refusal came on.
+    SameConnection(Box<Attempt>),
+    /// On another one: the user's stream, if the user supplies streams.
+    NewConnection(Box<Attempt>, Option<Io>),
+}
 
 /// Where a refused attempt continues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
-    /// To the same target, with an answer to its challenge.
+    /// To the same target, with an answer to its challenge, on the connection that this came on.
+    SameConnection,
+    /// To the same target, on another connection.
     SameTarget,
     SameOrigin,
     OtherOrigin,
@@ -110,8 +118,9 @@ impl Attempt {
             other_host: false,
             timer: PhaseTimer::new(clock.now()),
             redirects: Redirects::default(),
-            authorized: false,
-            proxy_authorized: false,
+            rounds: 0,
+            proxy_rounds: 0,
+            reuses_connection: false,
         }))
     }
 
@@ -119,7 +128,7 @@ impl Attempt {
     pub(super) fn choose_route(&mut self, plan: &Plan) -> Result<Route, Error> {
         self.via = None;
         self.connected_to = None;
-        self.proxy_authorized = false;
+        self.proxy_rounds = 0;
         if let Some(path) = &self.target.unix {
             return Ok(Route::To(Server::Unix(path.clone())));
         }
@@ -170,38 +179,66 @@ impl Attempt {
     }
 
     /// The server has refused the upgrade. Where its response leads elsewhere, or the user can answer its
-    /// challenge, the attempt continues, on the user's next stream if the user supplies streams.
+    /// challenge, the attempt continues: with an answer on the same connection if that `can_ask_again`, else on a new one,
+    /// which is the user's next stream if the user supplies streams.
     ///
     /// # Errors
     /// Why the attempt cannot continue where the response leads.
     pub(crate) fn refused(
         mut self: Box<Self>,
         response: &Response,
+        can_ask_again: bool,
         plan: &mut Plan,
     ) -> Result<Option<Continued>, Error> {
         if let Some(jar) = plan.jar() {
             jar.store(&self.target, &response.headers);
         }
-        let Some(continuation) = self.next_request(response, plan)? else { return Ok(None) };
+        let next = self.next_request(response, can_ask_again, plan)?;
+        next.map_or(Ok(None), |continuation| self.continued(continuation, plan))
+    }
+
+    /// The server has closed a connection that it could have kept, without a response to the answer to its challenge, which is
+    /// sent again on another connection (RFC 9112 section 9.3.1).
+    ///
+    /// # Errors
+    /// Why there is no other.
+    pub(crate) fn unanswered(self: Box<Self>, plan: &mut Plan) -> Result<Option<Continued>, Error> {
+        self.continued(Continuation::SameTarget, plan)
+    }
+
+    fn continued(
+        mut self: Box<Self>,
+        continuation: Continuation,
+        plan: &mut Plan,
+    ) -> Result<Option<Continued>, Error> {
+        self.reuses_connection = continuation == Continuation::SameConnection;
+        if self.reuses_connection {
+            return Ok(Some(Continued::SameConnection(self)));
+        }
         if continuation == Continuation::OtherOrigin {
             self.own_stream = false;
             self.place = None;
         }
         if !self.own_stream {
-            return Ok(Some((self, None)));
+            return Ok(Some(Continued::NewConnection(self, None)));
         }
         match plan.next_stream().map_err(|source| Error::Connect { address: None, source })? {
             // The only stream is used up, and the answer is for the server at its other end.
             None if continuation == Continuation::SameTarget => Ok(None),
             stream => {
                 self.own_stream = stream.is_some();
-                Ok(Some((self, stream)))
+                Ok(Some(Continued::NewConnection(self, stream)))
             }
         }
     }
 
     /// Prepares the request that follows a refusal, if one does.
-    fn next_request(&mut self, response: &Response, plan: &mut Plan) -> Result<Option<Continuation>, Error> {
+    fn next_request(
+        &mut self,
+        response: &Response,
+        can_ask_again: bool,
+        plan: &mut Plan,
+    ) -> Result<Option<Continuation>, Error> {
         let limit = plan.options.connect.max_redirects;
         let redirected = self.redirects.follow(response.status, &response.headers, &self.target, limit)?;
         if let Some(target) = redirected {
@@ -216,51 +253,70 @@ impl Attempt {
             let same = target.same_origin(&self.target);
             self.other_host |= target.host != self.target.host;
             self.target = target;
-            self.authorized = false;
+            self.rounds = 0;
             return Ok(Some(if same { Continuation::SameOrigin } else { Continuation::OtherOrigin }));
         }
         // The user's answer is for the server of the URL, not for any other that it has sent the client to.
         if response.status != StatusCode::UNAUTHORIZED
             || self.redirects.crossed_origin()
-            || std::mem::replace(&mut self.authorized, true)
+            || self.rounds == MAX_ROUNDS
         {
             return Ok(None);
         }
+        self.rounds += 1;
         let challenges: Vec<String> = response
             .headers
             .get_all(WWW_AUTHENTICATE)
             .iter()
             .map(|challenge| String::from_utf8_lossy(challenge.as_bytes()).into_owned())
             .collect();
-        let Some(answer) = plan.authorize(&Challenge { proxy: None, challenges: &challenges })? else {
-            return Ok(None);
+        let challenge = Challenge {
+            proxy: None,
+            challenges: &challenges,
+            round: self.rounds,
+            keeps_connection: can_ask_again,
         };
+        let Some(answer) = plan.authorize(&challenge)? else { return Ok(None) };
         let mut answer: HeaderValue = crate::headers::value("Authorization", &answer)?;
+        if self.request.headers.get(AUTHORIZATION) == Some(&answer) {
+            log::debug!(target: "websocket::upgrade", "the answer to the challenge is the one that was refused");
+            return Ok(None);
+        }
         answer.set_sensitive(true);
         self.request.headers.insert(AUTHORIZATION, answer);
         // The response may have brought cookies.
         plan.redirect(&mut self.request, &self.target, false)?;
-        Ok(Some(Continuation::SameTarget))
+        Ok(Some(if can_ask_again { Continuation::SameConnection } else { Continuation::SameTarget }))
     }
 
-    /// The proxy has refused the tunnel. The attempt continues where the user has an answer to its challenge.
+    /// The proxy has refused the tunnel. The attempt continues where the user has an answer to its challenge, on the same
+    /// stream if that is kept.
     ///
     /// # Errors
     /// The failure, or that of the user's function.
-    pub(super) fn answer_proxy(&mut self, failure: Error, plan: &mut Plan) -> Result<(), Error> {
+    pub(super) fn answer_proxy(
+        &mut self,
+        failure: Error,
+        keeps_connection: bool,
+        plan: &mut Plan,
+    ) -> Result<(), Error> {
         let (Error::Proxy(error), Some(via)) = (&failure, &mut self.via) else { return Err(failure) };
         let ProxyFailure::AuthenticationRequired { challenges, .. } = &error.failure else {
             return Err(failure);
         };
-        if std::mem::replace(&mut self.proxy_authorized, true) {
+        if self.proxy_rounds == MAX_ROUNDS {
             return Err(failure);
         }
-        let answer = plan.authorize(&Challenge { proxy: Some(&error.proxy), challenges })?;
-        let Some(proxy) = answer.and_then(|answer| via.proxy.clone().authorization(&answer).ok()) else {
-            return Err(failure);
-        };
-        via.proxy = proxy;
-        self.connected_to = None;
+        self.proxy_rounds += 1;
+        let round = self.proxy_rounds;
+        let answer =
+            plan.authorize(&Challenge { proxy: Some(&error.proxy), challenges, round, keeps_connection })?;
+        let proxy = answer.and_then(|answer| via.proxy.clone().authorization(&answer).ok());
+        match proxy {
+            // An answer that was refused is not sent again.
+            Some(proxy) if proxy != via.proxy => via.proxy = proxy,
+            _ => return Err(failure),
+        }
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod gate;
 mod names;
 mod net;
 mod progress;
+mod proxy;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,7 @@ use crate::phases::{CompactPhases, Phase};
 use crate::plan::Plan;
 use crate::schedule::later;
 
-pub(crate) use attempt::Attempt;
+pub(crate) use attempt::{Attempt, Continued};
 pub(crate) use gate::{Place, Server};
 pub(crate) use net::{Links, Net};
 pub(crate) use progress::{Arrival, Progress};
@@ -148,6 +149,12 @@ impl Dial {
                         && race.outlasts_its_streams(net)
                     {
                         return Progress::Waiting;
+                    }
+                    if timeout == Timeout::Proxy
+                        && let Step::Tunnelling(tunnel) = &mut self.step
+                        && let Some(refusal) = tunnel.take_refusal()
+                    {
+                        return self.no_tunnel(refusal, plan, net);
                     }
                     Progress::Failed(Error::Timeout(timeout))
                 }
@@ -327,11 +334,11 @@ impl Dial {
             let already_read = may_hold_bytes(&wire).then_some(0);
             return Progress::Arrived(Arrival { wire, already_read });
         };
-        let options = &plan.options.connect;
-        let prepared = catch_unwind(AssertUnwindSafe(|| Preparation::new(via, options)));
+        let prepared = catch_unwind(AssertUnwindSafe(|| Preparation::new(via, plan)));
         match prepared {
             Ok(Ok(preparation)) => {
-                let tunnel = Tunnel::new(wire, preparation, later(net.now(), options.proxy_timeout));
+                let deadline = later(net.now(), plan.options.connect.proxy_timeout);
+                let tunnel = Tunnel::new(wire, preparation, deadline);
                 let key = tunnel.wire.key;
                 self.step = Step::Tunnelling(Box::new(tunnel));
                 self.tunnelling(key, plan, net)
@@ -343,38 +350,6 @@ impl Dial {
             Err(panic) => {
                 net.unwatch(wire);
                 resume_unwind(panic)
-            }
-        }
-    }
-
-    /// The stream to the proxy is ready.
-    fn tunnelling(&mut self, key: Key, plan: &mut Plan, net: &mut Net<'_>) -> Progress {
-        let Step::Tunnelling(tunnel) = &mut self.step else { return Progress::Waiting };
-        let answer = match tunnel.ready(key, net) {
-            Ok(None) => return Progress::Waiting,
-            outcome => outcome,
-        };
-        let Step::Tunnelling(tunnel) = std::mem::replace(&mut self.step, Step::Deciding) else {
-            return Progress::Waiting;
-        };
-        match answer {
-            Ok(rest) => {
-                let rest = rest.unwrap_or_default();
-                let len = rest.len();
-                net.buffer.copy_within(rest, 0);
-                self.attempt.timer.end(Phase::Proxy, net.now());
-                self.attempt.tunnelled();
-                Progress::Arrived(Arrival { wire: tunnel.wire, already_read: Some(len) })
-            }
-            Err(failure) => {
-                net.unwatch(tunnel.wire);
-                match self.attempt.answer_proxy(failure, plan) {
-                    Ok(()) => {
-                        self.attempt.timer.end(Phase::Proxy, net.now());
-                        self.next_hop(plan, net)
-                    }
-                    Err(failure) => Progress::Failed(failure),
-                }
             }
         }
     }

@@ -88,7 +88,7 @@ impl Step {
             Self::BacklogFull(socket) => {
                 (Some((socket.deadline, Timeout::Connect)), Some((socket.next_try, DialDeadline::NextTry)))
             }
-            Self::Tunnelling(tunnel) => (Some((tunnel.deadline, Timeout::Proxy)), None),
+            Self::Tunnelling(tunnel) => (Some((tunnel.due(), Timeout::Proxy)), None),
         };
         earliest([
             step.map(|(at, timeout)| (at, DialDeadline::Timeout(timeout))),

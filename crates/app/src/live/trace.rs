@@ -32,6 +32,13 @@ impl Trace {
         }
     }
 
+    /// Another request follows on the same stream.
+    pub(super) fn restart(&mut self) {
+        self.client = Reader::new(Side::Client);
+        self.server = Reader::new(Side::Server);
+        self.recorded = 0;
+    }
+
     /// Records bytes of the server.
     pub(crate) fn received(&mut self, bytes: &[u8]) {
         self.server.read(bytes, &mut self.events);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::RunOptions;
 use crate::feed::Heartbeat;
 use crate::message::OwnedMessage;
+use crate::send_limit::SendLimit;
 
 impl RunOptions {
     /// Ends an open connection on which no data message was delivered for this long, with
@@ -135,6 +136,45 @@ impl RunOptions {
     #[must_use]
     pub fn renew_overlap(self, overlap: Duration) -> Self {
         self.with_connect(|connect| connect.feed.renew_overlap = overlap)
+    }
+
+    /// Adds a limit on what the app sends, for servers that end a connection which sends too much. With several limits, all of them
+    /// hold. A limit of zero, or one without an interval, is refused. Default: none.
+    ///
+    /// Text and binary messages count, from callbacks, timers, [`heartbeat`](Self::heartbeat) and senders on other threads. One that
+    /// would exceed a limit waits until it does not, and those that are sent after it wait behind it. Pings, pongs and close frames
+    /// neither count nor wait.
+    ///
+    /// A limit holds in every interval of its length, wherever it begins, for what is written to the stream, and over all
+    /// connections of the app's run, one after another or two at a time, since servers count per client.
+    ///
+    /// What waits is a part of the queue, for `queued_bytes`, [`max_queued_bytes`](Self::max_queued_bytes), statistics and
+    /// [`on_drain`](crate::Handler::on_drain), with 14 bytes for the header of each frame. A close does not wait for it. What still
+    /// waits when the connection ends is in [`Closed::unsent`](crate::Closed::unsent), also what a callback has sent;
+    /// [`unsent`](Self::unsent) says what follows, and keeps only what came from a [`Sender`](crate::Sender).
+    ///
+    /// A message larger than a limit on bytes is refused with [`SendError::ExceedsSendLimit`](crate::SendError::ExceedsSendLimit), and fragments with
+    /// [`SendError::FragmentsNotLimited`](crate::SendError::FragmentsNotLimited).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use websocket_app::{RunOptions, SendLimit, WebSocketApp};
+    ///
+    /// let options = RunOptions::new()
+    ///     .send_limit(SendLimit::messages(5, Duration::from_secs(1)))
+    ///     .send_limit(SendLimit::messages(100, Duration::from_secs(60)));
+    /// let app = WebSocketApp::new("wss://feed.example/").on_open(|app, _open| {
+    ///     for channel in 0..20 {
+    ///         // Five now, five more after a second, and so on.
+    ///         app.send_text(format!(r#"{{"op":"subscribe","channel":{channel}}}"#))?;
+    ///     }
+    ///     Ok::<(), websocket_app::SendError>(())
+    /// });
+    /// # let _ = (app, options);
+    /// ```
+    #[must_use]
+    pub fn send_limit(self, limit: SendLimit) -> Self {
+        self.with_connect(|connect| connect.feed.send_limits.push(limit))
     }
 
     /// Whether [`Context::kernel_received_at`](crate::Context::kernel_received_at) returns when the kernel received a message. Default `false`.

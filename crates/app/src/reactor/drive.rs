@@ -10,10 +10,11 @@ use super::begin::{begin, start_trace};
 use super::show::show;
 use super::work::Work;
 use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, ToRead, check_lent};
-use crate::dial::{Arrival, Attempt, Dial, Links, Net, Progress};
+use crate::dial::{Arrival, Attempt, Continued, Dial, Links, Net, Progress};
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Judgement, Live};
+use crate::phases::Phase;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
@@ -133,6 +134,9 @@ impl Driver<'_> {
             Stage::Live(_) => {
                 // Time in which the reactor did not look at the stream is not held against the server.
                 if matches!(&app.stage, Stage::Live(live) if live.connection.state() != State::Connecting) {
+                    if !app.control.is_swapped() && app.sends_at().is_some() {
+                        app.send_backlog(id, self.apps);
+                    }
                     self.write(app, id);
                 }
                 let looked = self.apps.env.now();
@@ -153,13 +157,15 @@ impl Driver<'_> {
         if self.apps.interrupted {
             return;
         }
+        // `on_drain`, which writing may have called, may have resumed.
+        resume_reading(live, id, self.apps);
         let state = live.connection.state();
         if state == State::Closing || (state == State::Open && !live.is_broken()) {
             // Our close frame may have been queued in this very turn: its time begins when it is written. And room may have come during the
             // read. What else follows from writing waits until the app is judged: a callback would take time in which more arrives.
             app.control.mark_dirty(self.apps, id);
             let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-            if let Err(error) = app.control.wrote(written)
+            if let Err(error) = app.control.wrote(written, &mut self.apps.env)
                 && state == State::Open
             {
                 live.break_with(error);
@@ -242,6 +248,30 @@ impl Driver<'_> {
         }
     }
 
+    /// An attempt continues after a refusal.
+    pub(super) fn proceed(&mut self, app: &mut App, id: AppId, continued: Continued) -> Result<(), Error> {
+        app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
+        match continued {
+            Continued::SameConnection(attempt) => {
+                if let Stage::Live(live) = &mut app.stage {
+                    live.ask_again(&attempt.request, self.apps.env.current())?;
+                    app.attempt = Some(attempt);
+                    app.control.mark_dirty(self.apps, id);
+                }
+            }
+            Continued::NewConnection(mut attempt, stream) => {
+                attempt.timer.phases = app.control.phases;
+                self.close_stream(app, id);
+                app.stage = Stage::Dialling(Dial::new(attempt));
+                self.dial(app, id, |dial, plan, net| match stream {
+                    Some(io) => dial.adopt(io, plan, net),
+                    None => dial.set_out(plan, net),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// Does what senders asked for, in their order.
     fn commands(&mut self, app: &mut App, id: AppId) {
         if let Some(outbox) = &mut app.control.outbox {
@@ -295,7 +325,7 @@ impl Driver<'_> {
         if written.bytes >= LARGE_WRITE {
             self.apps.env.user_code_ran();
         }
-        let wrote = app.control.wrote(written);
+        let wrote = app.control.wrote(written, &mut self.apps.env);
         show(&app.plan, live.trace(), id, &mut self.apps.env);
         let emptied = match wrote {
             Ok(emptied) => emptied,
@@ -304,19 +334,20 @@ impl Driver<'_> {
                 return self.read(app, id, None);
             }
         };
-        if live.resumes(&mut self.apps.env) && !std::mem::replace(&mut live.queued, true) {
-            self.apps.reads.push_back(ToRead::App(id));
-        }
+        resume_reading(live, id, self.apps);
         if let Err(error) = live.watch(emptied, self.dispatcher) {
             return self.end(app, id, Some(Error::Io(error)));
         }
         let open = live.connection.state() == State::Open;
         if emptied && !is_swapped {
             app.send_backlog(id, self.apps);
-            // What the backlog has filled again drains another time.
-            if !app.control.dirty && std::mem::take(&mut app.control.blocked) && open {
-                self.apps.begin_work();
-                app.call(id, self.apps, |handler, context| handler.on_drain(context));
+            // What the backlog has filled again drains another time, and so does what has to wait.
+            if app.control.blocked && !app.control.dirty && app.control.waiting_bytes() == 0 {
+                app.control.blocked = false;
+                if open {
+                    self.apps.begin_work();
+                    app.call(id, self.apps, |handler, context| handler.on_drain(context));
+                }
             }
         }
     }
@@ -330,5 +361,12 @@ impl Driver<'_> {
             clock: self.apps.env.clock(),
             buffer: self.buffer,
         }
+    }
+}
+
+/// Queues the reading of a connection that is not paused any more.
+fn resume_reading(live: &mut Live, id: AppId, apps: &mut Apps) {
+    if live.resumes(&mut apps.env) && !std::mem::replace(&mut live.queued, true) {
+        apps.reads.push_back(ToRead::App(id));
     }
 }

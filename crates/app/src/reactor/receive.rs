@@ -12,7 +12,6 @@ use super::show::show;
 use crate::apps::{
     App, Apps, Batch, Connected, Context, Control, Delivery, Handler, Identity, Stage, ToRead, check,
 };
-use crate::dial::Dial;
 use crate::error::Error;
 use crate::id::AppId;
 use crate::live::{Chunk, Live, Location, Stop, Undelivered};
@@ -112,7 +111,7 @@ impl Driver<'_> {
             if matches!(stop, Stop::End) && live.connection.state() == State::Closing {
                 // Our part of the closing handshake may still be here, and the server may have ended its own side only.
                 let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-                let _courtesy = app.control.wrote(written);
+                let _courtesy = app.control.wrote(written, &mut self.apps.env);
             }
             let env = match stop {
                 Stop::Dry | Stop::Budget => self.apps.env.untimed(),
@@ -217,6 +216,8 @@ impl Driver<'_> {
             delivered += input.used();
             match outcome {
                 Ok(()) if !self.apps.interrupted => ControlFlow::Continue(()),
+                // What comes behind a refusal decides whether its stream can carry another request.
+                Err(_) if connection.can_ask_again() => ControlFlow::Continue(()),
                 _ => ControlFlow::Break(()),
             }
         });
@@ -253,23 +254,27 @@ impl Driver<'_> {
     /// The opening handshake or the connection has failed. Where the response leads elsewhere, or the user can answer its challenge, the
     /// attempt continues; otherwise the app is told.
     pub(super) fn failed(&mut self, app: &mut App, id: AppId, mut error: Error) {
-        if let Error::Upgrade(UpgradeError::Status { response, .. }) = &error
-            && let Some(attempt) = app.attempt.take()
-        {
-            match attempt.refused(response, &mut app.plan) {
-                Ok(Some((mut attempt, stream))) => {
-                    app.control.end_phase(Phase::Upgrade, self.apps.env.current().now);
-                    attempt.timer.phases = app.control.phases;
-                    self.close_stream(app, id);
-                    app.stage = Stage::Dialling(Dial::new(attempt));
-                    return self.dial(app, id, |dial, plan, net| match stream {
-                        Some(io) => dial.adopt(io, plan, net),
-                        None => dial.set_out(plan, net),
-                    });
-                }
-                Ok(None) => {}
-                Err(other) => error = other,
+        let continued = match &error {
+            Error::Upgrade(UpgradeError::Status { response, .. }) => {
+                let can_ask_again = matches!(&app.stage, Stage::Live(live) if live.can_ask_again());
+                let attempt = app.attempt.take();
+                attempt.map_or(Ok(None), |attempt| attempt.refused(response, can_ask_again, &mut app.plan))
             }
+            Error::NoResponse { .. } | Error::Io(_) | Error::Upgrade(UpgradeError::EndOfStream)
+                if app.control.on_open.is_some() =>
+            {
+                let attempt = app.attempt.take_if(|attempt| attempt.reuses_connection);
+                attempt.map_or(Ok(None), |attempt| attempt.unanswered(&mut app.plan))
+            }
+            _ => Ok(None),
+        };
+        match continued {
+            Ok(None) => {}
+            Ok(Some(continued)) => match self.proceed(app, id, continued) {
+                Ok(()) => return,
+                Err(other) => error = other,
+            },
+            Err(other) => error = other,
         }
         app.report(id, self.apps, error);
     }

@@ -11,7 +11,7 @@ use super::inbox::{Inbox, Job, ReactorHandle};
 use super::waits::{Need, Waits, wake_all};
 use crate::apps::{CallbackResult, Context};
 use crate::id::AppId;
-use crate::message::OwnedMessage;
+use crate::message::{MAX_HEADER, OwnedMessage};
 use crate::stats::Stats;
 
 type ContextWork = Box<dyn FnOnce(&mut Context<'_>) -> CallbackResult + Send>;
@@ -74,6 +74,8 @@ pub(crate) struct Mailbox {
     /// Bytes in the connection's output, as of the last turn.
     output: AtomicUsize,
     limit: AtomicUsize,
+    /// The most bytes that a message may have to be sent at all.
+    max_len: AtomicUsize,
     /// A sender has asked for the app's numbers: they are published whenever the loop has looked at the app.
     wants_stats: AtomicBool,
     /// The numbers that were published last.
@@ -102,6 +104,7 @@ impl Mailbox {
             accepted: AtomicUsize::new(0),
             output: AtomicUsize::new(0),
             limit: AtomicUsize::new(0),
+            max_len: AtomicUsize::new(usize::MAX),
             wants_stats: AtomicBool::new(false),
             stats: Mutex::default(),
             queue: Mutex::default(),
@@ -121,6 +124,11 @@ impl Mailbox {
         }
         queue.home = Some((inbox, app));
         queue.ended = false;
+    }
+
+    /// Refuses messages of more bytes than this, which limits on sending never allow.
+    pub(super) fn set_max_len(&self, len: usize) {
+        self.max_len.store(len, Ordering::Relaxed);
     }
 
     /// From now on `successor` has what this mailbox is asked for, and what it was asked for before.
@@ -247,15 +255,20 @@ impl Mailbox {
         }
         match need {
             Need::Open => Some(Ok(())),
-            Need::Room(len) => match self.room_for(len) {
+            Need::Room(len) => match self.room_for(len, true) {
                 Err(SendError::QueueFull { .. }) => None,
                 settled => Some(settled),
             },
         }
     }
 
-    /// Whether there is room for a frame of `len` bytes.
-    fn room_for(&self, len: usize) -> Result<(), SendError> {
+    /// Whether there is room for a message of `len` bytes, which counts under limits on sending or does not.
+    fn room_for(&self, len: usize, counts: bool) -> Result<(), SendError> {
+        let max_len = self.max_len.load(Ordering::Relaxed);
+        if counts && len > max_len {
+            return Err(SendError::ExceedsSendLimit { len, limit: max_len });
+        }
+        let len = len.saturating_add(MAX_HEADER);
         let (queued, limit) = (self.queued(), self.limit.load(Ordering::Relaxed));
         if len > limit {
             return Err(SendError::TooBig { len, limit });
@@ -294,7 +307,8 @@ impl Mailbox {
     pub(super) fn accept(&self, message: OwnedMessage) -> Result<(), (OwnedMessage, SendError)> {
         let len = message.frame_len();
         let mut queue = self.lock();
-        let refusal = self.state().refusal().map_or_else(|| self.room_for(len), Err);
+        let room = || self.room_for(message.as_bytes().len(), message.as_message().is_some());
+        let refusal = self.state().refusal().map_or_else(room, Err);
         if let Err(reason) = refusal {
             return Err((message, reason));
         }

@@ -13,7 +13,7 @@ use super::inbox::ReactorHandle;
 use super::mailbox::{Mailbox, Order, SenderState};
 use super::waits::Need;
 use crate::apps::{Context, IntoCallbackResult};
-use crate::message::{MAX_HEADER, OwnedMessage, Refused};
+use crate::message::{OwnedMessage, Refused};
 use crate::stats::Stats;
 
 /// A cheap handle on one app for other threads: it queues and wakes, the loop does the work.
@@ -45,8 +45,8 @@ impl Sender {
     ///
     /// # Errors
     /// [`Refused`] with the message when the connection is not open, which is [`SendError::WaitingToReconnect`] while
-    /// another attempt follows, or when it would exceed
-    /// `max_queued_bytes`.
+    /// another attempt follows, when it would exceed `max_queued_bytes`, or when it is larger than a
+    /// [`send_limit`](crate::RunOptions::send_limit) ever allows.
     #[allow(clippy::result_large_err, reason = "the error is the message that is handed back")]
     pub fn send_text(&self, text: impl Into<Utf8Bytes>) -> Result<(), Refused> {
         self.send(OwnedMessage::Text(text.into()))
@@ -179,12 +179,13 @@ impl Sender {
     /// ```
     ///
     /// # Errors
-    /// As [`opened`](Self::opened); [`SendError::TooBig`] when a message of `len` bytes is never accepted.
+    /// As [`opened`](Self::opened); [`SendError::TooBig`] or [`SendError::ExceedsSendLimit`] when a message of `len` bytes is never
+    /// accepted.
     pub fn ready(
         &self,
         len: usize,
     ) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
-        Wait::new(self.0.clone(), Need::Room(len.saturating_add(MAX_HEADER)))
+        Wait::new(self.0.clone(), Need::Room(len))
     }
 
     /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its

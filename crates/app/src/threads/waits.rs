@@ -8,7 +8,7 @@ use std::task::Waker;
 pub(super) enum Need {
     /// An open connection.
     Open,
-    /// An open connection, and room for a frame of this many bytes.
+    /// An open connection, and room for a message of this many bytes.
     Room(usize),
 }
 

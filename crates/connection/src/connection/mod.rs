@@ -1,6 +1,7 @@
 //! The client's end of a connection: bytes, time and commands in; events, bytes and a deadline out.
 
 mod deadlines;
+mod handshake;
 mod messages;
 
 use std::fmt;
@@ -12,7 +13,7 @@ use crate::receive::{Rx, Step};
 use crate::upgrade::Upgrade;
 use crate::{
     CloseFrame, Config, Env, Error, Event, Fragment, Input, Kind, Message, Opcode, ProtocolError, Request,
-    RequestError, Rtt, Side, State, Tx, close, deflate, utf8,
+    RequestError, Rtt, Side, State, Tx, close, utf8,
 };
 
 /// The client's end of one WebSocket connection, without socket, clock or thread.
@@ -43,7 +44,7 @@ use crate::{
 /// ```
 pub struct Connection {
     config: Arc<Config>,
-    /// Until the connection is open.
+    /// Until the connection is open; also after a refusal whose stream can carry another request.
     upgrade: Option<Box<Upgrade>>,
     rx: Rx,
     pub(crate) tx: Tx,
@@ -257,6 +258,10 @@ impl Connection {
 
     fn step(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
         if self.tx.state() != State::Open {
+            if self.can_ask_again() && !input.rest().is_empty() {
+                // What comes behind a refusal belongs to no response.
+                self.upgrade = None;
+            }
             self.check_error(input)?;
             if self.tx.state() == State::Connecting {
                 return self.receive_response(input, env);
@@ -276,28 +281,6 @@ impl Connection {
             }
             Ok(step) => Ok(step.map(Received::Step)),
             Err(error) => Err(self.fail(error.into(), input, env)),
-        }
-    }
-
-    /// Connecting -> Open, or -> Closed.
-    fn receive_response(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<Option<Received>, Error> {
-        let Some(upgrade) = &mut self.upgrade else { return Ok(None) };
-        match upgrade.receive(input.rest(), &self.config, env.now) {
-            Ok((used, response)) => {
-                input.skip(used);
-                Ok(response.map(|response| {
-                    self.upgrade = None;
-                    deflate::start(&response, &self.config, &mut self.rx.inbound, &mut self.tx.outbound);
-                    self.tx.lifecycle.open();
-                    self.tx.pings.start(&self.config, env.now);
-                    Received::Event(Event::Open(response))
-                }))
-            }
-            Err(error) => {
-                let error = Error::from(error);
-                self.finish(Some(error.clone()), env)?;
-                Err(error)
-            }
         }
     }
 

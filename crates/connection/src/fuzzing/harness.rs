@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The key of RFC 6455 section 1.3.
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 
 /// What the server answers to it.
 pub(crate) const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
@@ -152,7 +152,7 @@ impl Client {
     }
 
     /// Nothing more comes: what is due next is done.
-    pub(super) fn wait(&mut self) -> Result<(), Error> {
+    pub(crate) fn wait(&mut self) -> Result<(), Error> {
         let deadline = self.conn.deadline();
         assert!(deadline.is_some(), "a connection that is not over has a deadline");
         self.env.now = deadline.unwrap_or(self.env.now);

@@ -14,6 +14,7 @@ mod properties;
 mod queue;
 mod receiving;
 mod refusals;
+mod rounds;
 mod sending;
 mod splits;
 mod surroundings;

@@ -44,6 +44,15 @@ impl Body {
         (taken, taken == wanted)
     }
 
+    /// Whether the whole body came, up to the end that its framing says.
+    pub(super) fn has_ended(&self) -> bool {
+        match &self.framing {
+            Framing::Length(length) => *length == self.bytes.len() as u64,
+            Framing::Chunked(chunks) => chunks.are_complete(),
+            Framing::UntilClose => false,
+        }
+    }
+
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
@@ -164,8 +173,11 @@ mod tests {
     #[test]
     fn d_chunks_end_at_the_last_one_or_where_they_break_off() {
         for (raw, expected, complete) in [
-            (&b"3\nabc\n0\n"[..], &b"abc"[..], true),
-            (b"3 ; x\r\nabc\r\n00\r\n", b"abc", true),
+            (&b"3\nabc\n0\n\n"[..], &b"abc"[..], true),
+            (b"3 ; x\r\nabc\r\n00\r\n\r\n", b"abc", true),
+            (b"3\r\nabc\r\n0;x\r\nA: b\r\nC: \rd\r\n\r\n", b"abc", true),
+            (b"3\r\nabc\r\n0\r\n", b"abc", false),
+            (b"3\r\nabc\r\n0\r\nA: b\r\n", b"abc", false),
             (b"3\r\nab", b"ab", false),
             (b"3\r\nabc\r\n", b"abc", false),
             (b"3\r\nabc\r\nxyz", b"abc", true),
@@ -175,6 +187,7 @@ mod tests {
         ] {
             let mut body = body(header::TRANSFER_ENCODING, "chunked", 100);
             let whole = body.feed(raw).1;
+            assert_eq!(body.has_ended(), raw.ends_with(b"\n\n") || raw.ends_with(b"\n\r\n"));
             assert_eq!((body.into_bytes().as_slice(), whole), (expected, complete), "{}", raw.escape_ascii());
         }
         let mut padded = body(header::TRANSFER_ENCODING, "chunked", 100);

@@ -12,8 +12,12 @@ enum Position {
     Extension(u64),
     /// So many bytes of data are still to come.
     Data(u64),
-    /// Behind the last chunk, or where no further one can be read.
+    /// Behind the last chunk, in the trailer section; whether its current line is empty so far.
+    Trailer(bool),
+    /// Behind the empty line that ends the body.
     End,
+    /// Behind something that is not a chunk, or behind too much that is not data.
+    Broken,
 }
 
 /// Decodes chunks as they come.
@@ -28,8 +32,13 @@ impl Chunks {
         Self { position: Position::Size(None), overhead: 0 }
     }
 
-    /// Whether the last chunk was there, or something that is not a chunk.
+    /// Whether the body has ended, or something came that is not a chunk.
     pub(super) const fn is_at_end(&self) -> bool {
+        matches!(self.position, Position::End | Position::Broken)
+    }
+
+    /// Whether the body has ended as it should.
+    pub(super) const fn are_complete(&self) -> bool {
         matches!(self.position, Position::End)
     }
 
@@ -56,7 +65,7 @@ impl Chunks {
     fn framing(&mut self, byte: u8) -> Position {
         self.overhead += 1;
         if self.overhead > MAX_OVERHEAD {
-            return Position::End;
+            return Position::Broken;
         }
         match (self.position, byte) {
             // The end of the data before.
@@ -65,13 +74,16 @@ impl Chunks {
                 let digit = (byte as char).to_digit(16).unwrap_or_default();
                 size.unwrap_or_default()
                     .checked_mul(16)
-                    .map_or(Position::End, |size| Position::Size(Some(size + u64::from(digit))))
+                    .map_or(Position::Broken, |size| Position::Size(Some(size + u64::from(digit))))
             }
-            (Position::Size(Some(0)) | Position::Extension(0), b'\n') => Position::End,
+            (Position::Size(Some(0)) | Position::Extension(0), b'\n') => Position::Trailer(true),
+            (Position::Trailer(true), b'\n') => Position::End,
+            (Position::Trailer(is_empty), b'\r') => Position::Trailer(is_empty),
+            (Position::Trailer(_), byte) => Position::Trailer(byte == b'\n'),
             (Position::Size(Some(size)) | Position::Extension(size), b'\n') => Position::Data(size),
             (Position::Size(Some(size)), b';' | b' ' | b'\t' | b'\r') => Position::Extension(size),
             (Position::Extension(size), _) => Position::Extension(size),
-            _ => Position::End,
+            _ => Position::Broken,
         }
     }
 }

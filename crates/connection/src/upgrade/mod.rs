@@ -37,6 +37,8 @@ pub(crate) struct Upgrade {
     secrets: Secrets,
     head: HeadReader,
     refusal: Option<Refusal>,
+    /// The refusal that was taken leaves the stream to another request.
+    keeps_stream: bool,
 }
 
 impl Upgrade {
@@ -58,6 +60,7 @@ impl Upgrade {
             secrets: Secrets::of(request),
             head: HeadReader::default(),
             refusal: None,
+            keeps_stream: false,
         };
         Ok((upgrade, bytes))
     }
@@ -99,7 +102,14 @@ impl Upgrade {
 
     /// The refusal whose head is complete, if that is what came, with its body so far.
     pub(crate) fn take_refusal(&mut self) -> Option<UpgradeError> {
-        Some(self.refusal.take()?.into_error(&self.secrets))
+        let refusal = self.refusal.take()?;
+        self.keeps_stream = refusal.keeps_stream();
+        Some(refusal.into_error(&self.secrets))
+    }
+
+    /// Whether the refusal that was taken leaves the stream to another request.
+    pub(crate) const fn keeps_stream(&self) -> bool {
+        self.keeps_stream
     }
 
     /// The stream has ended: a refusal whose body ends there, or an incomplete response.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use http::header;
 
 use super::body::Body;
+use super::elements::elements;
 use super::head::Head;
 use super::printable::first_line;
 use super::response::Response;
@@ -20,6 +21,8 @@ const BODY_WAIT: Duration = Duration::from_millis(500);
 pub(super) struct Refusal {
     response: Box<Response>,
     body: Body,
+    /// The head allows another request on the stream, and nothing came behind the body.
+    keeps_stream: bool,
     /// When the head was complete.
     since: Instant,
 }
@@ -32,12 +35,27 @@ impl Refusal {
         let is_redirect = matches!(line.status.as_u16(), 301 | 302 | 303 | 307 | 308);
         let limit = if is_redirect { 0 } else { config.max_error_body };
         let body = Body::new(line.status, line.is_http_1_0, &headers, limit);
-        Self { response: Box::new(Response::new(line.status, line.message, headers)), body, since: now }
+        let closes =
+            elements(&headers, &header::CONNECTION).any(|option| option.eq_ignore_ascii_case("close"));
+        // RFC 9112 section 6.3: both may mean that it is not one response.
+        let is_ambiguous =
+            headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH);
+        let is_strict = fields::strict(&fields, config.max_headers).is_ok();
+        let keeps_stream = is_strict && !(line.is_http_1_0 || closes || is_ambiguous);
+        let response = Box::new(Response::new(line.status, line.message, headers));
+        Self { response, body, keeps_stream, since: now }
     }
 
     /// Takes what belongs to the body from the front of `input`; returns the bytes taken and whether nothing more is waited for.
     pub(super) fn feed(&mut self, input: &[u8]) -> (usize, bool) {
-        self.body.feed(input)
+        let (taken, complete) = self.body.feed(input);
+        self.keeps_stream &= !complete || taken == input.len();
+        (taken, complete)
+    }
+
+    /// Whether the stream can carry another request: the head allows it, and all of the body came and nothing else.
+    pub(super) fn keeps_stream(&self) -> bool {
+        self.keeps_stream && self.body.has_ended()
     }
 
     /// When the body is no longer waited for.

@@ -18,6 +18,7 @@ pub struct Handshake {
     output: Vec<u8>,
     written: usize,
     state: State,
+    keeps_stream: bool,
 }
 
 enum State {
@@ -68,7 +69,31 @@ impl Handshake {
                 (greeting, State::Socks5(dialogue))
             }
         };
-        Ok(Self { proxy: proxy.to_string().into(), output, written: 0, state })
+        Ok(Self { proxy: proxy.to_string().into(), output, written: 0, state, keeps_stream: false })
+    }
+
+    /// Has the body of a 407 read to its end before the 407 is reported, so that the stream can carry another request: see
+    /// [`keeps_stream`](Self::keeps_stream). One that is longer than `limit` bytes is reported as soon as that is known. Without this call, and for
+    /// proxies that do not speak HTTP, no body is read.
+    ///
+    /// A proxy may keep a body back. Once [`is_refused`](Self::is_refused), the caller should not wait for long, and then call
+    /// [`end_of_stream`](Self::end_of_stream).
+    pub const fn read_body(&mut self, limit: usize) {
+        if let State::Http(connect) = &mut self.state {
+            connect.read_body(limit);
+        }
+    }
+
+    /// Whether the proxy has answered 407, and the rest of that answer is read.
+    pub const fn is_refused(&self) -> bool {
+        matches!(&self.state, State::Http(connect) if connect.is_refused())
+    }
+
+    /// After [`ProxyFailure::AuthenticationRequired`]: whether another handshake can begin on the same stream (RFC 9112 section 9.3). That is so
+    /// if the proxy has answered in HTTP/1.1, without `Connection: close`, and with a body that was [read to its end](Self::read_body), with
+    /// nothing behind it.
+    pub const fn keeps_stream(&self) -> bool {
+        self.keeps_stream
     }
 
     /// What is to be written to the stream now; empty while it is the proxy's turn.
@@ -108,7 +133,11 @@ impl Handshake {
                 Ok(Progress { used, done: true })
             }
             Ok(false) => Ok(Progress { used, done: false }),
-            Err(failure) => Err(self.fail(failure)),
+            Err(failure) => {
+                let is_kept = matches!(&self.state, State::Http(connect) if connect.keeps_stream());
+                self.keeps_stream |= is_kept && self.output().is_empty();
+                Err(self.fail(failure))
+            }
         }
     }
 
@@ -267,6 +296,66 @@ mod tests {
                 assert!(!bytewise.is_ok_and(|taken| taken > answer.len()));
             }
         }
+    }
+
+    #[test]
+    fn b164_a_407_whose_body_was_read_leaves_its_stream_to_another_handshake() {
+        let head = "HTTP/1.1 407 Who\r\nProxy-Authenticate: NTLM\r\n";
+        for (what, rest, keeps) in [
+            ("no body", "Content-Length: 0\r\n\r\n", true),
+            ("a body", "Content-Length: 5\r\n\r\nlogin", true),
+            ("chunks", "Transfer-Encoding: chunked\r\n\r\n5\r\nlogin\r\n0\r\n\r\n", true),
+            ("bytes behind", "Content-Length: 5\r\n\r\nloginHTTP/1.1 200 OK\r\n\r\n", false),
+            ("a long body", "Content-Length: 101\r\n\r\n", false),
+            ("no end", "\r\nlogin", false),
+            ("a fold", "Content-Length: 5\r\n 0\r\n\r\nlogin", false),
+            ("broken chunks", "Transfer-Encoding: chunked\r\n\r\nlogin", false),
+            ("a close", "Content-Length: 0\r\nProxy-Connection: close\r\n\r\n", false),
+        ] {
+            let answer = [head, rest].concat();
+            for step in [1, 7, answer.len()] {
+                if what == "bytes behind" && step < answer.len() {
+                    continue;
+                }
+                let mut handshake = begin("http");
+                handshake.read_body(100);
+                handshake.wrote(usize::MAX);
+                let mut pieces = answer.as_bytes().chunks(step);
+                let error = pieces.find_map(|piece| handshake.receive(piece).err()).unwrap();
+                let failure =
+                    ProxyFailure::AuthenticationRequired { challenges: vec!["NTLM".to_owned()], sent: true };
+                assert_eq!(error.failure, failure, "{what}");
+                assert_eq!(handshake.keeps_stream(), keeps, "{what} in steps of {step}");
+                assert!(!handshake.is_refused());
+            }
+        }
+    }
+
+    #[test]
+    fn b164_a_407_whose_body_does_not_come_whole_is_reported_and_leaves_no_stream() {
+        let answer = b"HTTP/1.1 407 Who\r\nProxy-Authenticate: NTLM\r\nContent-Length: 5\r\n\r\nlog";
+        let mut handshake = begin("http");
+        handshake.read_body(100);
+        handshake.wrote(usize::MAX);
+        assert!(!handshake.is_refused());
+        assert_eq!(handshake.receive(answer), Ok(Progress { used: answer.len(), done: false }));
+        assert!(handshake.is_refused());
+        let error = handshake.end_of_stream();
+        assert!(matches!(error.failure, ProxyFailure::AuthenticationRequired { .. }));
+        assert!(!handshake.keeps_stream() && !handshake.is_refused());
+
+        // One that comes before the request was written is no answer to it.
+        let mut handshake = begin("http");
+        handshake.read_body(100);
+        handshake.wrote(2);
+        handshake.receive(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n").unwrap_err();
+        assert!(!handshake.keeps_stream());
+
+        // Without being asked to, it reads none.
+        let mut handshake = begin("http");
+        handshake.wrote(usize::MAX);
+        handshake.receive(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n").unwrap_err();
+        assert!(!handshake.keeps_stream());
     }
 
     #[test]

@@ -5,19 +5,13 @@ use std::mem;
 use data_encoding::BASE64;
 
 use super::ProxyFailure;
+use super::answer::{Answer, HTTP, PROXY_AUTHENTICATION_REQUIRED};
+use super::body::{Body, Reached};
 use super::login::Login;
 use crate::Destination;
 
-/// What every answer starts with.
-const HTTP: &[u8] = b"HTTP/1.";
-
 /// How long the heads of an answer may be together, in bytes.
 const MAX_HEAD: usize = 64 * 1024;
-
-/// How much of a reason phrase an error keeps, in characters.
-const MAX_REASON: usize = 100;
-
-const PROXY_AUTHENTICATION_REQUIRED: u16 = 407;
 
 /// The client's side, once the request is made. It reads an answer line by line and needs nothing of it but the status and, of a 407, the
 /// challenges: whatever else stands there may be malformed.
@@ -28,15 +22,12 @@ pub(super) struct Connect {
     taken: usize,
     answer: Option<Answer>,
     authorized: bool,
-}
-
-/// An answer whose head is not complete.
-struct Answer {
-    status: u16,
-    reason: String,
-    challenges: Vec<String>,
-    /// Whether the last header was a challenge, so that a folded line continues it.
-    in_challenge: bool,
+    /// How long the body of a 407 may be, if it is to be read before the 407 is reported.
+    max_body: Option<usize>,
+    /// That body, while it comes.
+    body: Option<Body>,
+    /// It came to its end, and nothing behind it.
+    keeps_stream: bool,
 }
 
 impl Connect {
@@ -52,11 +43,43 @@ impl Connect {
             None => {}
         }
         request += "\r\n";
-        (Self { line: Vec::new(), taken: 0, answer: None, authorized: login.is_some() }, request.into_bytes())
+        let connect = Self {
+            line: Vec::new(),
+            taken: 0,
+            answer: None,
+            authorized: login.is_some(),
+            max_body: None,
+            body: None,
+            keeps_stream: false,
+        };
+        (connect, request.into_bytes())
+    }
+
+    /// Has the body of a 407 read, up to `limit` bytes, before the 407 is reported.
+    pub(super) const fn read_body(&mut self, limit: usize) {
+        self.max_body = Some(limit);
+    }
+
+    /// Whether the head of a 407 has come and its body is read.
+    pub(super) const fn is_refused(&self) -> bool {
+        self.body.is_some()
+    }
+
+    /// Whether the stream can carry another request after the 407 that was reported.
+    pub(super) const fn keeps_stream(&self) -> bool {
+        self.keeps_stream
     }
 
     /// Takes what belongs to the answer from `input`; returns whether it is complete.
     pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<bool, ProxyFailure> {
+        if let Some(body) = &mut self.body {
+            let reached = body.skip(input);
+            if reached == Reached::More {
+                return Ok(false);
+            }
+            self.keeps_stream = reached == Reached::End && input.is_empty();
+            return self.refusal().map_or(Ok(false), Err);
+        }
         while !input.is_empty() {
             let piece = &input[..input.len().min(MAX_HEAD - self.taken)];
             // A bare line feed ends a line as well (RFC 9112 section 2.2).
@@ -77,6 +100,9 @@ impl Connect {
                 if self.take_line(&line[..line.len() - carriage_returns])? {
                     return Ok(true);
                 }
+                if self.body.is_some() {
+                    return self.receive(input);
+                }
             } else if self.taken == MAX_HEAD {
                 return Err(self.refusal().unwrap_or(ProxyFailure::HeadersTooLong { limit: MAX_HEAD }));
             }
@@ -93,6 +119,12 @@ impl Connect {
         if !line.is_empty() {
             answer.take_header(line);
             return Ok(false);
+        }
+        if let (Some(limit), PROXY_AUTHENTICATION_REQUIRED) = (self.max_body, answer.status) {
+            self.body = answer.framing.body(limit);
+            if self.body.is_some() {
+                return Ok(false);
+            }
         }
         if let Some(refusal) = self.refusal() {
             return Err(refusal);
@@ -111,53 +143,6 @@ impl Connect {
             status => ProxyFailure::Status { status, reason: answer.reason },
         })
     }
-}
-
-impl Answer {
-    /// Reads a status line: `HTTP/1.1 200 OK`, with any number of blanks, and with a reason or without.
-    fn parse(line: &[u8]) -> Result<Self, ProxyFailure> {
-        let after_version = match line.strip_prefix(HTTP) {
-            Some([minor, rest @ ..]) if minor.is_ascii_digit() => rest,
-            _ => return Err(ProxyFailure::WrongProtocol),
-        };
-        let rest = after_version.trim_ascii_start();
-        let (digits, reason) = rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count());
-        if digits.len() != 3 || rest.len() == after_version.len() {
-            return Err(ProxyFailure::Malformed("the status line"));
-        }
-        let status = digits.iter().fold(0, |status, digit| status * 10 + u16::from(digit - b'0'));
-        let reason = printable(reason).chars().take(MAX_REASON).collect();
-        Ok(Self { status, reason, challenges: Vec::new(), in_challenge: false })
-    }
-
-    fn take_header(&mut self, line: &[u8]) {
-        if line.starts_with(b" ") || line.starts_with(b"\t") {
-            if let Some(challenge) = self.challenges.last_mut().filter(|_| self.in_challenge) {
-                *challenge = format!("{challenge} {}", printable(line));
-            }
-            return;
-        }
-        let (name, value) = line.split_at(line.iter().position(|byte| *byte == b':').unwrap_or(line.len()));
-        self.in_challenge = self.status == PROXY_AUTHENTICATION_REQUIRED
-            && name.trim_ascii().eq_ignore_ascii_case(b"Proxy-Authenticate");
-        if self.in_challenge {
-            self.challenges.push(printable(value.get(1..).unwrap_or_default()));
-        }
-    }
-
-    fn is_grant(&self) -> bool {
-        matches!(self.status, 200..=299)
-    }
-
-    /// Nothing can be switched to that was not asked for, so 101 is not one of them.
-    fn is_interim(&self) -> bool {
-        matches!(self.status, 100 | 102..=199)
-    }
-}
-
-/// Text without blanks around it and without control characters, which do not belong into an error.
-fn printable(text: &[u8]) -> String {
-    String::from_utf8_lossy(text.trim_ascii()).replace(char::is_control, "")
 }
 
 #[cfg(test)]

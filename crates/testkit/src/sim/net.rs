@@ -21,12 +21,14 @@ type Tap = Box<dyn FnMut(usize, Tapped<'_>)>;
 
 /// What a client has just done with its end of a connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[allow(clippy::exhaustive_enums, reason = "a stream of bytes has two directions")]
+#[allow(clippy::exhaustive_enums, reason = "a stream of bytes has two directions and an end")]
 pub enum Tapped<'a> {
     /// It has read these bytes.
     Read(&'a [u8]),
     /// The stream has taken these bytes, which the peer need not get.
     Written(&'a [u8]),
+    /// It has dropped the stream.
+    Dropped,
 }
 
 /// A simulated network with its own clock. Clones are handles to the same network.
@@ -207,7 +209,7 @@ impl SimNet {
         self.world.attempts.borrow().clone()
     }
 
-    /// Calls `tap` whenever a client has read or written bytes, with the number of the connection
+    /// Calls `tap` whenever a client has read or written bytes, or dropped its stream, with the number of the connection
     /// ([`SimPeer::index`]): what was wholly written is known so, also when it never arrives. It must not use
     /// a stream.
     pub fn tap(&self, tap: impl FnMut(usize, Tapped<'_>) + 'static) {

@@ -121,6 +121,8 @@ impl Write for SimStream {
 impl Drop for SimStream {
     fn drop(&mut self) {
         self.shared.borrow_mut().client_is_gone = true;
+        let index = self.shared.borrow().index;
+        self.net.tapped(index, Tapped::Dropped);
         transmit(&self.net, &self.shared, Direction::ToPeer, Chunk::End(End::Fin));
     }
 }

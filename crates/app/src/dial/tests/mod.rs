@@ -10,6 +10,7 @@ mod proxies;
 mod racing;
 mod redirects;
 mod refusals;
+mod rounds;
 mod steps;
 mod timeouts;
 

@@ -216,14 +216,18 @@ fn a_connector_that_panics_leaves_nothing_behind() {
 #[test]
 fn answers_to_challenges_that_panic_leave_nothing_behind() {
     let wait = Wait::ForHttpTunnel;
-    let mut rig = Rig::new(BY_NAME, &wait.options()).with_functions(functions("authorize"));
-    rig.net.serve_arrivals(PROXY, |peer| {
-        if !peer.read_available().is_empty() {
-            peer.write(b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\n\r\n");
-        }
-    });
-    waiting(rig.begin());
-    assert_panics(rig, |rig| rig.run_until(SECOND));
+    // On a stream that is kept, and on one that is not.
+    for framing in ["Content-Length: 0\r\n", ""] {
+        let mut rig = Rig::new(BY_NAME, &wait.options()).with_functions(functions("authorize"));
+        rig.net.serve_arrivals(PROXY, move |peer| {
+            if !peer.read_available().is_empty() {
+                let head = "HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\n";
+                peer.write(format!("{head}{framing}\r\n").as_bytes());
+            }
+        });
+        waiting(rig.begin());
+        assert_panics(rig, |rig| rig.run_until(SECOND));
+    }
 }
 
 #[test]

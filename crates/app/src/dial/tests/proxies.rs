@@ -13,6 +13,8 @@ const HTTP: Wait = Wait::ForHttpTunnel;
 const SOCKS: Wait = Wait::ForSocksTunnel;
 
 const WHO: &[u8] = b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\nContent-Length: 0\r\n\r\n";
+const WHO_CLOSES: &[u8] =
+    b"HTTP/1.1 407 Who\r\nProxy-Authenticate: Bearer\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 const TUNNEL: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 
 /// What the proxy has heard, one message after the other.
@@ -109,37 +111,41 @@ fn b183_a_stream_that_breaks_on_the_way_to_a_tunnel_names_the_proxy() {
 }
 
 #[test]
-fn b164_a_407_is_answered_once_on_another_stream_with_the_same_place() {
-    let (functions, asked) = authorize(Some("Bearer token"));
-    let (mut rig, heard) = dial(HTTP, &[WHO, TUNNEL], stays, functions);
-    rig.links.connections.set_max_total(1);
-    let ticket = rig.queue_for(Server::At(address(100)));
-    let arrived = arrival(rig.run_until(SECOND));
-    assert_eq!((asked.get(), rig.net.attempts().len()), (1, 2));
-    let authorized: Vec<_> = heard
-        .borrow()
-        .iter()
-        .map(|request| request.contains("Proxy-Authorization: Bearer token\r\n"))
-        .collect();
-    assert_eq!(authorized, [false, true]);
-    assert_eq!((rig.dispatcher.registrations(), rig.called.len()), (1, 0));
-    drop(ticket);
-    rig.net().unwatch(arrived.wire);
-    rig.assert_leaves_nothing();
+fn b164_a_407_is_answered_with_the_same_place_on_the_same_stream_or_on_another() {
+    for (answers, streams) in [(&[WHO, TUNNEL], 1), (&[WHO_CLOSES, TUNNEL], 2)] {
+        let (functions, asked) = authorize(Some("Bearer token"));
+        let (mut rig, heard) = dial(HTTP, answers, stays, functions);
+        rig.links.connections.set_max_total(1);
+        let ticket = rig.queue_for(Server::At(address(100)));
+        let arrived = arrival(rig.run_until(SECOND));
+        assert_eq!((asked.get(), rig.net.attempts().len()), (1, streams));
+        let authorized: Vec<_> = heard
+            .borrow()
+            .iter()
+            .map(|request| request.contains("Proxy-Authorization: Bearer token\r\n"))
+            .collect();
+        assert_eq!(authorized, [false, true]);
+        assert_eq!((rig.dispatcher.registrations(), rig.called.len()), (1, 0));
+        drop(ticket);
+        rig.net().unwatch(arrived.wire);
+        rig.assert_leaves_nothing();
+    }
 }
 
 #[test]
 fn b164_a_407_that_is_not_answered_or_in_vain_ends_the_dial() {
-    for (answer, streams, expected) in [
+    for (answer, times, expected) in [
         (None, 1, "it wants credentials (407)"),
         (Some("Bearer\r\nX-Injected: 1"), 1, "it wants credentials (407)"),
+        // It is not sent again.
         (Some("Bearer wrong"), 2, "it refused the credentials (407)"),
     ] {
         let (functions, asked) = authorize(answer);
-        let (mut rig, _) = dial(HTTP, &[WHO, WHO, TUNNEL], stays, functions);
+        let (mut rig, heard) = dial(HTTP, &[WHO, WHO_CLOSES, TUNNEL], stays, functions);
         let error = proxy_error(rig.run_until(SECOND));
         assert!(error.contains(expected), "{error}");
-        assert_eq!((asked.get(), rig.net.attempts().len()), (1, streams), "{answer:?}");
+        assert_eq!((asked.get(), heard.borrow().len()), (times, times as usize), "{answer:?}");
+        assert_eq!(rig.net.attempts().len(), 1);
         rig.assert_leaves_nothing();
     }
 }

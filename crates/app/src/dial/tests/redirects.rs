@@ -12,7 +12,7 @@ use super::*;
 use crate::redirect::RedirectError;
 
 /// The response to an upgrade request that has this head.
-fn response(head: &str) -> Response {
+pub(super) fn response(head: &str) -> Response {
     let mut env = Env::new(Instant::now(), SeededEntropy::new([0; 32]));
     let mut connection = Connection::new(Arc::default(), &Request::new("/"), &mut env).unwrap();
     let bytes = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\n\r\n");
@@ -23,7 +23,7 @@ fn response(head: &str) -> Response {
 }
 
 /// An attempt whose stream has arrived at the server and was closed.
-fn attempt(rig: &mut Rig, progress: Progress) -> Box<Attempt> {
+pub(super) fn attempt(rig: &mut Rig, progress: Progress) -> Box<Attempt> {
     let arrival = match progress {
         Progress::Waiting => arrival(rig.run_until(SECOND)),
         progress => arrival(progress),
@@ -33,7 +33,7 @@ fn attempt(rig: &mut Rig, progress: Progress) -> Box<Attempt> {
 }
 
 /// The first attempt of a rig whose servers all listen. One connection may be in the making for each.
-fn first(url: &str, functions: Functions) -> (Rig, Box<Attempt>) {
+pub(super) fn first(url: &str, functions: Functions) -> (Rig, Box<Attempt>) {
     let mut rig = Rig::new(url, &options(None)).with_name(&[1]).with_functions(functions);
     rig.resolver.name("other.test", &[address(2).ip()]);
     rig.links.connections.set_max_per_server(1);
@@ -57,8 +57,11 @@ fn authorize(answer: &'static str) -> (Functions, Rc<Cell<u32>>) {
 }
 
 #[track_caller]
-fn continued(outcome: Result<Option<Continued>, Error>) -> Continued {
-    outcome.unwrap().expect("the attempt continues")
+pub(super) fn continued(outcome: Result<Option<Continued>, Error>) -> (Box<Attempt>, Option<Io>) {
+    match outcome.unwrap().expect("the attempt continues") {
+        Continued::NewConnection(attempt, io) => (attempt, io),
+        Continued::SameConnection(_) => panic!("on the same connection"),
+    }
 }
 
 #[test]
@@ -66,7 +69,8 @@ fn b165_a_redirect_within_the_origin_keeps_the_place() {
     for url in [BY_ADDRESS, BY_NAME] {
         let (mut rig, first) = first(url, Functions::default());
         let ticket = rig.queue_for(Server::At(address(1)));
-        let (second, io) = continued(first.refused(&response("302 Found\r\nLocation: /new"), &mut rig.plan));
+        let (second, io) =
+            continued(first.refused(&response("302 Found\r\nLocation: /new"), false, &mut rig.plan));
         assert!(io.is_none());
         let progress = rig.continue_with(second, None);
         let second = attempt(&mut rig, progress);
@@ -85,7 +89,7 @@ fn b165_a_redirect_to_another_origin_gives_its_place_back_and_waits_for_one_ther
         let ticket = rig.queue_for(Server::At(address(1)));
         rig.take_place(Server::At(address(last)));
         let head = format!("307 Away\r\nLocation: {location}");
-        let (second, _) = continued(first.refused(&response(&head), &mut rig.plan));
+        let (second, _) = continued(first.refused(&response(&head), false, &mut rig.plan));
         waiting(rig.continue_with(second, None));
         waiting(rig.run_until(HOUR));
         assert_eq!(rig.called, [OTHER_APP], "the place at the first server is free");
@@ -106,7 +110,7 @@ fn b165_the_place_is_free_while_the_name_of_another_origin_is_resolved() {
     let ticket = rig.queue_for(Server::At(address(1)));
     rig.resolver.delay("other.test", None);
     let away = response("302 Away\r\nLocation: ws://other.test/");
-    let (second, _) = continued(first.refused(&away, &mut rig.plan));
+    let (second, _) = continued(first.refused(&away, false, &mut rig.plan));
     waiting(rig.continue_with(second, None));
     waiting(rig.run_until(SECOND));
     assert_eq!(rig.called, [OTHER_APP]);
@@ -120,7 +124,8 @@ fn b165_a_name_that_has_moved_needs_a_place_where_it_leads_now() {
     let ticket = rig.queue_for(Server::At(address(1)));
     rig.take_place(Server::At(address(2)));
     rig.resolver.name(NAME, &[address(2).ip()]);
-    let (second, _) = continued(first.refused(&response("302 Found\r\nLocation: /new"), &mut rig.plan));
+    let (second, _) =
+        continued(first.refused(&response("302 Found\r\nLocation: /new"), false, &mut rig.plan));
     waiting(rig.continue_with(second, None));
     waiting(rig.run_until(HOUR));
     assert_eq!((rig.called.len(), rig.net.attempts().len()), (1, 1));
@@ -136,23 +141,26 @@ fn b165_a_name_that_has_moved_needs_a_place_where_it_leads_now() {
 fn b165_b166_b167_a_redirect_that_leads_nowhere_ends_the_attempt() {
     let (mut rig, mut attempt) = first(BY_ADDRESS, Functions::default());
     for _ in 0..3 {
-        (attempt, _) = continued(attempt.refused(&response("302 Found\r\nLocation: /loop"), &mut rig.plan));
+        (attempt, _) =
+            continued(attempt.refused(&response("302 Found\r\nLocation: /loop"), false, &mut rig.plan));
     }
-    let error =
-        attempt.refused(&response("302 Found\r\nLocation: /loop"), &mut rig.plan).map(drop).unwrap_err();
+    let error = attempt
+        .refused(&response("302 Found\r\nLocation: /loop"), false, &mut rig.plan)
+        .map(drop)
+        .unwrap_err();
     assert!(matches!(error, Error::Redirect(RedirectError::TooMany { limit: 3 })), "{error:?}");
     rig.assert_leaves_nothing();
 
     for head in ["302 Found", "302 Found\r\nLocation: ftp://192.0.2.1/", "302 Found\r\nLocation: ws://a b/"] {
         let (mut rig, attempt) = first(BY_ADDRESS, Functions::default());
-        let error = attempt.refused(&response(head), &mut rig.plan).map(drop).unwrap_err();
+        let error = attempt.refused(&response(head), false, &mut rig.plan).map(drop).unwrap_err();
         assert!(matches!(error, Error::Redirect(_)), "{head}: {error:?}");
         rig.assert_leaves_nothing();
     }
     // The target is a good one, and its name is not.
     let (mut rig, attempt) = first(BY_ADDRESS, Functions::default());
     let to_nowhere = response("302 Found\r\nLocation: ws://nowhere.test/");
-    let (attempt, _) = continued(attempt.refused(&to_nowhere, &mut rig.plan));
+    let (attempt, _) = continued(attempt.refused(&to_nowhere, false, &mut rig.plan));
     waiting(rig.continue_with(attempt, None));
     let error = failure(rig.run_until(SECOND));
     assert!(matches!(&error, Error::Resolve { host, .. } if host == "nowhere.test"), "{error:?}");
@@ -160,19 +168,19 @@ fn b165_b166_b167_a_redirect_that_leads_nowhere_ends_the_attempt() {
 }
 
 #[test]
-fn b164_a_401_is_answered_once_with_the_same_place() {
+fn b164_an_answer_that_was_refused_is_not_given_again() {
     let (functions, asked) = authorize("Bearer token");
     let (mut rig, attempt) = first(BY_ADDRESS, functions);
     let who = response("401 Who\r\nWWW-Authenticate: Bearer");
     let ticket = rig.queue_for(Server::At(address(1)));
-    let (second, io) = continued(attempt.refused(&who, &mut rig.plan));
+    let (second, io) = continued(attempt.refused(&who, false, &mut rig.plan));
     assert!(io.is_none());
     assert_eq!(second.request.headers[AUTHORIZATION], "Bearer token");
     let progress = rig.continue_with(second, None);
     let second = self::attempt(&mut rig, progress);
     assert!(rig.called.is_empty());
-    assert!(second.refused(&who, &mut rig.plan).unwrap().is_none());
-    assert_eq!(asked.get(), 1);
+    assert!(second.refused(&who, false, &mut rig.plan).unwrap().is_none());
+    assert_eq!(asked.get(), 2);
     drop(ticket);
     rig.assert_leaves_nothing();
 }
@@ -182,17 +190,17 @@ fn b164_refusals_without_an_answer_are_final_and_give_the_place_back() {
     let who = "401 Who\r\nWWW-Authenticate: Bearer";
     // There is no function, or the answer is not one that a header can hold.
     let (mut rig, attempt) = first(BY_ADDRESS, Functions::default());
-    assert!(attempt.refused(&response(who), &mut rig.plan).unwrap().is_none());
+    assert!(attempt.refused(&response(who), false, &mut rig.plan).unwrap().is_none());
     rig.assert_leaves_nothing();
     let (mut rig, attempt) = first(BY_ADDRESS, authorize("Bearer\r\nX-Injected: 1").0);
-    let error = attempt.refused(&response(who), &mut rig.plan).map(drop).unwrap_err();
+    let error = attempt.refused(&response(who), false, &mut rig.plan).map(drop).unwrap_err();
     assert!(matches!(error, Error::Header(_)), "{error:?}");
     rig.assert_leaves_nothing();
     // There is nothing to answer.
     for head in ["403 No", "503 Busy\r\nLocation: /elsewhere", "407 Who\r\nProxy-Authenticate: Bearer"] {
         let (functions, asked) = authorize("Bearer token");
         let (mut rig, attempt) = first(BY_ADDRESS, functions);
-        assert!(attempt.refused(&response(head), &mut rig.plan).unwrap().is_none(), "{head}");
+        assert!(attempt.refused(&response(head), false, &mut rig.plan).unwrap().is_none(), "{head}");
         assert_eq!(asked.get(), 0, "{head}");
         rig.assert_leaves_nothing();
     }
@@ -200,8 +208,8 @@ fn b164_refusals_without_an_answer_are_final_and_give_the_place_back() {
     let (functions, asked) = authorize("Bearer token");
     let (mut rig, attempt) = first(BY_ADDRESS, functions);
     let (attempt, _) =
-        continued(attempt.refused(&response("302 Away\r\nLocation: ws://192.0.2.2/"), &mut rig.plan));
-    assert!(attempt.refused(&response(who), &mut rig.plan).unwrap().is_none());
+        continued(attempt.refused(&response("302 Away\r\nLocation: ws://192.0.2.2/"), false, &mut rig.plan));
+    assert!(attempt.refused(&response(who), false, &mut rig.plan).unwrap().is_none());
     assert_eq!(asked.get(), 0);
     rig.assert_leaves_nothing();
 }
@@ -230,14 +238,16 @@ fn b164_b170_on_the_users_streams_an_attempt_continues_on_the_next_one_and_keeps
         let progress = rig.begin();
         let first = attempt(&mut rig, progress);
         let ticket = rig.queue_for(Server::At(address(100)));
-        let (second, io) = continued(first.refused(&response(head), &mut rig.plan));
+        let (second, io) = continued(first.refused(&response(head), false, &mut rig.plan));
         assert!(io.is_some());
         let progress = rig.continue_with(second, io);
         let second = attempt(&mut rig, progress);
         assert_eq!((made.get(), rig.called.len()), (2, 0), "{head}");
         // There is no third one.
-        let error =
-            second.refused(&response("302 Found\r\nLocation: /last"), &mut rig.plan).map(drop).unwrap_err();
+        let error = second
+            .refused(&response("302 Found\r\nLocation: /last"), false, &mut rig.plan)
+            .map(drop)
+            .unwrap_err();
         assert!(matches!(error, Error::Connect { address: None, .. }), "{error:?}");
         drop(ticket);
         rig.assert_leaves_nothing();
@@ -253,7 +263,7 @@ fn b170_another_origin_is_connected_to_whatever_streams_the_user_has() {
     let progress = rig.begin();
     let first = attempt(&mut rig, progress);
     let away = response("302 Away\r\nLocation: ws://192.0.2.2/");
-    let (second, io) = continued(first.refused(&away, &mut rig.plan));
+    let (second, io) = continued(first.refused(&away, false, &mut rig.plan));
     assert!(io.is_none());
     let progress = rig.continue_with(second, io);
     drop(attempt(&mut rig, progress));
@@ -273,9 +283,9 @@ fn b164_b170_the_only_stream_serves_one_request() {
         rig.plan.extras(|extras| &mut extras.stream, Some(stream));
         let progress = rig.begin();
         let first = attempt(&mut rig, progress);
-        let outcome = first.refused(&response(head), &mut rig.plan).unwrap();
+        let outcome = first.refused(&response(head), false, &mut rig.plan).unwrap();
         assert_eq!(outcome.is_some(), continues, "{head}");
-        if let Some((second, io)) = outcome {
+        if let Some(Continued::NewConnection(second, io)) = outcome {
             assert!(io.is_none());
             // From here on it is connected to as any other server is, and counts there.
             rig.links.connections.set_max_per_server(1);
