@@ -18,6 +18,7 @@ mod life;
 mod limits;
 mod memory;
 mod pace;
+mod renewals;
 mod seed;
 mod sending;
 mod server;
@@ -32,11 +33,13 @@ use std::env;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use coverage::Coverage;
+use coverage::{Coverage, WANTED};
+use seed::Report;
 use world::Record;
 
-/// Seeds in CI.
+/// Seeds in CI, and those of apps that are renewed.
 const SEEDS: u64 = 20_000;
+const RENEWAL_SEEDS: u64 = 5_000;
 /// Each has worlds of its own.
 const THREADS: usize = 2;
 
@@ -46,24 +49,27 @@ fn number(variable: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
+/// Runs one seed.
+type RunSeed = fn(u64, Record) -> Result<Report, String>;
+
 /// The line that runs a seed again, and what went wrong.
-fn complaint(seed: u64, breach: &str) -> String {
+fn complaint(test: &str, seed: u64, breach: &str) -> String {
     format!(
-        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation -- --nocapture  # {breach}"
+        "SIMULATION_SEED={seed} cargo test -p websocket-tests --test simulation {test} -- --nocapture  # {breach}"
     )
 }
 
-#[test]
-fn every_seed_keeps_the_promises_of_the_life_cycle() {
+/// Runs the seeds that are asked for, or the `default`. That many must have done what is `wanted`.
+fn run_seeds(test: &str, run: RunSeed, default: u64, wanted: &[&str]) {
     if let Some(seed) = number("SIMULATION_SEED") {
         for warm_up in 0..seed::WARM_UP {
-            drop(seed::run(warm_up, Record::Nothing));
+            drop(run(warm_up, Record::Nothing));
         }
-        let report = seed::run(seed, Record::Print);
-        let report = report.unwrap_or_else(|breach| panic!("{}", complaint(seed, &breach)));
+        let report = run(seed, Record::Print);
+        let report = report.unwrap_or_else(|breach| panic!("{}", complaint(test, seed, &breach)));
         return print!("{} turns\n{}", report.turns, report.coverage.lines());
     }
-    let seeds = number("SIMULATION_SEEDS").unwrap_or(SEEDS);
+    let seeds = number("SIMULATION_SEEDS").unwrap_or(default);
     let next = AtomicU64::new(0);
     let work = || {
         let mut coverage = Coverage::default();
@@ -72,12 +78,12 @@ fn every_seed_keeps_the_promises_of_the_life_cycle() {
             if seed >= seeds {
                 return Ok(coverage);
             }
-            match seed::run(seed, Record::Nothing) {
+            match run(seed, Record::Nothing) {
                 Ok(report) => coverage.add(report.coverage),
                 Err(breach) => {
                     // The other threads finish theirs.
                     next.store(seeds, Ordering::Relaxed);
-                    return Err(complaint(seed, &breach));
+                    return Err(complaint(test, seed, &breach));
                 }
             }
         }
@@ -91,18 +97,30 @@ fn every_seed_keeps_the_promises_of_the_life_cycle() {
         coverage.add(result.unwrap_or_else(|complaint| panic!("{complaint}")));
     }
     println!("{}", coverage.lines());
-    if seeds >= SEEDS {
-        assert_eq!(coverage.missing(), [""; 0], "the simulation has become poorer");
+    if seeds >= default {
+        assert_eq!(coverage.missing(wanted), [""; 0], "the simulation has become poorer");
     }
 }
 
 #[test]
+fn every_seed_keeps_the_promises_of_the_life_cycle() {
+    run_seeds("every_seed_keeps", seed::run, SEEDS, &WANTED);
+}
+
+#[test]
+fn a_handover_to_a_successor_loses_nothing_whatever_the_seed() {
+    run_seeds("a_handover", renewals::run, RENEWAL_SEEDS, &renewals::WANTED);
+}
+
+#[test]
 fn a_seed_gives_the_same_run_each_time() {
-    for seed in 0..200 {
-        let logs = [(); 2].map(|()| match seed::run(seed, Record::Log) {
-            Ok(report) => report.log.expect("it was recorded"),
-            Err(breach) => panic!("{}", complaint(seed, &breach)),
-        });
-        assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+    for run in [seed::run as RunSeed, renewals::run] {
+        for seed in 0..200 {
+            let logs = [(); 2].map(|()| match run(seed, Record::Log) {
+                Ok(report) => report.log.expect("it was recorded"),
+                Err(breach) => panic!("{}", complaint("", seed, &breach)),
+            });
+            assert!(!logs[0].is_empty() && logs[0] == logs[1], "seed {seed}");
+        }
     }
 }

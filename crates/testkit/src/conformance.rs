@@ -27,6 +27,11 @@
 //!   reported readiness may differ
 //! - apps at rest let the loop sleep, and changes from outside of turns or from other threads need no
 //!   readiness to take effect
+//! - what runs and feeds are promised holds: each run ends once, and a connection is made again on demand; timers of the
+//!   reactor outlive connections; silence, unanswered probes and pauses have their effect and no other; a successor takes over
+//!   without a gap; batches have an end
+//! - the numbers of an app are what its servers have counted, and those of the reactor what the dispatcher has reported, also
+//!   for another thread
 //! - nothing stays behind when the reactor is dropped or stopped, when callbacks panic, and when apps are
 //!   removed in mid-turn: every far end sees the end of its stream, so no descriptor is left, not even a
 //!   duplicate, and the dispatcher serves new streams as before. A host that can count its registrations
@@ -186,6 +191,16 @@ macro_rules! __conformance_points {
             stopping_leaves_nothing
             a_panic_in_a_callback_leaves_nothing
             removing_apps_in_mid_turn_leaves_nothing
+            every_run_ends_once
+            a_connection_is_made_again_on_demand
+            timers_of_the_reactor_outlive_connections
+            a_silent_server_is_left
+            heartbeats_are_sent_and_probes_judged
+            a_paused_app_is_delivered_nothing_until_it_resumes
+            a_successor_takes_over_without_a_gap
+            numbers_are_those_of_the_servers
+            the_reactor_counts_what_the_dispatcher_reports
+            batches_end_behind_their_last_message
         }
     };
     (sockets: [$($each:tt)*] $host:expr) => {
@@ -193,6 +208,7 @@ macro_rules! __conformance_points {
             a_wake_from_another_thread_ends_a_wait
             a_storm_of_wakes_loses_none
             other_threads_reach_the_apps
+            other_threads_read_the_numbers
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
             #[cfg(unix)] udp_sockets_are_watched

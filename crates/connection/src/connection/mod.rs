@@ -147,15 +147,13 @@ impl Connection {
         env: &mut Env,
     ) -> Result<Option<(Event<'e>, &'e mut Tx)>, Error> {
         let before = input.used();
-        let step = match self.step(input, env) {
-            Ok(step) => step,
-            Err(error) => {
-                input.discard();
-                return Err(error);
-            }
-        };
+        let step = self.step(input, env);
+        if step.is_err() {
+            input.discard();
+        }
+        // What ends the connection was received, too: a refusal, for instance.
         self.tx.pings.received += (input.used() - before) as u64;
-        let event = match step {
+        let event = match step? {
             None => return Ok(None),
             Some(Received::Event(event)) => event,
             Some(Received::Step(Step::Message { kind, place, frames, compressed })) => {

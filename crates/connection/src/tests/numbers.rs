@@ -58,6 +58,19 @@ fn a_message_that_is_not_valid_is_not_counted() {
 }
 
 #[test]
+fn the_bytes_of_what_ends_a_connection_are_counted() {
+    let refusal = b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n";
+    let mut client = Client::connecting(Config::default());
+    client.feed(refusal, Leave::Absorb).unwrap_err();
+    assert_eq!(stats(&mut client).received.wire_bytes, refusal.len() as u64);
+
+    let masked = b"\x82\x81mask!";
+    let mut client = Client::open(Config::default());
+    client.feed(masked, Leave::Absorb).unwrap_err();
+    assert_eq!(stats(&mut client).received.wire_bytes, (RESPONSE.len() + masked.len()) as u64);
+}
+
+#[test]
 fn what_is_sent_is_counted_when_it_is_queued_and_bytes_when_they_are_written() {
     let mut client = Client::open(Config::default());
     let request = stats(&mut client).sent.wire_bytes;

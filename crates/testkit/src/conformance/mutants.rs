@@ -33,9 +33,11 @@ faults! {
     DeafToBytes: readable_is_reported;
     DeafToRoom: writable_is_reported;
     SwallowsWhatWasReadyBefore: what_is_ready_at_registration_is_reported;
-    ReportsOnceARegistration: new_bytes_after_draining_are_reported room_after_a_full_buffer_is_reported;
+    ReportsOnceARegistration: new_bytes_after_draining_are_reported room_after_a_full_buffer_is_reported
+        the_reactor_counts_what_the_dispatcher_reports batches_end_behind_their_last_message;
     HidesEnds: a_half_close_is_readable a_hang_up_is_readable;
-    HidesErrors: a_reset_is_readable a_reset_ends_the_wait_for_room;
+    HidesErrors: a_reset_is_readable a_reset_ends_the_wait_for_room every_run_ends_once
+        numbers_are_those_of_the_servers;
     LosesWhatExceedsABatch: many_streams_at_once_are_all_reported;
     ClearsTheList: observations_are_appended;
     DoesNotFlagEnds: a_short_read_that_drains_is_followed_by_news;
@@ -47,7 +49,8 @@ faults! {
     TakesWhatItCannotWatch: a_refused_stream_leaves_its_key_free;
     KeepsTheKeyOfTheRefused: a_refused_stream_leaves_its_key_free;
     ReregistersTheDead: reregistering_a_dead_key_fails;
-    NeverCloses: deregistering_closes_the_stream deregistering_a_stale_key_only_drops_the_stream;
+    NeverCloses: deregistering_closes_the_stream deregistering_a_stale_key_only_drops_the_stream
+        a_silent_server_is_left a_connection_is_made_again_on_demand;
     ClosesBehindTheLoopsBack: a_reused_slot_reports_under_its_new_key;
     DeregistersWhoeverHasTheSlot: deregistering_a_stale_key_only_drops_the_stream;
     ReportsTheDead: a_stream_removed_inside_a_batch_stays_silent a_reused_slot_reports_under_its_new_key;
@@ -56,9 +59,11 @@ faults! {
     WatchesNoUnixStreams: unix_streams_are_watched;
     IgnoresThatNothingIsOfInterest: a_stream_watched_for_nothing_is_silent
         a_stream_can_be_registered_for_nothing;
-    SpinsOverTheUnwatched: a_stream_watched_for_nothing_is_silent a_stream_can_be_registered_for_nothing;
+    SpinsOverTheUnwatched: a_stream_watched_for_nothing_is_silent a_stream_can_be_registered_for_nothing
+        a_paused_app_is_delivered_nothing_until_it_resumes;
     SpinsOverEndsOfTheUnwatched: a_hang_up_of_what_is_watched_for_nothing_lets_the_loop_sleep;
-    ForgetsToComeBack: an_interest_that_comes_back_reports_what_is_there;
+    ForgetsToComeBack: an_interest_that_comes_back_reports_what_is_there
+        a_paused_app_is_delivered_nothing_until_it_resumes;
     DoesNotLookWhenInterestComesBack: an_interest_that_comes_back_reports_what_is_there;
     KeepsNoKeyForTheUnwatched: a_stream_can_be_registered_for_nothing;
     UnwatchesTheDead: errors_do_not_depend_on_the_interest;
@@ -78,7 +83,8 @@ faults! {
     CountsWakes: a_wake_is_not_sticky;
     WakesInsteadOfReporting: a_wake_does_not_swallow_readiness;
     PanicsWhenWokenLate: a_waker_may_outlive_its_dispatcher;
-    SleepsPastDeadlines: a_deadline_in_the_past_looks_and_returns a_near_deadline_is_reached_without_circles;
+    SleepsPastDeadlines: a_deadline_in_the_past_looks_and_returns a_near_deadline_is_reached_without_circles
+        timers_of_the_reactor_outlive_connections heartbeats_are_sent_and_probes_judged;
     DoesNotLookWhenLate: a_deadline_in_the_past_looks_and_returns;
     NeverSleeps: a_near_deadline_is_reached_without_circles;
     RoundsDown: a_fine_deadline_is_rounded_up;
@@ -91,7 +97,8 @@ faults! {
     StarvesWhileBusy: whole_apps_see_the_same_events_as_on_mio;
     SpinsOverManyStreams: an_idle_reactor_sleeps;
     LosesWakesAfterAFarewell: changes_outside_of_turns_take_effect;
-    LosesWakesWhileWatching: other_threads_reach_the_apps;
+    LosesWakesWhileWatching: other_threads_reach_the_apps other_threads_read_the_numbers;
+    HearsOnlyTheNewest: a_successor_takes_over_without_a_gap;
     ClosesTooLate: dropping_the_reactor_leaves_nothing;
     LeaksWhatIsToBeWritten: dropping_the_reactor_leaves_nothing stopping_leaves_nothing
         a_panic_in_a_callback_leaves_nothing removing_apps_in_mid_turn_leaves_nothing;

@@ -5,7 +5,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use websocket_app::{CallbackResult, Closed, Context, Error, Handler, Message, Open};
+use websocket_app::{CallbackResult, Closed, Context, Error, Handler, Message, Open, Outcome};
 
 /// The events of all apps of a stage, in their order.
 #[derive(Clone, Default)]
@@ -56,6 +56,11 @@ pub(super) struct Actor {
 }
 
 impl Actor {
+    /// Notes something that does not come from the app.
+    pub(super) fn note(&self, event: &str) {
+        self.log.note(self.name, event);
+    }
+
     fn event(&mut self, app: &mut Context<'_>, event: &str) -> CallbackResult {
         self.log.note(self.name, event);
         // What every server can ask of every app.
@@ -69,7 +74,8 @@ impl Actor {
 
 impl Handler for Actor {
     fn on_open(&mut self, app: &mut Context<'_>, open: &Open<'_>) -> CallbackResult {
-        let event = format!("open {}", open.attempts.started);
+        let successor = if open.is_successor { ", successor" } else { "" };
+        let event = format!("open {}{successor}", open.attempts.started);
         self.event(app, &event)
     }
 
@@ -78,10 +84,13 @@ impl Handler for Actor {
     }
 
     fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
-        let event = match message.as_text() {
+        let mut event = match message.as_text() {
             Some(text) => format!("text {text}"),
             None => format!("binary {} {:08x}", message.len(), checksum(message.as_bytes())),
         };
+        if app.is_from_predecessor() {
+            event.push_str(", from the predecessor");
+        }
         self.event(app, &event)
     }
 
@@ -100,13 +109,7 @@ impl Handler for Actor {
     }
 
     fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
-        let event = match error {
-            // Systems have several words for it.
-            Error::Io(error) | Error::NoResponse { source: Some(error), .. } if is_reset(error) => {
-                "error reset".to_owned()
-            }
-            error => format!("error {error}"),
-        };
+        let event = format!("error {}", name(error));
         self.event(app, &event)
     }
 
@@ -118,6 +121,25 @@ impl Handler for Actor {
             retry_in.is_some()
         );
         self.event(app, &event)
+    }
+
+    fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        let event = match outcome {
+            Outcome::Lost(error) => format!("end, lost: {}", name(error)),
+            Outcome::Clean { by, .. } => format!("end, clean by {by:?}"),
+            outcome => format!("end, {outcome:?}"),
+        };
+        self.event(app, &event)
+    }
+}
+
+/// What to call an error, whose words differ from system to system.
+fn name(error: &Error) -> String {
+    match error {
+        Error::Io(error) | Error::NoResponse { source: Some(error), .. } if is_reset(error) => {
+            "reset".to_owned()
+        }
+        error => error.to_string(),
     }
 }
 

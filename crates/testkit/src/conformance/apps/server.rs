@@ -16,6 +16,10 @@ pub(super) struct Server<F> {
     is_open: bool,
     closing: bool,
     has_ended: bool,
+    /// Bytes that have arrived.
+    pub(super) received: u64,
+    /// Bytes that were sent.
+    pub(super) sent: u64,
     /// Reads nothing, so that the client's stream fills up.
     pub(super) deaf: bool,
     /// Leaves the client's request without an answer.
@@ -32,6 +36,8 @@ impl<F: Far> Server<F> {
             is_open: false,
             closing: false,
             has_ended: false,
+            received: 0,
+            sent: 0,
             deaf: false,
             silent: false,
         }
@@ -43,6 +49,7 @@ impl<F: Far> Server<F> {
         if !self.deaf {
             let mut bytes = Vec::new();
             self.has_ended |= far.receive(&mut bytes);
+            self.received += bytes.len() as u64;
             self.decoder.feed(&bytes);
         }
         if !self.is_open && !self.silent {
@@ -65,6 +72,7 @@ impl<F: Far> Server<F> {
         if !self.has_ended && !self.outgoing.is_empty() {
             let sent = far.send(&self.outgoing);
             self.outgoing.drain(..sent);
+            self.sent += sent as u64;
         }
         if asked_to_close && self.outgoing.is_empty() {
             self.leave(F::close);

@@ -1,6 +1,6 @@
 //! A reactor on the dispatcher under test, and the far ends of its apps.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use websocket_app::{AppId, Context, Reactor, RunOptions, WebSocketApp};
+use websocket_app::{AppId, Context, Handler, Reactor, RunOptions, WebSocketApp};
 use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, Ready, Wait};
 
 use super::actor::{Actor, Log};
@@ -16,44 +16,51 @@ use super::server::Server;
 use crate::conformance::rig::{MAX_IDLE_WAITS, Rig, drain};
 use crate::conformance::{Far, Host};
 
-/// A dispatcher that outlives its reactor.
-pub(super) struct SharedDispatcher<D>(Rc<RefCell<D>>);
+/// A dispatcher that outlives its reactor, and counts what it reports.
+pub(super) struct SharedDispatcher<D> {
+    dispatcher: Rc<RefCell<D>>,
+    /// Streams that it has reported as ready.
+    pub(super) reported: Rc<Cell<u64>>,
+}
 
 impl<D> Clone for SharedDispatcher<D> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { dispatcher: self.dispatcher.clone(), reported: self.reported.clone() }
     }
 }
 
 impl<D: Dispatcher> Dispatcher for SharedDispatcher<D> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.borrow_mut().register(key, io, interest)
+        self.dispatcher.borrow_mut().register(key, io, interest)
     }
 
     fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.0.borrow_mut().reregister(key, io, interest)
+        self.dispatcher.borrow_mut().reregister(key, io, interest)
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        self.0.borrow_mut().deregister(key, io);
+        self.dispatcher.borrow_mut().deregister(key, io);
     }
 
     fn waker(&self) -> Waker {
-        self.0.borrow().waker()
+        self.dispatcher.borrow().waker()
     }
 
     fn clock(&self) -> Clock {
-        self.0.borrow().clock()
+        self.dispatcher.borrow().clock()
     }
 
     fn short_read_drains(&self) -> bool {
-        self.0.borrow().short_read_drains()
+        self.dispatcher.borrow().short_read_drains()
     }
 }
 
 impl<D: Wait> Wait for SharedDispatcher<D> {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        self.0.borrow_mut().wait(deadline, ready)
+        let before = ready.len();
+        let waited = self.dispatcher.borrow_mut().wait(deadline, ready);
+        self.reported.set(self.reported.get() + (ready.len() - before) as u64);
+        waited
     }
 }
 
@@ -71,7 +78,8 @@ pub(super) struct Stage<'h, H: Host> {
 
 impl<'h, H: Host> Stage<'h, H> {
     pub(super) fn new(host: &'h mut H) -> Self {
-        let dispatcher = SharedDispatcher(Rc::new(RefCell::new(host.dispatcher())));
+        let dispatcher = Rc::new(RefCell::new(host.dispatcher()));
+        let dispatcher = SharedDispatcher { dispatcher, reported: Rc::default() };
         let reactor = Reactor::with_dispatcher(dispatcher.clone()).expect("a reactor");
         let mut stage = Self {
             host,
@@ -91,7 +99,7 @@ impl<'h, H: Host> Stage<'h, H> {
     }
 
     pub(super) fn registrations(&mut self) -> Option<usize> {
-        self.host.registrations(&self.dispatcher.0.borrow())
+        self.host.registrations(&self.dispatcher.dispatcher.borrow())
     }
 
     /// A stream that belongs to no app, and its far end.
@@ -106,14 +114,19 @@ impl<'h, H: Host> Stage<'h, H> {
         connections: usize,
         react: impl FnMut(&mut Context<'_>, &str) + 'static,
     ) -> WebSocketApp {
+        let actor = Actor { name, log: self.log.clone(), react: Box::new(react) };
+        self.app_with(actor, connections)
+    }
+
+    /// The same with a handler that does not write down what happens to it.
+    pub(super) fn app_with(&mut self, handler: impl Handler, connections: usize) -> WebSocketApp {
         let mut streams = VecDeque::new();
         for _ in 0..connections {
             let (near, far) = self.host.pair();
             streams.push_back(near);
             self.servers.push(Server::new(far));
         }
-        let actor = Actor { name, log: self.log.clone(), react: Box::new(react) };
-        WebSocketApp::with_handler("ws://app.test/", actor)
+        WebSocketApp::with_handler("ws://app.test/", handler)
             .socket_with(move || streams.pop_front().ok_or_else(|| io::ErrorKind::NotConnected.into()))
     }
 
@@ -219,7 +232,8 @@ impl<'h, H: Host> Stage<'h, H> {
             self.reactor = None;
         }
         let Self { host, dispatcher, .. } = self;
-        let dispatcher = Rc::try_unwrap(dispatcher.0).ok().expect("the reactor is gone").into_inner();
+        let dispatcher =
+            Rc::try_unwrap(dispatcher.dispatcher).ok().expect("the reactor is gone").into_inner();
         // Slots of the dead, with generations that no reactor has given out.
         let mut rig = Rig::on(host, dispatcher);
         let keys = [Key::new(0, u32::MAX), Key::new(1, u32::MAX)];

@@ -20,6 +20,7 @@ pub(super) struct Broken {
     reported: Vec<Key>,
     dead: Vec<Key>,
     leaked: Vec<Io>,
+    newest: Option<Key>,
     first_in_slot: BTreeMap<usize, Key>,
     first_of_descriptor: BTreeMap<i32, Key>,
     descriptors: BTreeMap<Key, i32>,
@@ -99,6 +100,7 @@ impl Broken {
             reported: Vec::new(),
             dead: Vec::new(),
             leaked: Vec::new(),
+            newest: None,
             first_in_slot: BTreeMap::new(),
             first_of_descriptor: BTreeMap::new(),
             descriptors: BTreeMap::new(),
@@ -132,6 +134,7 @@ impl Broken {
                 Ready::new(key, readable, false)
             }
             Fault::ReportsOnceARegistration if self.reported.contains(&key) => return None,
+            Fault::HearsOnlyTheNewest if self.newest != Some(key) => return None,
             Fault::DeafToSources if self.sources.contains(&key) => return None,
             Fault::SpinsOverEndsOfTheUnwatched
                 if self.interests.get(key).is_some_and(|interest| interest.is_none()) =>
@@ -219,6 +222,7 @@ impl Dispatcher for Broken {
             self.first_of_descriptor.entry(fd).or_insert(key);
             self.descriptors.insert(key, fd);
         }
+        self.newest = Some(key);
         self.first_in_slot.entry(key.slot()).or_insert(key);
         self.interests.insert(key, interest)?;
         self.entries += 1;
