@@ -19,8 +19,9 @@ struct Timer<C: ?Sized> {
     call: Option<Box<C>>,
 }
 
-/// Timers with callbacks of one kind.
-pub(crate) struct Timers<C: ?Sized>(BTreeMap<TimerId, Timer<C>>);
+/// Timers with callbacks of one kind. Few apps have any: there is memory for them from the first one on.
+#[expect(clippy::box_collection, reason = "every app has this, and a map takes three words")]
+pub(crate) struct Timers<C: ?Sized>(Option<Box<BTreeMap<TimerId, Timer<C>>>>);
 
 /// The timers of one app; they end with its attempt.
 pub(crate) type AppTimers = Timers<AppCall>;
@@ -30,7 +31,7 @@ pub(crate) type ReactorTimers = Timers<ReactorCall>;
 
 impl<C: ?Sized> Default for Timers<C> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self(None)
     }
 }
 
@@ -45,22 +46,23 @@ impl<C: ?Sized> Timers<C> {
     ) -> TimerId {
         let timer = TimerId(schedule.newest() + 1);
         schedule.push(at, due(timer));
-        self.0.insert(timer, Timer { every, call: Some(call) });
+        self.0.get_or_insert_default().insert(timer, Timer { every, call: Some(call) });
         timer
     }
 
     pub(crate) fn cancel(&mut self, timer: TimerId, schedule: &mut Schedule) -> bool {
-        let cancelled = self.0.remove(&timer).is_some();
+        let cancelled = self.0.as_mut().is_some_and(|timers| timers.remove(&timer).is_some());
         schedule.forget(usize::from(cancelled));
         cancelled
     }
 
     /// Takes the callback of a timer that is due.
     pub(crate) fn fire(&mut self, timer: TimerId) -> Option<Box<C>> {
-        let slot = self.0.get_mut(&timer)?;
+        let timers = self.0.as_mut()?;
+        let slot = timers.get_mut(&timer)?;
         let call = slot.call.take();
         if slot.every.is_none() {
-            self.0.remove(&timer);
+            timers.remove(&timer);
         }
         call
     }
@@ -74,7 +76,8 @@ impl<C: ?Sized> Timers<C> {
         due: Due,
         schedule: &mut Schedule,
     ) {
-        if let Some(Timer { every: Some(every), call: slot }) = self.0.get_mut(&timer) {
+        let Some(timers) = &mut self.0 else { return };
+        if let Some(Timer { every: Some(every), call: slot }) = timers.get_mut(&timer) {
             *slot = Some(call);
             let next = later(at, *every);
             schedule.push(if next < now { later(now, *every) } else { next }, due);
@@ -82,12 +85,14 @@ impl<C: ?Sized> Timers<C> {
     }
 
     pub(crate) fn contains(&self, timer: TimerId) -> bool {
-        self.0.contains_key(&timer)
+        self.0.as_ref().is_some_and(|timers| timers.contains_key(&timer))
     }
 
     pub(crate) fn clear(&mut self, schedule: &mut Schedule) {
-        schedule.forget(self.0.len());
-        self.0.clear();
+        // Dropping their callbacks may run the user's code.
+        if let Some(timers) = self.0.take() {
+            schedule.forget(timers.len());
+        }
     }
 }
 
