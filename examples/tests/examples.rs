@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
@@ -56,6 +57,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../recorder.rs"),
         include_str!("../rel_port.rs"),
         include_str!("../rpc.rs"),
+        include_str!("../sources.rs"),
         include_str!("../stream.rs"),
         include_str!("../threads.rs"),
         include_str!("../tls.rs"),
@@ -275,6 +277,47 @@ fn rel_port_sends_every_datagram_until_it_is_interrupted() {
         assert!(rest.iter().any(|line| line == expected), "{expected}: {rest:?}");
     }
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn sources_sends_what_is_typed_and_datagrams_and_tells_numbers() {
+    let mut child =
+        command("sources").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the example runs");
+    let mut stdin = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut address = |what: &str| lines.next().unwrap().strip_prefix(what).unwrap().to_owned();
+    let (datagrams, numbers) = (address("datagrams to "), address("numbers at "));
+    // Each of both apps prints it, in any order.
+    let mut both = |text: &str| {
+        let mut seen: Vec<_> = lines.by_ref().take(2).collect();
+        seen.sort();
+        assert_eq!(seen, [format!("first: Text({text:?})"), format!("second: Text({text:?})")]);
+    };
+    // In two pieces, and two lines in one.
+    stdin.write_all(b"hel").unwrap();
+    stdin.write_all(b"lo\n").unwrap();
+    both("hello");
+    UdpSocket::bind("127.0.0.1:0").unwrap().send_to(b"tick", &datagrams).unwrap();
+    both("tick");
+    let mut answer = String::new();
+    TcpStream::connect(numbers).unwrap().read_to_string(&mut answer).unwrap();
+    assert_eq!(answer.matches(": 2 sent, 2 received\n").count(), 2, "{answer}");
+    drop(stdin);
+    let mut rest: Vec<_> = lines.collect();
+    rest.sort();
+    assert_eq!(rest, ["first: closed, cleanly: true", "second: closed, cleanly: true"]);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+#[cfg(unix)]
+fn sources_says_that_a_regular_file_cannot_be_watched() {
+    let file = fs::File::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).unwrap();
+    let output = command("sources").stdin(file).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("stdin cannot be watched, as a regular file cannot: "), "{error}");
 }
 
 /// A file of the recorder that does not exist yet.
