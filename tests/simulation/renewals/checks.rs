@@ -5,9 +5,9 @@ use std::time::Duration;
 use websocket_app::Stats;
 use websocket_testkit::sim::Tapped;
 
-use super::feed::Phase;
 use super::line::{Line, Said};
 use super::{Loop, Scene};
+use crate::life::Phase;
 use crate::world::port;
 
 /// The time for the closing handshake.

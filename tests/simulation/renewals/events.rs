@@ -3,7 +3,8 @@
 use websocket_app::{Closed, Context, Error, Open, Outcome, State};
 
 use super::Scene;
-use super::feed::{Feed, Phase, Predecessor};
+use super::feed::{Feed, Predecessor};
+use crate::life::Phase;
 
 impl Scene {
     /// An attempt begins; its number.

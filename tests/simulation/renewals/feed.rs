@@ -11,18 +11,8 @@ use websocket_app::{
 use websocket_tests::SERVER;
 
 use super::{Loop, Scene};
+use crate::life::Phase;
 use crate::world::port;
-
-/// Where the app is, in the words of the life cycle.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
-    Idle,
-    Trying,
-    Open,
-    Waiting,
-    Over,
-    Removed,
-}
 
 /// A connection that was replaced.
 #[derive(Clone, Copy, Debug)]
