@@ -197,6 +197,7 @@ macro_rules! __conformance_points {
             a_silent_server_is_left
             heartbeats_are_sent_and_probes_judged
             a_paused_app_is_delivered_nothing_until_it_resumes
+            a_send_limit_holds_back_what_is_too_much
             a_successor_takes_over_without_a_gap
             numbers_are_those_of_the_servers
             the_reactor_counts_what_the_dispatcher_reports

@@ -84,7 +84,8 @@ faults! {
     WakesInsteadOfReporting: a_wake_does_not_swallow_readiness;
     PanicsWhenWokenLate: a_waker_may_outlive_its_dispatcher;
     SleepsPastDeadlines: a_deadline_in_the_past_looks_and_returns a_near_deadline_is_reached_without_circles
-        timers_of_the_reactor_outlive_connections heartbeats_are_sent_and_probes_judged;
+        timers_of_the_reactor_outlive_connections heartbeats_are_sent_and_probes_judged
+        a_send_limit_holds_back_what_is_too_much;
     DoesNotLookWhenLate: a_deadline_in_the_past_looks_and_returns;
     NeverSleeps: a_near_deadline_is_reached_without_circles;
     RoundsDown: a_fine_deadline_is_rounded_up;

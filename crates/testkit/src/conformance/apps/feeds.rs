@@ -1,8 +1,9 @@
-//! Connections that are expected to bring messages: silence, heartbeats, probes, pauses, successors.
+//! Connections that are expected to bring messages: silence, heartbeats, probes, pauses, limits on sending, successors.
 
 use std::time::Duration;
 
-use websocket_app::{AppId, Context, RunOptions};
+use websocket_app::{AppId, Context, RunOptions, SendLimit};
+use websocket_dispatcher::Dispatcher as _;
 
 use super::stage::Stage;
 use crate::conformance::Host;
@@ -133,6 +134,35 @@ pub fn a_paused_app_is_delivered_nothing_until_it_resumes<H: Host>(host: &mut H)
 
 fn resume<H: Host>(stage: &mut Stage<'_, H>, id: AppId) {
     stage.reactor().apps().with(id, |app| app.resume_reading()).expect("the app is there");
+}
+
+/// What a limit on sending holds back leaves in its order, each message an interval after the one before and not earlier; a ping goes past it.
+pub fn a_send_limit_holds_back_what_is_too_much<H: Host>(host: &mut H) {
+    const NAME: &str = "limited";
+    const INTERVAL: Duration = Duration::from_millis(10);
+    let mut stage = Stage::new(host);
+    let app = stage.app(NAME, 1, |app, event| {
+        if event == "open 1" {
+            for text in ["one", "two", "three"] {
+                app.send_text(text).expect("an open app");
+            }
+            app.ping(b"past").expect("an open app");
+        }
+    });
+    let begun = stage.dispatcher.now();
+    stage.add(app, &RunOptions::new().send_limit(SendLimit::messages(1, INTERVAL)));
+    let mut payloads = Vec::new();
+    stage.until("all frames", |stage| {
+        payloads.extend(std::iter::from_fn(|| stage.servers[0].next_frame()).map(|frame| frame.payload));
+        payloads.len() == 4
+    });
+    assert!(stage.dispatcher.now() >= begun + 2 * INTERVAL, "three messages, too early");
+    assert_eq!(payloads, [&b"one"[..], b"past", b"two", b"three"]);
+    stage.until_logged(NAME, "drained");
+    stage.servers[0].text("bye");
+    stage.until_logged(NAME, "end");
+    assert_eq!(stage.log.of(NAME)[..3], ["open 1", "drained", "text bye"]);
+    stage.leaves_nothing();
 }
 
 /// A successor is made while the connection is in use, and takes over when it opens: messages of both are delivered, what is sent goes to
