@@ -225,7 +225,7 @@ fn control_frames_neither_count_nor_wait() {
 }
 
 #[test]
-fn a_close_does_not_wait_and_what_waits_is_handed_back_whoever_has_sent_it() {
+fn a_close_does_not_wait_and_what_callbacks_and_senders_have_waiting_is_handed_back() {
     for by_sender in [false, true] {
         let mut app = Opened::new(&two());
         app.send(&["a", "b", "c"]);
@@ -442,7 +442,7 @@ fn fragments_are_refused_and_a_whole_message_can_be_sent_next() {
     let mut app = Opened::new(&two());
     app.world.in_app(|app| {
         for (kind, fin) in [(Some(Kind::Text), false), (Some(Kind::Binary), true), (None, true)] {
-            assert_eq!(app.send_fragment(kind, b"part", fin), Err(SendError::FragmentsNotLimited));
+            assert_eq!(app.send_fragment(kind, b"part", fin), Err(SendError::FragmentsUnderSendLimit));
         }
         app.send("whole", Opcode::Text).unwrap();
         assert_eq!(app.send([0xff], Opcode::Text), Err(SendError::NotUtf8));

@@ -44,7 +44,7 @@ fn refused(world: &World, app: &Context<'_>, me: usize, error: &SendError) {
         SendError::InsideFragmented => fragment,
         SendError::TooBig { len, limit: told } => told == limit && len > limit,
         SendError::ExceedsSendLimit { len, limit: told } => limits.refuse(len, told),
-        SendError::FragmentsNotLimited => !limits.is_empty(),
+        SendError::FragmentsUnderSendLimit => !limits.is_empty(),
         SendError::QueueFull { queued, len, limit: told } => {
             // Not so for a user who will not hear of it.
             if app.state() == State::Open && world.life(me, |life| life.phase == Phase::Open) {

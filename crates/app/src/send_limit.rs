@@ -53,7 +53,7 @@ impl SendLimit {
         self.most == 0
     }
 
-    /// Whether there is no time between the ends of the interval.
+    /// Whether the interval is zero.
     pub(crate) const fn is_instant(&self) -> bool {
         self.interval.is_zero()
     }

@@ -209,7 +209,7 @@ pub enum SendError {
     },
     /// A fragment, where it is limited how much may be sent in an interval. A connection does not return this itself, only what
     /// limits it.
-    FragmentsNotLimited,
+    FragmentsUnderSendLimit,
     /// A ping or pong above 125 bytes.
     ControlTooLong {
         /// Its length in bytes.
@@ -256,7 +256,7 @@ impl fmt::Display for SendError {
                 f,
                 "a message of {len} bytes exceeds the limit of {limit} bytes per interval; send smaller messages"
             ),
-            Self::FragmentsNotLimited => {
+            Self::FragmentsUnderSendLimit => {
                 f.write_str("fragments cannot be sent where sending is limited; send the message whole")
             }
             Self::ControlTooLong { len } => write!(f, "a ping or pong carries at most 125 bytes, not {len}"),

@@ -16,11 +16,11 @@ impl Scene {
                     feed.phase = Phase::Trying;
                     None
                 }
-                Phase::Open if !feed.wanted && !feed.renews_by_itself => Some("that nobody asked for"),
+                Phase::Open if !feed.wanted && !feed.renews_by_itself => Some("that was not asked for"),
                 Phase::Open if feed.successor.is_some() => Some("beside another"),
                 Phase::Open => {
                     (feed.successor, feed.wanted) = (Some(feed.begun), false);
-                    // It begins only when there is no other connection beside the one in use.
+                    // It begins only when the connection in use is the only one.
                     feed.predecessor = None;
                     None
                 }

@@ -52,7 +52,7 @@ pub(super) struct Feed {
     pub(super) epoch: u64,
     /// What senders have accepted and is not written.
     pub(super) promised: BTreeSet<u64>,
-    /// Since which turn there is no reason why these are not written.
+    /// The turn since which these could have been written.
     unwritten_since: Option<u64>,
 }
 

@@ -57,7 +57,7 @@ pub(crate) struct Connected<'a> {
 }
 
 impl Context<'_> {
-    /// Sends a text message: when the turn ends, or when a [`send_limit`](crate::RunOptions::send_limit) lets it.
+    /// Sends a text message. It is written as [`Context`] says, or when a [`send_limit`](crate::RunOptions::send_limit) allows it.
     ///
     /// # Errors
     /// [`SendError`]: the connection is not open, which is [`SendError::WaitingToReconnect`] while another attempt
@@ -109,11 +109,11 @@ impl Context<'_> {
     /// `fin`.
     ///
     /// # Errors
-    /// As [`send_text`](Self::send_text), or a fragment out of place. [`SendError::FragmentsNotLimited`] where a
+    /// As [`send_text`](Self::send_text), or a fragment out of place. [`SendError::FragmentsUnderSendLimit`] where a
     /// [`send_limit`](crate::RunOptions::send_limit) holds.
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
         if self.control.is_limited() {
-            return Err(SendError::FragmentsNotLimited);
+            return Err(SendError::FragmentsUnderSendLimit);
         }
         self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }
@@ -362,7 +362,7 @@ impl Context<'_> {
         sent
     }
 
-    /// Why nothing can be sent while there is no connection.
+    /// Why nothing can be sent before or after a connection.
     #[cold]
     pub(super) fn without_connection(&self) -> SendError {
         match self.control.waits_to_reconnect() {

@@ -102,7 +102,7 @@ impl<'a, 'b> Batch<'a, 'b> {
         Self { context, messages, input, is_due: false, is_paused: false }
     }
 
-    /// Returns the next message, with the app's context. `None` when there is no other one now: what has arrived is used up, or is not a small
+    /// Returns the next message, with the app's context. `None` where the batch ends: what has arrived is used up, or is not a small
     /// message, or other apps have their turn, or the app was closed, paused or removed.
     #[inline(always)]
     #[allow(clippy::should_implement_trait, reason = "the context is lent")]

@@ -201,7 +201,7 @@ impl Attempt {
     /// sent again on another connection (RFC 9112 section 9.3.1).
     ///
     /// # Errors
-    /// Why there is no other.
+    /// Why the user supplies no stream for it.
     pub(crate) fn unanswered(self: Box<Self>, plan: &mut Plan) -> Result<Option<Continued>, Error> {
         self.continued(Continuation::SameTarget, plan)
     }

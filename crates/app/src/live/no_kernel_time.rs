@@ -7,7 +7,7 @@ use websocket_dispatcher::Io;
 use super::observers::Observers;
 use crate::feed::FeedOptions;
 
-/// There is no option that could ask for it.
+/// Does nothing: the option belongs to the feature.
 pub(super) fn ask(_: &FeedOptions, _: &Io, _: &mut Option<Box<Observers>>) {}
 
 /// Reads once.

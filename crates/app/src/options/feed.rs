@@ -154,7 +154,7 @@ impl RunOptions {
     /// [`unsent`](Self::unsent) says what follows, and keeps only what came from a [`Sender`](crate::Sender).
     ///
     /// A message larger than a limit on bytes is refused with [`SendError::ExceedsSendLimit`](crate::SendError::ExceedsSendLimit), and fragments with
-    /// [`SendError::FragmentsNotLimited`](crate::SendError::FragmentsNotLimited).
+    /// [`SendError::FragmentsUnderSendLimit`](crate::SendError::FragmentsUnderSendLimit).
     ///
     /// ```
     /// use std::time::Duration;

@@ -45,8 +45,8 @@ pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
     }
 }
 
-/// Whether writing to the app's stream runs none of the user's code. A callback that follows from it, and the end of an app, say themselves that
-/// they ran.
+/// Whether a write to the app's stream runs only the system's code. A callback that follows from it, and the end of an app, note themselves that
+/// the user's code has run.
 fn spares_clock(app: &App) -> bool {
     app.control.companion.is_none() && matches!(&app.stage, Stage::Live(live) if live.wire.io.is_socket())
 }

@@ -344,7 +344,7 @@ mod tests {
         assert!(matches!(error.failure, ProxyFailure::AuthenticationRequired { .. }));
         assert!(!handshake.keeps_stream() && !handshake.is_refused());
 
-        // One that comes before the request was written is no answer to it.
+        // One that comes before the request was written does not answer it.
         let mut handshake = begin("http");
         handshake.read_body(100);
         handshake.wrote(2);

@@ -46,6 +46,10 @@ impl Log {
     }
 }
 
+/// The last events of an app whose server says bye, which has it close.
+pub(super) const GOODBYE: [&str; 3] =
+    ["text bye", "closed Some(1000) by Some(Client), clean: true, again: false", "end, clean by Client"];
+
 /// What an app does about an event, after it was written down.
 pub(super) type React = Box<dyn FnMut(&mut Context<'_>, &str)>;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use websocket_app::{AppId, Context, RunOptions, SendLimit};
 use websocket_dispatcher::Dispatcher as _;
 
+use super::actor::GOODBYE;
 use super::stage::Stage;
 use crate::conformance::Host;
 use crate::frame;
@@ -24,16 +25,17 @@ pub fn a_silent_server_is_left<H: Host>(host: &mut H) {
     stage.add(app, &options);
     stage.until_logged(NAME, "end");
     let expected = [
-        "open 1",
-        "text hello",
-        "error the server sent no data message within silence_timeout",
-        LOST,
-        "open 2",
-        "reconnect",
-        "text bye",
-        "closed Some(1000) by Some(Client), clean: true, again: false",
-        "end, clean by Client",
-    ];
+        &[
+            "open 1",
+            "text hello",
+            "error the server sent no data message within silence_timeout",
+            LOST,
+            "open 2",
+            "reconnect",
+        ][..],
+        &GOODBYE,
+    ]
+    .concat();
     assert_eq!(stage.log.of(NAME), expected);
     stage.leaves_nothing();
 }
@@ -118,16 +120,7 @@ pub fn a_paused_app_is_delivered_nothing_until_it_resumes<H: Host>(host: &mut H)
     stage.attend();
     resume(&mut stage, id);
     stage.until_logged(NAME, "end");
-    let expected = [
-        "open 1",
-        "text pause",
-        "text one",
-        "text two",
-        "text three",
-        "text bye",
-        "closed Some(1000) by Some(Client), clean: true, again: false",
-        "end, clean by Client",
-    ];
+    let expected = [&["open 1", "text pause", "text one", "text two", "text three"][..], &GOODBYE].concat();
     assert_eq!(stage.log.of(NAME), expected);
     stage.leaves_nothing();
 }
@@ -232,9 +225,7 @@ pub fn a_successor_takes_over_without_a_gap<H: Host>(host: &mut H) {
     ];
     assert_eq!(before, expected);
     assert!(after[0].starts_with("error the successor of the open connection failed: "), "{after:?}");
-    let expected =
-        ["text bye", "closed Some(1000) by Some(Client), clean: true, again: false", "end, clean by Client"];
-    assert_eq!(after[1..], expected);
+    assert_eq!(after[1..], GOODBYE);
     stage.leaves_nothing();
 }
 
