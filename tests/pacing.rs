@@ -15,7 +15,7 @@ use websocket_app::{
 };
 use websocket_testkit::frame::{self, Decoder, Frame};
 use websocket_testkit::sim::{Faults, SimListener, SimNet, SimPeer, Tapped};
-use websocket_tests::{Log, SERVER, URL, World, run_forever};
+use websocket_tests::{Log, SECURE_URL, SERVER, SecureWorld, URL, World, run_forever};
 
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -500,6 +500,27 @@ fn the_reactor_sleeps_until_a_window_opens() {
     let waits = app.world.net.waits() - before;
     assert!(waits < 30, "{waits} waits");
     assert_eq!(app.wire.take(), ["0 a", "3600000 b", "7200000 c"]);
+}
+
+#[test]
+fn over_tls_a_message_counts_from_its_last_record_as_well() {
+    let mut secure = SecureWorld::new();
+    secure.options = secure.options.clone().send_limit(SendLimit::messages(2, SECOND));
+    let log = Log::new();
+    let app = log.app(SECURE_URL).on_open(|app, _| {
+        // The second takes three records.
+        for text in ["a", &"b".repeat(40_000), "c", "d"] {
+            app.send_text(text).unwrap();
+        }
+    });
+    let mut peer = secure.open(app);
+    let mut frames = |secure: &mut SecureWorld, at: Duration| -> Vec<usize> {
+        secure.world.run_until(at);
+        std::iter::from_fn(|| peer.read_frame()).map(|frame| frame.payload.len()).collect()
+    };
+    assert_eq!(frames(&mut secure, Duration::ZERO), [1, 40_000]);
+    assert_eq!(frames(&mut secure, 999 * MS), [0; 0]);
+    assert_eq!(frames(&mut secure, SECOND), [1, 1]);
 }
 
 #[test]
