@@ -11,6 +11,9 @@ use crate::Result;
 use crate::system::raise_descriptor_limit;
 pub use crate::workload::{Compression, Records, Takeover, Workload};
 
+/// Bytes that are written at a time in `send`, where messages may share a write.
+pub const WRITE: usize = 64 << 10;
+
 /// One run of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -30,6 +33,8 @@ pub struct Task {
     pub records: Records,
     /// How messages are compressed, where they are.
     pub compression: Compression,
+    /// `send`: each message is a write of its own; else as many share one as the client buffers, up to [`WRITE`] bytes.
+    pub each: bool,
     /// With TLS: the certificate to trust, in PEM.
     pub root: Option<PathBuf>,
     /// `send-deflate`: a file with the messages to send, one a line, again and again.
@@ -48,7 +53,7 @@ impl Task {
         let (mut workload, mut addr) = (None, None);
         let (mut payload, mut messages, mut warm_up, mut connections) = (32, 1, 0, 1);
         let (mut records, mut compression) = (Records::default(), Compression::DEFAULT);
-        let (mut root, mut texts) = (None, None);
+        let (mut each, mut root, mut texts) = (false, None, None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("addr") => addr = Some(parser.value()?.parse()?),
@@ -65,6 +70,13 @@ impl Task {
                     let name = parser.value()?.string()?;
                     let known = || unknown("takeover", &name, &["yes", "no"]);
                     compression.takeover = Takeover::by_name(&name).ok_or_else(known)?;
+                }
+                Long("each") => {
+                    each = match parser.value()?.string()?.as_str() {
+                        "yes" => true,
+                        "no" => false,
+                        other => return Err(unknown("each", other, &["yes", "no"]).into()),
+                    }
                 }
                 Long("level") => compression.level = parser.value()?.parse()?,
                 Long("root") => root = Some(parser.value()?.into()),
@@ -97,6 +109,7 @@ impl Task {
             connections,
             records,
             compression,
+            each,
             root,
             texts,
         })
@@ -113,6 +126,7 @@ impl Task {
             ("--records", self.records.name().to_owned()),
             ("--takeover", self.compression.takeover.name().to_owned()),
             ("--level", self.compression.level.to_string()),
+            ("--each", if self.each { "yes" } else { "no" }.to_owned()),
         ];
         let flags = flags.map(|(flag, value)| (flag, OsString::from(value))).into_iter();
         let root = self.root.iter().map(|root| ("--root", root.into()));
@@ -125,19 +139,18 @@ impl Task {
     pub fn target(&self) -> String {
         let (payload, messages) = (self.payload, self.warm_up + self.messages);
         let takeover = self.compression.takeover.name();
+        let sent = format!("warm-up={}&messages={}", self.warm_up, self.messages);
         match self.workload {
             Workload::Receive | Workload::ReceiveTls => {
                 format!("/receive?payload={payload}&messages={messages}&records={}", self.records.name())
             }
+            Workload::Send => format!("/send?{sent}"),
             Workload::Echo => "/echo".to_owned(),
             Workload::Idle | Workload::IdleTls => "/idle".to_owned(),
             Workload::ReceiveDeflate => {
                 format!("/receive-deflate?payload={payload}&messages={messages}&takeover={takeover}")
             }
-            Workload::SendDeflate => {
-                let (warm_up, messages) = (self.warm_up, self.messages);
-                format!("/send-deflate?warm-up={warm_up}&messages={messages}&takeover={takeover}")
-            }
+            Workload::SendDeflate => format!("/send-deflate?{sent}&takeover={takeover}"),
             Workload::IdleDeflate => format!("/idle-deflate?payload={payload}&takeover={takeover}"),
         }
     }
@@ -247,6 +260,7 @@ mod tests {
             connections: 1,
             records: Records::Packed,
             compression: Compression::DEFAULT,
+            each: false,
             root: None,
             texts: None,
         }
@@ -259,7 +273,8 @@ mod tests {
                 let root = workload.is_tls().then(|| PathBuf::from("root.pem"));
                 let texts = (workload == Workload::SendDeflate).then(|| PathBuf::from("texts"));
                 let compression = Compression { takeover: Takeover::No, level: 6 };
-                let task = Task { workload, records, compression, root, texts, ..task() };
+                let each = records == Records::Frame;
+                let task = Task { workload, records, compression, each, root, texts, ..task() };
                 assert_eq!(Task::parse(task.arguments()).unwrap(), task);
             }
         }
@@ -274,7 +289,7 @@ mod tests {
         );
         assert_eq!(
             message("--addr 127.0.0.1:9"),
-            "name a workload: receive, echo, idle, receive-tls, idle-tls, receive-deflate, send-deflate, idle-deflate"
+            format!("name a workload: {}", Workload::names().join(", "))
         );
         assert_eq!(message("echo"), "--addr is missing");
         assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));
@@ -286,6 +301,7 @@ mod tests {
             message("receive --addr 127.0.0.1:9 --takeover some"),
             "unknown takeover 'some'; known are: yes, no"
         );
+        assert_eq!(message("send --addr 127.0.0.1:9 --each some"), "unknown each 'some'; known are: yes, no");
         assert_eq!(
             message("receive --addr 127.0.0.1:9 --records some"),
             "unknown kind of records 'some'; known are: packed, frame"
@@ -303,6 +319,7 @@ mod tests {
             target(Workload::ReceiveDeflate),
             "/receive-deflate?payload=256&messages=1010&takeover=yes"
         );
+        assert_eq!(target(Workload::Send), "/send?warm-up=10&messages=1000");
         assert_eq!(target(Workload::SendDeflate), "/send-deflate?warm-up=10&messages=1000&takeover=yes");
         assert_eq!(target(Workload::IdleDeflate), "/idle-deflate?payload=256&takeover=yes");
     }

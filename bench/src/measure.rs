@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::contract::{Report, Task};
+use crate::contract::{Report, Task, payload};
 use crate::{Result, system};
 
 /// Processor time, elapsed time and allocations since its start.
@@ -152,13 +152,15 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// For the texts and messages that the task names. The warm-up may be sent now.
+    /// For the texts that the task names, or else one that looks like a feed. The warm-up may be sent now.
     ///
     /// # Errors
     /// The texts cannot be read.
     pub fn new(task: &Task) -> Result<Self> {
-        let path = task.texts.as_ref().ok_or("--texts is missing")?;
-        let texts: Vec<String> = std::fs::read_to_string(path)?.lines().map(str::to_owned).collect();
+        let texts = match &task.texts {
+            Some(path) => std::fs::read_to_string(path)?.lines().map(str::to_owned).collect(),
+            None => vec![payload(task.payload)],
+        };
         if texts.is_empty() {
             return Err("there are no texts".into());
         }
@@ -261,6 +263,7 @@ mod tests {
             connections: 2,
             records,
             compression,
+            each: false,
             root: None,
             texts: None,
         }

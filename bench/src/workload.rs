@@ -5,6 +5,8 @@
 pub enum Workload {
     /// One connection, on which the server sends as fast as the client reads.
     Receive,
+    /// One connection, on which the client sends as fast as the server reads.
+    Send,
     /// Many connections, one message in flight on each.
     Echo,
     /// Many connections on which nothing happens.
@@ -23,8 +25,9 @@ pub enum Workload {
 
 impl Workload {
     /// Every workload, in the order in which they are run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Receive,
+        Self::Send,
         Self::Echo,
         Self::Idle,
         Self::ReceiveTls,
@@ -34,10 +37,10 @@ impl Workload {
         Self::IdleDeflate,
     ];
     /// Those without TLS and compression.
-    pub const PLAIN: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
+    pub const PLAIN: [Self; 4] = [Self::Receive, Self::Send, Self::Echo, Self::Idle];
     /// Those without compression.
-    pub const UNCOMPRESSED: [Self; 5] =
-        [Self::Receive, Self::Echo, Self::Idle, Self::ReceiveTls, Self::IdleTls];
+    pub const UNCOMPRESSED: [Self; 6] =
+        [Self::Receive, Self::Send, Self::Echo, Self::Idle, Self::ReceiveTls, Self::IdleTls];
     /// Those with compression.
     pub const DEFLATE: [Self; 3] = [Self::ReceiveDeflate, Self::SendDeflate, Self::IdleDeflate];
 
@@ -45,6 +48,7 @@ impl Workload {
     pub fn name(self) -> &'static str {
         match self {
             Self::Receive => "receive",
+            Self::Send => "send",
             Self::Echo => "echo",
             Self::Idle => "idle",
             Self::ReceiveTls => "receive-tls",

@@ -51,6 +51,7 @@ impl Server {
             connections: 1,
             records,
             compression,
+            each: false,
             root,
             texts: None,
         }
@@ -85,6 +86,25 @@ fn receive_reports_exactly_the_messages_asked_for() {
             let task = Task { payload, ..server.task(Workload::Receive) };
             let report = report(client, &task);
             assert_eq!((report.messages, report.bytes), (500, 500 * payload as u64), "{client}");
+        }
+    }
+}
+
+#[test]
+fn send_reports_what_the_server_got() {
+    let server = Server::start();
+    for client in [RAW, MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
+        for (payload, header) in [(1, 6), (32, 6), (126, 8), (70_000, 14), (300_000, 14)] {
+            for each in [false, true] {
+                let task = Task { payload, each, ..server.task(Workload::Send) };
+                let report = report(client, &task);
+                let (bytes, wire) = (500 * payload as u64, 500 * (header + payload as u64));
+                assert_eq!(
+                    (report.messages, report.bytes, report.wire_bytes),
+                    (500, bytes, Some(wire)),
+                    "{client}"
+                );
+            }
         }
     }
 }
@@ -187,7 +207,7 @@ fn a_workload_that_a_client_does_not_have_is_an_error() {
     let server = Server::start();
     let Output { status, stdout, stderr } = output(RAW, &server.task(Workload::Echo));
     assert!(!status.success() && stdout.is_empty());
-    assert_eq!(String::from_utf8(stderr).unwrap(), "error: raw has no 'echo'; it knows receive\n");
+    assert_eq!(String::from_utf8(stderr).unwrap(), "error: raw has no 'echo'; it knows receive and send\n");
 }
 
 #[test]
@@ -199,8 +219,9 @@ fn the_server_says_what_is_wrong_with_a_request() {
     stream.read_to_string(&mut response).unwrap();
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
     assert!(
-        response
-            .ends_with("known are: /receive, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"),
+        response.ends_with(
+            "known are: /receive, /send, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"
+        ),
         "{response}"
     );
 }

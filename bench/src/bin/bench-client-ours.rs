@@ -13,19 +13,16 @@ use websocket_app::{
     WebSocketApp,
 };
 use websocket_bench::Result;
-use websocket_bench::contract::{Compression, Report, Takeover, Task, Workload, client_main, payload};
+use websocket_bench::contract::{Compression, Report, Takeover, Task, WRITE, Workload, client_main, payload};
 use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
 use websocket_bench::tls::provider;
-
-/// Bytes that are written at a time.
-const WRITE: usize = 64 << 10;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive | Workload::ReceiveTls | Workload::ReceiveDeflate => receive(task),
         Workload::Echo => echo(task),
         Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => idle(task),
-        Workload::SendDeflate => send(task),
+        Workload::Send | Workload::SendDeflate => send(task),
     })
 }
 
@@ -68,15 +65,16 @@ fn receive(task: &Task) -> Result<Report> {
 /// Sends until the socket takes no more, and goes on when it does.
 fn send(task: &Task) -> Result<Report> {
     let sending = Rc::new(RefCell::new(Sending::new(task)?));
+    let write = if task.each { 1 } else { WRITE };
     let (opened, heard, drained) = (sending.clone(), sending.clone(), sending.clone());
     let outcome = WebSocketApp::new(task.url())
-        .on_open(move |app, _| send_on(app, &mut opened.borrow_mut()))
+        .on_open(move |app, _| send_on(app, &mut opened.borrow_mut(), write))
         .on_message(move |app, message| {
             let Message::Text(word) = message else { return Ok(()) };
             let mut sending = heard.borrow_mut();
-            if sending.heard(word) { Ok(()) } else { send_on(app, &mut sending) }
+            if sending.heard(word) { Ok(()) } else { send_on(app, &mut sending, write) }
         })
-        .on_drain(move |app| send_on(app, &mut drained.borrow_mut()))
+        .on_drain(move |app| send_on(app, &mut drained.borrow_mut(), write))
         .run_forever(&options(task))?;
     match outcome {
         Outcome::Clean { .. } => sending.replace(Sending::new(task)?).into_report(),
@@ -84,10 +82,10 @@ fn send(task: &Task) -> Result<Report> {
     }
 }
 
-fn send_on(app: &mut Context<'_>, sending: &mut Sending) -> CallbackResult {
+fn send_on(app: &mut Context<'_>, sending: &mut Sending, write: usize) -> CallbackResult {
     while let Some(text) = sending.next_text() {
         app.send_text(text)?;
-        if app.queued_bytes() >= WRITE {
+        if app.queued_bytes() >= write {
             app.flush()?;
             if app.queued_bytes() > 0 {
                 break;

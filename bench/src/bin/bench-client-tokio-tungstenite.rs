@@ -14,10 +14,11 @@ use tokio::runtime::{self, Runtime};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
-use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::contract::{Report, Task, WRITE, Workload, client_main, payload};
+use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
 use websocket_bench::tls::client_config;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -25,6 +26,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive | Workload::ReceiveTls => receive(task),
+        Workload::Send => send(task),
         Workload::Echo => echo(task),
         Workload::Idle | Workload::IdleTls => idle(task),
         other => Err(format!("tokio-tungstenite has no '{}'", other.name()).into()),
@@ -46,6 +48,28 @@ fn receive(task: &Task) -> Result<Report> {
             }
         }
         Err("the feed did not end with a close".into())
+    })
+}
+
+fn send(task: &Task) -> Result<Report> {
+    runtime()?.block_on(async {
+        let mut sending = Sending::new(task)?;
+        let config = WebSocketConfig::default().write_buffer_size(WRITE);
+        let (mut socket, _) = connect_async_tls_with_config(task.url(), Some(config), true, None).await?;
+        loop {
+            while let Some(text) = sending.next_text() {
+                let message = Message::text(text);
+                match task.each {
+                    true => socket.send(message).await?,
+                    false => socket.feed(message).await?,
+                }
+            }
+            socket.flush().await?;
+            let word = socket.next().await.ok_or("the server has nothing to say")??;
+            if sending.heard(word.to_text()?) {
+                return sending.into_report();
+            }
+        }
     })
 }
 

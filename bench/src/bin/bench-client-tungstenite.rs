@@ -11,17 +11,20 @@ use std::process::ExitCode;
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use tungstenite::client::connect_with_config;
+use tungstenite::protocol::WebSocketConfig;
 use tungstenite::{Error, Message, WebSocket};
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
-use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::contract::{Report, Task, WRITE, Workload, client_main, payload};
+use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive => receive(task),
+        Workload::Send => send(task),
         Workload::Echo => echo(task),
         Workload::Idle => idle(task),
-        other => Err(format!("tungstenite has no '{}'; it knows receive, echo, idle", other.name()).into()),
+        other => Err(format!("tungstenite has no '{}'", other.name()).into()),
     })
 }
 
@@ -35,6 +38,23 @@ fn receive(task: &Task) -> Result<Report> {
             }
             Message::Close(_) => return tally.into_report(),
             other => return Err(format!("no text: {other:?}").into()),
+        }
+    }
+}
+
+fn send(task: &Task) -> Result<Report> {
+    let mut sending = Sending::new(task)?;
+    let config = WebSocketConfig::default().write_buffer_size(WRITE);
+    let (mut socket, _) = connect_with_config(task.url(), Some(config), 0)?;
+    loop {
+        while let Some(text) = sending.next_text() {
+            let message = Message::text(text);
+            if task.each { socket.send(message) } else { socket.write(message) }?;
+        }
+        socket.flush()?;
+        let word = socket.read()?;
+        if sending.heard(word.to_text()?) {
+            return sending.into_report();
         }
     }
 }

@@ -1,14 +1,15 @@
 //! `echo` on the floor.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
 use websocket_bench::contract::{Report, Task, payload};
-use websocket_bench::frame::{Header, MAX_HEADER, TEXT, mask_into, write_header};
+use websocket_bench::frame::{Header, TEXT};
 use websocket_bench::measure::RoundTrips;
 use websocket_bench::{CHUNK, Result};
 
+use crate::out::Out;
 use crate::text::validate;
 use crate::{open, wait};
 
@@ -20,7 +21,7 @@ pub(crate) fn run(task: &Task) -> Result<Report> {
         streams.push(open(task, &poll, Token(index), &mut buffer)?.0);
     }
 
-    let mut out = Out::new(task.payload);
+    let mut out = Out::with_room_for(task.payload);
     let mut trips = RoundTrips::new(task)?;
     let text = payload(task.payload);
     for stream in &mut streams {
@@ -60,36 +61,5 @@ fn turn_until_last(
                 return Ok(());
             }
         }
-    }
-}
-
-/// The one send buffer, and masking keys that cost next to nothing.
-struct Out {
-    buffer: Vec<u8>,
-    key: u32,
-}
-
-impl Out {
-    fn new(payload: usize) -> Self {
-        Self { buffer: vec![0; MAX_HEADER + payload], key: 0x9e37_79b9 }
-    }
-
-    fn send(&mut self, stream: &mut TcpStream, text: &str) -> Result<()> {
-        let key = self.next_key();
-        let start = write_header(&mut self.buffer, TEXT, text.len(), Some(key));
-        let end = start + text.len();
-        mask_into(&mut self.buffer[start..end], text.as_bytes(), key);
-        match stream.write(&self.buffer[..end])? {
-            size if size == end => Ok(()),
-            _ => Err("the socket did not take a message whole".into()),
-        }
-    }
-
-    /// Marsaglia's xorshift.
-    fn next_key(&mut self) -> [u8; 4] {
-        self.key ^= self.key << 13;
-        self.key ^= self.key >> 17;
-        self.key ^= self.key << 5;
-        self.key.to_ne_bytes()
     }
 }

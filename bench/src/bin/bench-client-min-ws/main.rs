@@ -8,7 +8,9 @@
 
 mod deflate;
 mod echo;
+mod out;
 mod receive;
+mod send;
 mod text;
 mod tls;
 
@@ -24,6 +26,7 @@ use websocket_bench::{CHUNK, Result, upgrade};
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive => receive::run(task),
+        Workload::Send => send::run(task),
         Workload::ReceiveDeflate => deflate::receive(task),
         Workload::Echo => echo::run(task),
         Workload::Idle => idle(task),

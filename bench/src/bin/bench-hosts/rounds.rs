@@ -142,6 +142,7 @@ fn task(server: &Server, connections: usize, messages: u64) -> Task {
         connections,
         records: Records::default(),
         compression: Compression::DEFAULT,
+        each: false,
         root: None,
         texts: None,
     }

@@ -87,6 +87,7 @@ fn count(programs: &Programs, row: &Row, times: u64) -> Result<u64> {
         connections: row.connections,
         records: Records::default(),
         compression: Compression::DEFAULT,
+        each: false,
         root: server.root.clone(),
         texts: None,
     };

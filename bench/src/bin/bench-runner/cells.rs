@@ -12,6 +12,7 @@ pub(crate) struct Cell {
     pub(crate) connections: usize,
     pub(crate) records: Records,
     pub(crate) compression: Compression,
+    pub(crate) each: bool,
 }
 
 const RECEIVE: &[Cell] = &[
@@ -20,6 +21,13 @@ const RECEIVE: &[Cell] = &[
     receive("1KiB", 1024),
     receive("16KiB", 16 * 1024),
     receive("1MiB", 1024 * 1024),
+];
+const SEND: &[Cell] = &[
+    send("32B", 32),
+    Cell { each: true, ..send("32B-each", 32) },
+    send("1KiB", 1024),
+    send("16KiB", 16 * 1024),
+    send("1MiB", 1024 * 1024),
 ];
 const ECHO: &[Cell] = &[echo("1", 1), echo("100", 100), echo("1000", 1000)];
 const IDLE: &[Cell] = &[idle("10000", 10_000)];
@@ -66,6 +74,7 @@ const QUICK_IDLE_DEFLATE: &[Cell] = &[
 pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
     match workload {
         Workload::Receive => RECEIVE,
+        Workload::Send => SEND,
         Workload::Echo => ECHO,
         Workload::Idle if quick => QUICK_IDLE,
         Workload::Idle => IDLE,
@@ -81,11 +90,15 @@ pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
 
 const fn cell(workload: Workload, name: &'static str, payload: usize, connections: usize) -> Cell {
     let (records, compression) = (Records::Packed, Compression::DEFAULT);
-    Cell { workload, name, payload, connections, records, compression }
+    Cell { workload, name, payload, connections, records, compression, each: false }
 }
 
 const fn receive(name: &'static str, payload: usize) -> Cell {
     cell(Workload::Receive, name, payload, 1)
+}
+
+const fn send(name: &'static str, payload: usize) -> Cell {
+    cell(Workload::Send, name, payload, 1)
 }
 
 const fn echo(name: &'static str, connections: usize) -> Cell {

@@ -53,6 +53,7 @@ fn legend() -> String {
 fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
     let title = match workload {
         Workload::Receive => "receive: processor time a message, ns, by payload",
+        Workload::Send => "send: processor time a message, ns, by payload (each: one write a message)",
         Workload::Echo => "echo: processor time a round trip, ns, by connections",
         Workload::Idle => "idle: resident memory a connection, bytes, by connections",
         Workload::ReceiveTls => "receive over TLS: processor time a message, ns, by payload",

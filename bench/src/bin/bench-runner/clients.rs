@@ -29,8 +29,9 @@ pub(crate) const FLOOR: &str = "min-ws";
 pub(crate) const RAW: &str = "raw";
 
 /// What the first floor can do.
-const FLOOR_WORKLOADS: [Workload; 6] = [
+const FLOOR_WORKLOADS: [Workload; 7] = [
     Workload::Receive,
+    Workload::Send,
     Workload::Echo,
     Workload::Idle,
     Workload::ReceiveTls,
@@ -40,7 +41,7 @@ const FLOOR_WORKLOADS: [Workload; 6] = [
 
 /// Every client, in the order in which a round runs them.
 pub(crate) const CLIENTS: &[Client] = &[
-    Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive] },
+    Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive, Workload::Send] },
     Client { name: FLOOR, role: Role::Floor, workloads: &FLOOR_WORKLOADS },
     Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN },

@@ -57,11 +57,13 @@ impl Drop for Texts {
 }
 
 fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {
-    let Cell { workload, payload, connections, records, compression, .. } = *cell;
+    let Cell { workload, payload, connections, records, compression, each, .. } = *cell;
     let warm_up = match workload {
-        Workload::Receive | Workload::ReceiveTls | Workload::ReceiveDeflate | Workload::SendDeflate => {
-            messages.div_ceil(10)
-        }
+        Workload::Receive
+        | Workload::ReceiveTls
+        | Workload::ReceiveDeflate
+        | Workload::Send
+        | Workload::SendDeflate => messages.div_ceil(10),
         Workload::Echo => messages.div_ceil(10).max(connections as u64),
         Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => IDLE_WARM_UP,
     };
@@ -74,6 +76,7 @@ fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {
         connections,
         records,
         compression,
+        each,
         root: None,
         texts: None,
     }
@@ -90,7 +93,7 @@ fn check(task: &Task, report: &Report) -> Result<()> {
             format!("{} messages and {} bytes asked for, not {report:?}", expected.0, expected.1).into()
         );
     }
-    if task.workload == Workload::SendDeflate && report.wire_bytes.is_none() {
+    if matches!(task.workload, Workload::Send | Workload::SendDeflate) && report.wire_bytes.is_none() {
         return Err("the report has no wire_bytes".into());
     }
     if task.workload == Workload::Echo && report.latency_p50_ns.is_none() {
@@ -123,6 +126,7 @@ mod tests {
         check(&receive, &report).unwrap();
         check(&receive, &Report { messages: 9, ..report.clone() }).unwrap_err();
         check(&receive, &Report { bytes: 319, ..report.clone() }).unwrap_err();
+        check(&first_task(Workload::Send, 10), &report).unwrap_err();
         check(&first_task(Workload::Echo, 10), &report).unwrap_err();
         check(&first_task(Workload::Idle, 0), &report).unwrap_err();
     }

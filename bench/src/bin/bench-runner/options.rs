@@ -98,6 +98,7 @@ pub(crate) fn help() -> String {
 
 workloads, and the cells of each:
   receive          {}    (payload)
+  send             {}    (payload; -each: one write a message, else many share one)
   echo             {}    (connections)
   idle             {}    (connections)
   receive-tls      {}    (payload; -record: one TLS record a message)
@@ -117,6 +118,7 @@ options:
   --count-allocations  count heap allocations too; the other figures then include the counting
 ",
         cells(Workload::Receive),
+        cells(Workload::Send),
         cells(Workload::Echo),
         cells(Workload::Idle),
         cells(Workload::ReceiveTls),

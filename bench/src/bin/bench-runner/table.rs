@@ -9,6 +9,7 @@ type Column = (&'static str, fn(&Row) -> Option<String>);
 
 const RECEIVE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER];
 const RECEIVE_TLS: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
+const SEND: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER, WIRE];
 const ECHO: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER, P50, P50_TO_FLOOR, P99];
 const IDLE: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
 
@@ -39,6 +40,7 @@ const ALLOCATIONS: Column = ("allocs/msg", |row| row.allocations.map(factor));
 pub(crate) fn render(workload: Workload, rows: &[Row]) -> String {
     let (title, cell, columns) = match workload {
         Workload::Receive => ("receive: processor time a message on one connection", "payload", RECEIVE),
+        Workload::Send => ("send: processor time a message on one connection", "payload", SEND),
         Workload::Echo => (
             "echo: processor time a round trip, one message in flight on every connection",
             "connections",

@@ -26,6 +26,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 use websocket_bench::arrivals::Arrivals;
 use websocket_bench::contract::Records;
+use websocket_bench::frame::{COMPRESSED, TEXT};
 use websocket_bench::system::raise_descriptor_limit;
 use websocket_bench::{CHUNK, Result};
 
@@ -218,10 +219,13 @@ impl Connection {
                     let feed = Feed::compressed(payload, messages, takeover);
                     Stage::Feed(feed, if closes { AfterFeed::Close } else { AfterFeed::ReadOn })
                 }
-                Part::Sink { warm_up, messages, .. } => Stage::Sink(Sink::new(warm_up, messages)),
+                Part::Sink { warm_up, messages, takeover } => {
+                    let first = if takeover.is_some() { TEXT | COMPRESSED } else { TEXT };
+                    Stage::Sink(Sink::new(first, warm_up, messages))
+                }
                 Part::Echo => Stage::Echo(Echo::default()),
             },
-            Stage::Feed(_, AfterFeed::ReadOn) => Stage::Sink(Sink::silent()),
+            Stage::Feed(_, AfterFeed::ReadOn) => Stage::Sink(Sink::silent(TEXT | COMPRESSED)),
             Stage::Feed(..) | Stage::Sink(_) | Stage::Echo(_) => Stage::Echo(Echo::closing()),
         }
     }
