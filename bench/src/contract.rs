@@ -23,11 +23,11 @@ pub struct Task {
     pub addr: SocketAddr,
     /// Bytes of payload a message.
     pub payload: usize,
-    /// Messages (in `echo`: round trips over all connections) in the measured part.
+    /// Messages (in `echo*`: round trips over all connections; in `connect*`: connections) in the measured part.
     pub messages: u64,
-    /// Messages before the measured part; in `idle`, connections that are opened before it, besides the others.
+    /// Messages before the measured part; in `idle*`, connections that are opened before it, besides the others.
     pub warm_up: u64,
-    /// Connections that are open at once.
+    /// Connections that are open at once; in `connect*`, under way.
     pub connections: usize,
     /// `receive-tls`: what a TLS record holds.
     pub records: Records,
@@ -145,7 +145,8 @@ impl Task {
                 format!("/receive?payload={payload}&messages={messages}&records={}", self.records.name())
             }
             Workload::Send => format!("/send?{sent}"),
-            Workload::Echo => "/echo".to_owned(),
+            Workload::Echo | Workload::EchoTls => "/echo".to_owned(),
+            Workload::Connect | Workload::ConnectTls => "/connect".to_owned(),
             Workload::Idle | Workload::IdleTls => "/idle".to_owned(),
             Workload::ReceiveDeflate => {
                 format!("/receive-deflate?payload={payload}&messages={messages}&takeover={takeover}")
@@ -182,12 +183,21 @@ pub struct Report {
     /// Heap allocations in the measured part, where they are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<u64>,
-    /// `echo`: median round trip.
+    /// `echo*`: median round trip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p50_ns: Option<u64>,
-    /// `echo`: the round trip that one in a hundred exceeds.
+    /// `echo*`: the round trip that one in ten exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p90_ns: Option<u64>,
+    /// `echo*`: the round trip that one in a hundred exceeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p99_ns: Option<u64>,
+    /// `echo*`: the round trip that one in a thousand exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_9_ns: Option<u64>,
+    /// `echo*`: the round trip that one in ten thousand exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_99_ns: Option<u64>,
 }
 
 /// The whole of a client's `main`: reads the command line, raises the descriptor limit, runs, prints
@@ -314,6 +324,7 @@ mod tests {
         let tls = Task { workload: Workload::ReceiveTls, records: Records::Frame, ..task() };
         assert_eq!(tls.url(), "wss://127.0.0.1:9/receive?payload=256&messages=1010&records=frame");
         assert_eq!(Task { workload: Workload::Idle, ..task() }.target(), "/idle");
+        assert_eq!(Task { workload: Workload::ConnectTls, ..task() }.url(), "wss://127.0.0.1:9/connect");
         let target = |workload| Task { workload, ..task() }.target();
         assert_eq!(
             target(Workload::ReceiveDeflate),

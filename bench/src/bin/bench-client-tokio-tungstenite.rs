@@ -8,6 +8,7 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
@@ -27,7 +28,8 @@ fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive | Workload::ReceiveTls => receive(task),
         Workload::Send => send(task),
-        Workload::Echo => echo(task),
+        Workload::Echo | Workload::EchoTls => echo(task),
+        Workload::Connect | Workload::ConnectTls => connect(task),
         Workload::Idle | Workload::IdleTls => idle(task),
         other => Err(format!("tokio-tungstenite has no '{}'", other.name()).into()),
     })
@@ -74,11 +76,12 @@ fn send(task: &Task) -> Result<Report> {
 }
 
 fn echo(task: &Task) -> Result<Report> {
+    let connector = connector(task)?;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime()?, async {
         let mut sockets = Vec::with_capacity(task.connections);
         for _ in 0..task.connections {
-            sockets.push(open(task, None).await?);
+            sockets.push(open(task, connector.clone()).await?);
         }
         let trips = Rc::new(RefCell::new(RoundTrips::new(task)?));
         let last = Rc::new(Notify::new());
@@ -103,6 +106,21 @@ fn echo(task: &Task) -> Result<Report> {
         last.notified().await;
         let trips = trips.replace(RoundTrips::new(task)?);
         trips.into_report()
+    })
+}
+
+fn connect(task: &Task) -> Result<Report> {
+    let connector = connector(task)?;
+    runtime()?.block_on(async {
+        let mut tally = Tally::new(task)?;
+        let mut next = (0..task.warm_up + task.messages).map(|_| open(task, connector.clone()));
+        let mut under_way: FuturesUnordered<_> = next.by_ref().take(task.connections).collect();
+        while let Some(socket) = under_way.next().await {
+            drop(socket?);
+            tally.count(0);
+            under_way.extend(next.next());
+        }
+        tally.into_report()
     })
 }
 

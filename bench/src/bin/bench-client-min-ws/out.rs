@@ -1,10 +1,7 @@
 //! What the floor sends.
 
 use std::hash::{BuildHasher, RandomState};
-use std::io::Write;
 
-use mio::net::TcpStream;
-use websocket_bench::Result;
 use websocket_bench::frame::{MAX_HEADER, TEXT, mask_into, write_header};
 
 /// The one send buffer, and masking keys that are unpredictable and cost next to nothing.
@@ -22,35 +19,21 @@ impl Out {
         Self { buffer: vec![0; MAX_HEADER + text], filled: 0, seed }
     }
 
-    /// Appends the frame of a text, which there is room for.
+    /// Appends the frame of a text, which there is room for, and returns how many bytes there are now.
     #[inline]
-    pub(crate) fn push(&mut self, text: &str) {
+    pub(crate) fn push(&mut self, text: &str) -> usize {
         let key = self.next_key();
         let room = &mut self.buffer[self.filled..];
         let start = write_header(room, TEXT, text.len(), Some(key));
         let end = start + text.len();
         mask_into(&mut room[start..end], text.as_bytes(), key);
         self.filled += end;
+        self.filled
     }
 
-    /// What has been appended since the last call.
+    /// What has been appended since the last call of this.
     pub(crate) fn take(&mut self) -> &[u8] {
         &self.buffer[..std::mem::take(&mut self.filled)]
-    }
-
-    /// Whether so many bytes have been appended.
-    pub(crate) fn holds(&self, bytes: usize) -> bool {
-        self.filled >= bytes
-    }
-
-    /// Sends one text.
-    pub(crate) fn send(&mut self, stream: &mut TcpStream, text: &str) -> Result<()> {
-        self.push(text);
-        let frame = self.take();
-        match stream.write(frame)? {
-            size if size == frame.len() => Ok(()),
-            _ => Err("the socket did not take a message whole".into()),
-        }
     }
 
     /// Marsaglia's xorshift, of which the upper half of a product is used, so that a key does not tell the next.

@@ -10,7 +10,7 @@ use websocket_bench::measure::Sending;
 use websocket_bench::{CHUNK, Result};
 
 use crate::out::Out;
-use crate::{open, wait};
+use crate::socket::{open, wait};
 
 pub(crate) fn run(task: &Task) -> Result<Report> {
     let mut sending = Sending::new(task)?;
@@ -23,8 +23,7 @@ pub(crate) fn run(task: &Task) -> Result<Report> {
     let mut stream = Waiting { stream, poll, events: Events::with_capacity(16) };
     loop {
         while let Some(text) = sending.next_text() {
-            out.push(text);
-            if out.holds(share) {
+            if out.push(text) >= share {
                 stream.write_all(out.take())?;
             }
         }
@@ -48,7 +47,7 @@ impl Waiting {
         loop {
             match done(&mut self.stream) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    wait(&mut self.poll, &mut self.events)?
+                    wait(&mut self.poll, &mut self.events, None)?
                 }
                 outcome => return outcome,
             }

@@ -13,6 +13,8 @@ pub(crate) struct Cell {
     pub(crate) records: Records,
     pub(crate) compression: Compression,
     pub(crate) each: bool,
+    /// Whether the server lets TLS sessions be resumed.
+    pub(crate) resumption: bool,
 }
 
 const RECEIVE: &[Cell] = &[
@@ -29,7 +31,16 @@ const SEND: &[Cell] = &[
     send("16KiB", 16 * 1024),
     send("1MiB", 1024 * 1024),
 ];
-const ECHO: &[Cell] = &[echo("1", 1), echo("100", 100), echo("1000", 1000)];
+const ECHO: &[Cell] = &[echo("1", 1), echo("100", 100), echo("1000", 1000), echo("9500", 9500)];
+const QUICK_ECHO: &[Cell] = &[echo("1", 1), echo("100", 100), echo("1000", 1000)];
+const ECHO_TLS: &[Cell] = &[echo_tls("1", 1), echo_tls("100", 100)];
+const CONNECT: &[Cell] = &[connect(Workload::Connect, "1", 1), connect(Workload::Connect, "16", 16)];
+const CONNECT_TLS: &[Cell] = &[
+    full(connect(Workload::ConnectTls, "1-full", 1)),
+    full(connect(Workload::ConnectTls, "16-full", 16)),
+    connect(Workload::ConnectTls, "1-resumed", 1),
+    connect(Workload::ConnectTls, "16-resumed", 16),
+];
 const IDLE: &[Cell] = &[idle("10000", 10_000)];
 const QUICK_IDLE: &[Cell] = &[idle("1000", 1000)];
 const RECEIVE_TLS: &[Cell] =
@@ -75,7 +86,11 @@ pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
     match workload {
         Workload::Receive => RECEIVE,
         Workload::Send => SEND,
+        Workload::Echo if quick => QUICK_ECHO,
         Workload::Echo => ECHO,
+        Workload::EchoTls => ECHO_TLS,
+        Workload::Connect => CONNECT,
+        Workload::ConnectTls => CONNECT_TLS,
         Workload::Idle if quick => QUICK_IDLE,
         Workload::Idle => IDLE,
         Workload::ReceiveTls => RECEIVE_TLS,
@@ -90,7 +105,7 @@ pub(crate) fn cells(workload: Workload, quick: bool) -> &'static [Cell] {
 
 const fn cell(workload: Workload, name: &'static str, payload: usize, connections: usize) -> Cell {
     let (records, compression) = (Records::Packed, Compression::DEFAULT);
-    Cell { workload, name, payload, connections, records, compression, each: false }
+    Cell { workload, name, payload, connections, records, compression, each: false, resumption: true }
 }
 
 const fn receive(name: &'static str, payload: usize) -> Cell {
@@ -103,6 +118,20 @@ const fn send(name: &'static str, payload: usize) -> Cell {
 
 const fn echo(name: &'static str, connections: usize) -> Cell {
     cell(Workload::Echo, name, 32, connections)
+}
+
+const fn echo_tls(name: &'static str, connections: usize) -> Cell {
+    cell(Workload::EchoTls, name, 32, connections)
+}
+
+/// With so many connections under way.
+const fn connect(workload: Workload, name: &'static str, connections: usize) -> Cell {
+    cell(workload, name, 0, connections)
+}
+
+/// Every handshake is a full one.
+const fn full(cell: Cell) -> Cell {
+    Cell { resumption: false, ..cell }
 }
 
 const fn idle(name: &'static str, connections: usize) -> Cell {

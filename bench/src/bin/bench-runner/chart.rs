@@ -1,4 +1,4 @@
-//! The results as a chart: horizontal bars in SVG, one panel a workload, one group of bars a cell.
+//! The results as a chart: horizontal bars in SVG, a panel for each figure of a workload, a group of bars for each cell.
 
 use std::fmt::Write;
 
@@ -7,6 +7,7 @@ use websocket_bench::table::figure;
 
 use crate::clients::Role;
 use crate::results::Row;
+use crate::table::left_out;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 230.0;
@@ -20,6 +21,73 @@ const LEGEND: f64 = 44.0;
 /// Beyond this factor between the least and the greatest, a linear scale hides the least.
 const LINEAR_UP_TO: f64 = 20.0;
 
+/// What a panel shows of a row.
+struct Panel {
+    title: &'static str,
+    /// The length of the bar.
+    bar: Figure,
+    /// The end of a line that goes on from there.
+    line: Figure,
+}
+
+type Figure = fn(&Row) -> Option<f64>;
+
+/// A panel of processor time or memory.
+const fn costs(title: &'static str) -> Panel {
+    Panel { title, bar: Row::cost, line: |_| None }
+}
+
+/// A panel of round trips, in microseconds.
+const fn latencies(title: &'static str) -> Panel {
+    Panel {
+        title,
+        bar: |row| row.latency_p50_ns.map(|ns| ns / 1000.0),
+        line: |row| row.latency_p99_9_ns.map(|ns| ns / 1000.0),
+    }
+}
+
+fn panels(workload: Workload) -> &'static [Panel] {
+    const RECEIVE: &[Panel] = &[costs("receive: processor time per message, ns, by payload")];
+    const SEND: &[Panel] =
+        &[costs("send: processor time per message, ns, by payload (-each: one write per message)")];
+    const ECHO: &[Panel] = &[
+        costs("echo: processor time per round trip, ns, by connections"),
+        latencies("echo: round trips, us, by connections; bar: median, line: p99.9"),
+    ];
+    const CONNECT: &[Panel] =
+        &[costs("connect: processor time per connection, ns, by connections under way")];
+    const IDLE: &[Panel] = &[costs("idle: resident memory per connection, bytes, by connections")];
+    const RECEIVE_TLS: &[Panel] = &[costs("receive over TLS: processor time per message, ns, by payload")];
+    const ECHO_TLS: &[Panel] = &[
+        costs("echo over TLS: processor time per round trip, ns, by connections"),
+        latencies("echo over TLS: round trips, us, by connections; bar: median, line: p99.9"),
+    ];
+    const CONNECT_TLS: &[Panel] =
+        &[costs("connect over TLS: processor time per connection, ns, by connections under way")];
+    const IDLE_TLS: &[Panel] =
+        &[costs("idle over TLS: resident memory per connection, bytes, by connections")];
+    const RECEIVE_DEFLATE: &[Panel] =
+        &[costs("receive, compressed: processor time per message, ns, by payload and mode")];
+    const SEND_DEFLATE: &[Panel] =
+        &[costs("send, compressed: processor time per message, ns, by payload and mode")];
+    const IDLE_DEFLATE: &[Panel] =
+        &[costs("idle, compressed: resident memory per connection, bytes, by payload and mode")];
+    match workload {
+        Workload::Receive => RECEIVE,
+        Workload::Send => SEND,
+        Workload::Echo => ECHO,
+        Workload::Connect => CONNECT,
+        Workload::Idle => IDLE,
+        Workload::ReceiveTls => RECEIVE_TLS,
+        Workload::EchoTls => ECHO_TLS,
+        Workload::ConnectTls => CONNECT_TLS,
+        Workload::IdleTls => IDLE_TLS,
+        Workload::ReceiveDeflate => RECEIVE_DEFLATE,
+        Workload::SendDeflate => SEND_DEFLATE,
+        Workload::IdleDeflate => IDLE_DEFLATE,
+    }
+}
+
 /// The chart of those of the workloads that have rows.
 pub(crate) fn render(workloads: &[Workload], rows: &[Row]) -> String {
     let mut body = legend();
@@ -27,9 +95,16 @@ pub(crate) fn render(workloads: &[Workload], rows: &[Row]) -> String {
     for &workload in workloads {
         let rows: Vec<&Row> = rows.iter().filter(|row| row.workload == workload.name()).collect();
         if !rows.is_empty() {
-            top = panel(&mut body, top, workload, &rows);
+            for panel in panels(workload) {
+                top = draw(&mut body, top, panel, &rows);
+            }
         }
     }
+    for (client, what) in left_out(rows) {
+        top += ROW;
+        text(&mut body, 16.0, top, "fill=\"#666666\"", &format!("* {client} leaves out: {what}"));
+    }
+    top += GAP;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{top}\" viewBox=\"0 0 {WIDTH} {top}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n{body}</svg>\n"
@@ -49,21 +124,11 @@ fn legend() -> String {
     out
 }
 
-/// Draws one workload below `top` and returns where the next begins.
-fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
-    let title = match workload {
-        Workload::Receive => "receive: processor time a message, ns, by payload",
-        Workload::Send => "send: processor time a message, ns, by payload (each: one write a message)",
-        Workload::Echo => "echo: processor time a round trip, ns, by connections",
-        Workload::Idle => "idle: resident memory a connection, bytes, by connections",
-        Workload::ReceiveTls => "receive over TLS: processor time a message, ns, by payload",
-        Workload::IdleTls => "idle over TLS: resident memory a connection, bytes, by connections",
-        Workload::ReceiveDeflate => "receive, compressed: processor time a message, ns, by payload and mode",
-        Workload::SendDeflate => "send, compressed: processor time a message, ns, by payload and mode",
-        Workload::IdleDeflate => "idle, compressed: resident memory a connection, bytes, by payload and mode",
-    };
-    let costs: Vec<f64> = rows.iter().filter_map(|row| row.cost()).filter(|&cost| cost > 0.0).collect();
-    let scale = Scale::new(&costs);
+/// Draws a panel below `top` and returns where the next begins.
+fn draw(out: &mut String, top: f64, panel: &Panel, rows: &[&Row]) -> f64 {
+    let Panel { title, bar, line } = panel;
+    let figures = rows.iter().flat_map(|row| [bar(row), line(row)]).flatten();
+    let scale = Scale::new(&figures.filter(|&figure| figure > 0.0).collect::<Vec<_>>());
     let groups = rows.chunk_by(|one, other| one.cell == other.cell).count();
     let bottom = top + HEAD + ROW * rows.len() as f64 + GAP * groups as f64;
 
@@ -84,7 +149,7 @@ fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
     for group in rows.chunk_by(|one, other| one.cell == other.cell) {
         text(out, 16.0, y + 13.0, "font-weight=\"bold\"", group[0].cell);
         for row in group {
-            bar(out, y, row, &scale);
+            draw_row(out, y, row, panel, &scale);
             y += ROW;
         }
         y += GAP;
@@ -92,14 +157,27 @@ fn panel(out: &mut String, top: f64, workload: Workload, rows: &[&Row]) -> f64 {
     bottom
 }
 
-fn bar(out: &mut String, y: f64, row: &Row, scale: &Scale) {
-    text(out, LEFT - 8.0, y + 13.0, "text-anchor=\"end\"", row.client);
-    let Some(cost) = row.cost() else { return };
-    let end = scale.x(cost);
+fn draw_row(out: &mut String, y: f64, row: &Row, panel: &Panel, scale: &Scale) {
+    let mark = if row.leaves_out.is_some() { "*" } else { "" };
+    text(out, LEFT - 8.0, y + 13.0, "text-anchor=\"end\"", &format!("{}{mark}", row.client));
+    let Some(cost) = (panel.bar)(row) else { return };
+    let mut end = scale.x(cost);
     let (width, fill) = (end - LEFT, colour(row.role));
     let _ =
         writeln!(out, "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{fill}\"/>");
-    text(out, end + 6.0, y + 13.0, "", &figure(cost));
+    let mut label = figure(cost);
+    if let Some(to) = (panel.line)(row) {
+        let (from, middle) = (end, y + BAR / 2.0);
+        end = scale.x(to);
+        let _ = writeln!(
+            out,
+            "<path d=\"M{from:.1} {middle}H{end:.1}M{end:.1} {}V{}\" stroke=\"{fill}\" stroke-width=\"2\"/>",
+            middle - 4.0,
+            middle + 4.0
+        );
+        label = format!("{label} to {}", figure(to));
+    }
+    text(out, end + 6.0, y + 13.0, "", &label);
 }
 
 fn text(out: &mut String, x: f64, y: f64, attributes: &str, content: &str) {

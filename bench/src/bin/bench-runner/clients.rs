@@ -21,6 +21,8 @@ pub(crate) struct Client {
     pub(crate) name: &'static str,
     pub(crate) role: Role,
     pub(crate) workloads: &'static [Workload],
+    /// What it does not do, which its users might expect and others pay for; empty where there is nothing.
+    pub(crate) leaves_out: &'static str,
 }
 
 /// The floor that ratios refer to.
@@ -29,25 +31,46 @@ pub(crate) const FLOOR: &str = "min-ws";
 pub(crate) const RAW: &str = "raw";
 
 /// What the first floor can do.
-const FLOOR_WORKLOADS: [Workload; 7] = [
+const FLOOR_WORKLOADS: [Workload; 10] = [
     Workload::Receive,
     Workload::Send,
     Workload::Echo,
+    Workload::Connect,
     Workload::Idle,
     Workload::ReceiveTls,
+    Workload::EchoTls,
+    Workload::ConnectTls,
     Workload::IdleTls,
     Workload::ReceiveDeflate,
 ];
 
+const FLOOR_LEAVES_OUT: &str =
+    "fragments, control frames, limits, timers, cryptographic masking keys, a random key for the upgrade";
+
+/// What those do that spin where others sleep.
+const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];
+
 /// Every client, in the order in which a round runs them.
 pub(crate) const CLIENTS: &[Client] = &[
-    Client { name: RAW, role: Role::Floor, workloads: &[Workload::Receive, Workload::Send] },
-    Client { name: FLOOR, role: Role::Floor, workloads: &FLOOR_WORKLOADS },
-    Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL },
-    Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN },
-    Client { name: "tokio-tungstenite", role: Role::Peer, workloads: &Workload::UNCOMPRESSED },
-    Client { name: "yawc", role: Role::Peer, workloads: &Workload::DEFLATE },
-    Client { name: "websockets", role: Role::Peer, workloads: &Workload::DEFLATE },
+    Client {
+        name: RAW,
+        role: Role::Floor,
+        workloads: &[Workload::Receive, Workload::Send],
+        leaves_out: "everything but reading and writing: frames, masking, validation",
+    },
+    Client { name: FLOOR, role: Role::Floor, workloads: &FLOOR_WORKLOADS, leaves_out: FLOOR_LEAVES_OUT },
+    Client { name: "min-ws-busy", role: Role::Floor, workloads: &SPINNING, leaves_out: FLOOR_LEAVES_OUT },
+    Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" },
+    Client { name: "ours-busy", role: Role::Ours, workloads: &SPINNING, leaves_out: "" },
+    Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN, leaves_out: "" },
+    Client {
+        name: "tokio-tungstenite",
+        role: Role::Peer,
+        workloads: &Workload::UNCOMPRESSED,
+        leaves_out: "",
+    },
+    Client { name: "yawc", role: Role::Peer, workloads: &Workload::DEFLATE, leaves_out: "" },
+    Client { name: "websockets", role: Role::Peer, workloads: &Workload::DEFLATE, leaves_out: "" },
 ];
 
 impl Client {

@@ -15,18 +15,36 @@ use crate::clients::Client;
 /// In `idle`: connections opened before the measured ones, so that they bear what is paid only once.
 const IDLE_WARM_UP: u64 = 64;
 
+/// What one run of one client gave.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Run {
+    pub(crate) report: Report,
+    /// `connect-tls`: the share of its connections that resumed a session, as the server counts them.
+    pub(crate) resumed_share: Option<f64>,
+}
+
 /// One run of one client.
-pub(crate) fn run(programs: &Programs, client: &Client, cell: &Cell, messages: u64) -> Result<Report> {
-    let server = programs.start_server(cell.workload.is_tls())?;
+pub(crate) fn run(programs: &Programs, client: &Client, cell: &Cell, messages: u64) -> Result<Run> {
+    let mut server = match cell.workload.is_tls() {
+        true => programs.start_tls_server(cell.resumption)?,
+        false => programs.start_server(false)?,
+    };
     let texts = Texts::write(cell)?;
     let root = server.root.clone();
     let task = Task { root, texts: texts.path(), ..task(cell, server.addr, messages) };
-    let report =
-        programs.run_client(programs.command(&client.program()).args(task.arguments())).and_then(|report| {
-            check(&task, &report)?;
-            Ok(report)
-        });
-    report
+    let mut run = || -> Result<Run> {
+        let report = programs.run_client(programs.command(&client.program()).args(task.arguments()))?;
+        check(&task, &report)?;
+        let resumed_share = match cell.workload {
+            Workload::ConnectTls => {
+                let arrivals = server.arrivals()?;
+                Some(arrivals.resumed as f64 / arrivals.upgraded as f64)
+            }
+            _ => None,
+        };
+        Ok(Run { report, resumed_share })
+    };
+    run()
         .map_err(|error| format!("{} in {} {}: {error}", client.name, cell.workload.name(), cell.name).into())
 }
 
@@ -64,7 +82,9 @@ fn task(cell: &Cell, addr: SocketAddr, messages: u64) -> Task {
         | Workload::ReceiveDeflate
         | Workload::Send
         | Workload::SendDeflate => messages.div_ceil(10),
-        Workload::Echo => messages.div_ceil(10).max(connections as u64),
+        Workload::Echo | Workload::EchoTls | Workload::Connect | Workload::ConnectTls => {
+            messages.div_ceil(10).max(connections as u64)
+        }
         Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => IDLE_WARM_UP,
     };
     Task {
@@ -96,8 +116,8 @@ fn check(task: &Task, report: &Report) -> Result<()> {
     if matches!(task.workload, Workload::Send | Workload::SendDeflate) && report.wire_bytes.is_none() {
         return Err("the report has no wire_bytes".into());
     }
-    if task.workload == Workload::Echo && report.latency_p50_ns.is_none() {
-        return Err("the report has no latency_p50_ns".into());
+    if task.workload.is_echo() && report.latency_p99_99_ns.is_none() {
+        return Err("the report has no latency_p99_99_ns".into());
     }
     Ok(())
 }
@@ -116,7 +136,7 @@ mod tests {
         assert_eq!(first_task(Workload::Receive, 1000).warm_up, 100);
         let many = cells(Workload::Echo, false).last().unwrap();
         let task = task(many, SocketAddr::from(([127, 0, 0, 1], 9)), 10);
-        assert_eq!(task.warm_up, 1000);
+        assert_eq!(task.warm_up, 9500);
     }
 
     #[test]

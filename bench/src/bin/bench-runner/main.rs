@@ -15,17 +15,24 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Workload};
+use websocket_bench::contract::Workload;
 use websocket_bench::launch::Programs;
 use websocket_bench::neighbours::{Neighbours, TOLERATED_SHARE};
 use websocket_bench::progress::Progress;
 use websocket_bench::sizing;
-use websocket_bench::system::Cores;
+use websocket_bench::system::{Cores, raise_descriptor_limit};
 
 use crate::cells::Cell;
 use crate::clients::Client;
+use crate::launch::Run;
 use crate::options::{Options, Request};
 use crate::results::{Results, Series, rows};
+
+/// Descriptors that a client and the server need besides those of the connections.
+const DESCRIPTORS: usize = 100;
+
+/// The most connections of a run of `connect*`: each keeps its port for a minute after its end, and there are 28 000 to one server.
+const MOST_CONNECTIONS: u64 = 20_000;
 
 fn main() -> ExitCode {
     let outcome = match options::parse(std::env::args_os().skip(1)) {
@@ -46,6 +53,7 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<()> {
+    let descriptors = raise_descriptor_limit()?;
     let cores = Cores::choose();
     if cores.is_none() {
         println!("note: server and client are not pinned to a core each; the figures are worth less");
@@ -56,6 +64,14 @@ fn run(options: &Options) -> Result<()> {
     for &workload in &options.workloads {
         let mut rows = Vec::new();
         for cell in options.cells(workload) {
+            if descriptors < (cell.connections + DESCRIPTORS) as u64 {
+                println!(
+                    "left out: {} {}: it needs more than the {descriptors} descriptors that are allowed",
+                    workload.name(),
+                    cell.name
+                );
+                continue;
+            }
             rows.extend(run_cell(options, &programs, cell)?);
         }
         print!("{}", table::render(workload, &rows));
@@ -82,19 +98,20 @@ fn run_cell(options: &Options, programs: &Programs, cell: &Cell) -> Result<Vec<r
         sizes.push(match cell.workload.is_idle() {
             true => 0,
             false => sizing::messages(cell.connections, options.scale(), |messages| {
-                launch::run(programs, client, cell, messages)
-            })?,
+                launch::run(programs, client, cell, messages).map(|run| run.report)
+            })?
+            .min(if cell.workload.is_connect() { MOST_CONNECTIONS } else { u64::MAX }),
         });
     }
-    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); clients.len()];
+    let mut runs: Vec<Vec<Run>> = vec![Vec::new(); clients.len()];
     for round in 1..=options.rounds {
         for (index, client) in clients.iter().enumerate() {
             progress.show(client.name, &format!("round {round} of {}", options.rounds));
-            reports[index].push(launch::run(programs, client, cell, sizes[index])?);
+            runs[index].push(launch::run(programs, client, cell, sizes[index])?);
         }
     }
     progress.clear();
-    let series = clients.into_iter().zip(reports).map(|(client, reports)| Series { client, reports });
+    let series = clients.into_iter().zip(runs).map(|(client, runs)| Series { client, runs });
     Ok(rows(cell, &series.collect::<Vec<_>>()))
 }
 

@@ -100,8 +100,11 @@ workloads, and the cells of each:
   receive          {}    (payload)
   send             {}    (payload; -each: one write a message, else many share one)
   echo             {}    (connections)
+  connect          {}    (connections under way)
   idle             {}    (connections)
   receive-tls      {}    (payload; -record: one TLS record a message)
+  echo-tls         {}    (connections)
+  connect-tls      {}    (connections under way; full handshakes, or resumed sessions)
   idle-tls         {}    (connections)
   receive-deflate  {}    (payload; -anew: no context is taken over)
   send-deflate     {}    (payload; -3, -6: that level in place of 1)
@@ -120,8 +123,11 @@ options:
         cells(Workload::Receive),
         cells(Workload::Send),
         cells(Workload::Echo),
+        cells(Workload::Connect),
         cells(Workload::Idle),
         cells(Workload::ReceiveTls),
+        cells(Workload::EchoTls),
+        cells(Workload::ConnectTls),
         cells(Workload::IdleTls),
         cells(Workload::ReceiveDeflate),
         cells(Workload::SendDeflate),
@@ -179,7 +185,7 @@ mod tests {
         assert_eq!(options.workloads, Workload::ALL);
         assert_eq!(options.clients.len(), CLIENTS.len());
         assert_eq!(options.rounds, 7);
-        assert_eq!(cell_names(&options, Workload::Echo), ["1", "100", "1000"]);
+        assert_eq!(cell_names(&options, Workload::Echo), ["1", "100", "1000", "9500"]);
         assert!(options.json.ends_with("bench/results/latest.json"));
     }
 
@@ -208,6 +214,7 @@ mod tests {
         let options = options("all --quick").unwrap();
         assert_eq!(options.rounds, 1);
         assert_eq!(cell_names(&options, Workload::Idle), ["1000"]);
+        assert_eq!(cell_names(&options, Workload::Echo), ["1", "100", "1000"]);
     }
 
     #[test]
@@ -218,7 +225,7 @@ mod tests {
             format!("unknown workload 'recv'; known are: {}, all", Workload::names().join(", "))
         );
         assert_eq!(message(""), format!("name a workload: {}, all", Workload::names().join(", ")));
-        assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000");
+        assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000, 9500");
         assert!(message("echo --clients curl").starts_with("unknown client 'curl'; known are: raw, min-ws"));
         assert_eq!(message("echo --rounds 0"), "--rounds needs at least one");
         assert!(message("echo --fast").contains("--fast"));

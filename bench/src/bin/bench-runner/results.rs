@@ -8,6 +8,7 @@ use websocket_bench::stats::{median, ratio, spread};
 
 use crate::cells::Cell;
 use crate::clients::{Client, FLOOR, RAW, Role};
+use crate::launch::Run;
 use crate::options::Options;
 
 /// The contents of the JSON file.
@@ -33,9 +34,11 @@ impl Results {
 pub(crate) struct Row {
     pub(crate) client: &'static str,
     pub(crate) role: Role,
+    /// What the client does not do, or null.
+    pub(crate) leaves_out: Option<&'static str>,
     pub(crate) workload: &'static str,
     pub(crate) cell: &'static str,
-    /// Processor time a message; in `echo`, a round trip.
+    /// Processor time per message; in `echo*`, per round trip, in `connect*`, per connection.
     pub(crate) cpu_ns: Option<f64>,
     /// `idle`: resident memory a connection.
     pub(crate) resident_bytes: Option<f64>,
@@ -48,9 +51,16 @@ pub(crate) struct Row {
     pub(crate) times_cheaper_than_cheapest_peer: Option<f64>,
     pub(crate) cheapest_peer: Option<&'static str>,
     pub(crate) latency_p50_ns: Option<f64>,
+    pub(crate) latency_p90_ns: Option<f64>,
     pub(crate) latency_p99_ns: Option<f64>,
+    pub(crate) latency_p99_9_ns: Option<f64>,
+    pub(crate) latency_p99_99_ns: Option<f64>,
     pub(crate) latency_p50_ratio_to_floor: Option<f64>,
-    /// `send-deflate`: bytes on the wire a message.
+    /// `connect*`: connections that were opened in a second.
+    pub(crate) connections_per_second: Option<f64>,
+    /// `connect-tls`: the share of the connections that resumed a session, from 0 to 1.
+    pub(crate) resumed_share: Option<f64>,
+    /// `send*`: bytes on the wire a message.
     pub(crate) wire_bytes: Option<f64>,
     /// Heap allocations a message.
     pub(crate) allocations: Option<f64>,
@@ -65,10 +75,10 @@ impl Row {
     }
 }
 
-/// The reports of one client on one cell, one a round.
+/// The runs of one client on one cell, one per round.
 pub(crate) struct Series<'a> {
     pub(crate) client: &'a Client,
-    pub(crate) reports: Vec<Report>,
+    pub(crate) runs: Vec<Run>,
 }
 
 impl Series<'_> {
@@ -80,7 +90,7 @@ impl Series<'_> {
     }
 
     fn figures(&self, figure: impl Fn(&Report) -> Option<f64>) -> Vec<f64> {
-        self.reports.iter().filter_map(figure).collect()
+        self.runs.iter().filter_map(|run| figure(&run.report)).collect()
     }
 }
 
@@ -104,9 +114,13 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
         let idle = cell.workload.is_idle();
         let to = |base: &Option<Vec<f64>>| ratio(&costs, base.as_ref()?);
         let peer = cheapest.map(|peer| peer.costs(cell));
+        let latency = |figure: fn(&Report) -> Option<u64>| {
+            median(series.figures(|report| Some(figure(report)? as f64)))
+        };
         Row {
             client: series.client.name,
             role: series.client.role,
+            leaves_out: Some(series.client.leaves_out).filter(|what| !what.is_empty()),
             workload: cell.workload.name(),
             cell: cell.name,
             cpu_ns: cost.filter(|_| !idle),
@@ -117,9 +131,17 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
             ratio_to_cheapest_peer: to(&peer),
             times_cheaper_than_cheapest_peer: peer.as_ref().and_then(|peer| ratio(peer, &costs)),
             cheapest_peer: cheapest.map(|peer| peer.client.name),
-            latency_p50_ns: median(p50(series)),
-            latency_p99_ns: median(series.figures(|report| report.latency_p99_ns.map(|ns| ns as f64))),
+            latency_p50_ns: latency(|report| report.latency_p50_ns),
+            latency_p90_ns: latency(|report| report.latency_p90_ns),
+            latency_p99_ns: latency(|report| report.latency_p99_ns),
+            latency_p99_9_ns: latency(|report| report.latency_p99_9_ns),
+            latency_p99_99_ns: latency(|report| report.latency_p99_99_ns),
             latency_p50_ratio_to_floor: floor_p50.as_ref().and_then(|floor| ratio(&p50(series), floor)),
+            connections_per_second: median(
+                series.figures(|report| Some(1e9 * report.messages as f64 / report.wall_ns as f64)),
+            )
+            .filter(|_| cell.workload.is_connect()),
+            resumed_share: median(series.runs.iter().filter_map(|run| run.resumed_share)),
             wire_bytes: median(
                 series.figures(|report| Some(report.wire_bytes? as f64 / report.messages as f64)),
             ),
@@ -127,7 +149,7 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
                 series.figures(|report| Some(report.allocations? as f64 / report.messages as f64)),
             )
             .filter(|_| !idle),
-            messages: series.reports.first().map_or(0, |report| report.messages),
+            messages: series.runs.first().map_or(0, |run| run.report.messages),
         }
     };
     series.iter().map(row).collect()
@@ -139,21 +161,28 @@ mod tests {
     use crate::cells::cells;
     use websocket_bench::contract::Workload;
 
-    const OURS: Client = Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL };
-    const ONE: Client = Client { name: "one", role: Role::Peer, workloads: &Workload::ALL };
-    const OTHER: Client = Client { name: "other", role: Role::Peer, workloads: &Workload::ALL };
-    const FLOOR_CLIENT: Client = Client { name: FLOOR, role: Role::Floor, workloads: &Workload::ALL };
+    const OURS: Client = Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" };
+    const ONE: Client = Client { name: "one", role: Role::Peer, workloads: &Workload::ALL, leaves_out: "" };
+    const OTHER: Client =
+        Client { name: "other", role: Role::Peer, workloads: &Workload::ALL, leaves_out: "" };
+    const FLOOR_CLIENT: Client =
+        Client { name: FLOOR, role: Role::Floor, workloads: &Workload::ALL, leaves_out: "" };
 
     /// Ten messages a round, of so much each.
     fn series<'a>(client: &'a Client, cpu_ns: &[u64]) -> Series<'a> {
-        let report = |&ns: &u64| Report {
-            messages: 10,
-            cpu_ns: 10 * ns,
-            rss_bytes: Some(10_000 * ns),
-            latency_p50_ns: Some(100 * ns),
-            ..Report::default()
+        let run = |&ns: &u64| {
+            let report = Report {
+                messages: 10,
+                cpu_ns: 10 * ns,
+                wall_ns: 20 * ns,
+                rss_bytes: Some(10_000 * ns),
+                latency_p50_ns: Some(100 * ns),
+                latency_p99_99_ns: Some(700 * ns),
+                ..Report::default()
+            };
+            Run { report, resumed_share: Some(0.75) }
         };
-        Series { client, reports: cpu_ns.iter().map(report).collect() }
+        Series { client, runs: cpu_ns.iter().map(run).collect() }
     }
 
     #[test]
@@ -188,6 +217,16 @@ mod tests {
         assert_eq!((rows[1].cpu_ns, rows[1].resident_bytes), (None, Some(50.0)));
         assert_eq!(rows[1].times_cheaper_than_cheapest_peer, Some(8.0));
         assert_eq!(rows[1].ratio_to_floor, None, "nothing is a multiple of nothing");
+    }
+
+    #[test]
+    fn latencies_and_connections_are_medians() {
+        let echo = &rows(&cells(Workload::Echo, false)[0], &[series(&OURS, &[10, 20, 60])])[0];
+        assert_eq!((echo.latency_p50_ns, echo.latency_p99_99_ns), (Some(2000.0), Some(14_000.0)));
+        assert_eq!(echo.connections_per_second, None);
+        let connect = &rows(&cells(Workload::ConnectTls, false)[0], &[series(&OURS, &[10, 20, 60])])[0];
+        assert_eq!((connect.cpu_ns, connect.connections_per_second), (Some(20.0), Some(25e6)));
+        assert_eq!(connect.resumed_share, Some(0.75));
     }
 
     #[test]

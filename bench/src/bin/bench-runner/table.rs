@@ -7,20 +7,75 @@ use crate::results::Row;
 
 type Column = (&'static str, fn(&Row) -> Option<String>);
 
-const RECEIVE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER];
-const RECEIVE_TLS: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
-const SEND: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER, WIRE];
-const ECHO: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER, P50, P50_TO_FLOOR, P99];
-const IDLE: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
+/// A table: its title, what its cells are, its columns.
+type Table = (&'static str, &'static str, &'static [Column]);
 
-const RECEIVE_DEFLATE: &[Column] = &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER];
-const SEND_DEFLATE: &[Column] = &[CLIENT, CPU, SPREAD, AGAINST_PEER, WIRE];
-const IDLE_DEFLATE: &[Column] = &[CLIENT, RESIDENT, SPREAD, AGAINST_PEER];
+const RECEIVE: Table = (
+    "receive: processor time per message on one connection",
+    "payload",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER],
+);
+const SEND: Table = (
+    "send: processor time per message on one connection",
+    "payload",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, TO_RAW, AGAINST_PEER, WIRE],
+);
+const ECHO: Table = (
+    "echo: processor time per round trip, one message in flight on every connection",
+    "connections",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER],
+);
+const ECHO_LATENCY: Table = ("echo: latency of a round trip, us", "connections", LATENCY);
+const CONNECT: Table = (
+    "connect: processor time per connection, opened and upgraded",
+    "under way",
+    &[CLIENT, CPU_CONNECTION, SPREAD, TO_FLOOR, AGAINST_PEER, PER_SECOND],
+);
+const IDLE: Table = ("idle: resident memory per connection", "connections", RESIDENT_COLUMNS);
+const RECEIVE_TLS: Table = (
+    "receive-tls: processor time per message on one connection, over TLS",
+    "payload",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER],
+);
+const ECHO_TLS: Table = (
+    "echo-tls: processor time per round trip, one message in flight on every connection, over TLS",
+    "connections",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER],
+);
+const ECHO_TLS_LATENCY: Table = ("echo-tls: latency of a round trip over TLS, us", "connections", LATENCY);
+const CONNECT_TLS: Table = (
+    "connect-tls: processor time per connection, opened and upgraded, over TLS",
+    "under way",
+    &[CLIENT, CPU_CONNECTION, SPREAD, TO_FLOOR, AGAINST_PEER, PER_SECOND, RESUMED],
+);
+const IDLE_TLS: Table =
+    ("idle-tls: resident memory per connection, over TLS", "connections", RESIDENT_COLUMNS);
+const RECEIVE_DEFLATE: Table = (
+    "receive-deflate: processor time per message on one connection, compressed",
+    "payload",
+    &[CLIENT, CPU, SPREAD, TO_FLOOR, AGAINST_PEER],
+);
+const SEND_DEFLATE: Table = (
+    "send-deflate: processor time per message on one connection, compressed",
+    "payload",
+    &[CLIENT, CPU, SPREAD, AGAINST_PEER, WIRE],
+);
+const IDLE_DEFLATE: Table = (
+    "idle-deflate: resident memory per connection, after a compressed message each way",
+    "payload",
+    &[CLIENT, RESIDENT, SPREAD, AGAINST_PEER],
+);
+
+const LATENCY: &[Column] = &[CLIENT, P50, P50_TO_FLOOR, P90, P99, P99_9, P99_99];
+const RESIDENT_COLUMNS: &[Column] = &[CLIENT, RESIDENT, SPREAD, TO_FLOOR, AGAINST_PEER];
 
 const CLIENT: Column = ("client", |row| Some(row.client.to_owned()));
 const CPU: Column = ("CPU ns/msg", |row| row.cpu_ns.map(figure));
+const CPU_CONNECTION: Column = ("CPU us", |row| row.cpu_ns.map(micros));
+const PER_SECOND: Column = ("per second", |row| row.connections_per_second.map(figure));
+const RESUMED: Column = ("resumed", |row| row.resumed_share.map(percent));
 const RESIDENT: Column = ("bytes", |row| row.resident_bytes.map(figure));
-const SPREAD: Column = ("spread", |row| row.spread.map(|spread| format!("{:.0} %", 100.0 * spread)));
+const SPREAD: Column = ("spread", |row| row.spread.map(percent));
 const TO_FLOOR: Column = ("x floor", |row| row.ratio_to_floor.map(factor));
 const TO_RAW: Column = ("x raw", |row| row.ratio_to_raw.map(factor));
 const AGAINST_PEER: Column = ("cheapest peer", |row| {
@@ -30,46 +85,64 @@ const AGAINST_PEER: Column = ("cheapest peer", |row| {
         _ => format!("{} x dearer", factor(row.ratio_to_cheapest_peer?)),
     })
 });
-const P50: Column = ("p50 us", |row| row.latency_p50_ns.map(|ns| figure(ns / 1000.0)));
+const P50: Column = ("p50", |row| row.latency_p50_ns.map(micros));
 const P50_TO_FLOOR: Column = ("x floor", |row| row.latency_p50_ratio_to_floor.map(factor));
-const P99: Column = ("p99 us", |row| row.latency_p99_ns.map(|ns| figure(ns / 1000.0)));
+const P90: Column = ("p90", |row| row.latency_p90_ns.map(micros));
+const P99: Column = ("p99", |row| row.latency_p99_ns.map(micros));
+const P99_9: Column = ("p99.9", |row| row.latency_p99_9_ns.map(micros));
+const P99_99: Column = ("p99.99", |row| row.latency_p99_99_ns.map(micros));
 const WIRE: Column = ("wire bytes", |row| row.wire_bytes.map(figure));
 const ALLOCATIONS: Column = ("allocs/msg", |row| row.allocations.map(factor));
 
-/// The table of one workload.
+fn percent(share: f64) -> String {
+    format!("{:.0} %", 100.0 * share)
+}
+
+fn micros(ns: f64) -> String {
+    figure(ns / 1000.0)
+}
+
+/// The tables of one workload.
 pub(crate) fn render(workload: Workload, rows: &[Row]) -> String {
-    let (title, cell, columns) = match workload {
-        Workload::Receive => ("receive: processor time a message on one connection", "payload", RECEIVE),
-        Workload::Send => ("send: processor time a message on one connection", "payload", SEND),
-        Workload::Echo => (
-            "echo: processor time a round trip, one message in flight on every connection",
-            "connections",
-            ECHO,
-        ),
-        Workload::Idle => ("idle: resident memory a connection", "connections", IDLE),
-        Workload::ReceiveTls => {
-            ("receive-tls: processor time a message on one connection, over TLS", "payload", RECEIVE_TLS)
-        }
-        Workload::IdleTls => ("idle-tls: resident memory a connection, over TLS", "connections", IDLE),
-        Workload::ReceiveDeflate => (
-            "receive-deflate: processor time a message on one connection, compressed",
-            "payload",
-            RECEIVE_DEFLATE,
-        ),
-        Workload::SendDeflate => {
-            ("send-deflate: processor time a message on one connection, compressed", "payload", SEND_DEFLATE)
-        }
-        Workload::IdleDeflate => (
-            "idle-deflate: resident memory a connection, after a compressed message each way",
-            "payload",
-            IDLE_DEFLATE,
-        ),
+    let tables: &[Table] = match workload {
+        Workload::Receive => &[RECEIVE],
+        Workload::Send => &[SEND],
+        Workload::Echo => &[ECHO, ECHO_LATENCY],
+        Workload::Connect => &[CONNECT],
+        Workload::Idle => &[IDLE],
+        Workload::ReceiveTls => &[RECEIVE_TLS],
+        Workload::EchoTls => &[ECHO_TLS, ECHO_TLS_LATENCY],
+        Workload::ConnectTls => &[CONNECT_TLS],
+        Workload::IdleTls => &[IDLE_TLS],
+        Workload::ReceiveDeflate => &[RECEIVE_DEFLATE],
+        Workload::SendDeflate => &[SEND_DEFLATE],
+        Workload::IdleDeflate => &[IDLE_DEFLATE],
     };
-    let mut columns = columns.to_vec();
-    if rows.iter().any(|row| row.allocations.is_some()) {
-        columns.push(ALLOCATIONS);
+    let mut text = String::new();
+    for (index, (title, cell, columns)) in tables.iter().enumerate() {
+        let mut columns = columns.to_vec();
+        if index == 0 && rows.iter().any(|row| row.allocations.is_some()) {
+            columns.push(ALLOCATIONS);
+        }
+        text += &format!("\n{title}\n{}\n", grid(cell, &columns, rows));
     }
-    format!("\n{title}\n{}\n", grid(cell, &columns, rows))
+    for (client, what) in left_out(rows) {
+        text += &format!("{client} leaves out: {what}\n");
+    }
+    text
+}
+
+/// The clients that do not do everything, with what they leave out.
+pub(crate) fn left_out(rows: &[Row]) -> Vec<(&'static str, &'static str)> {
+    let mut all = Vec::new();
+    for row in rows {
+        if let Some(what) = row.leaves_out
+            && !all.contains(&(row.client, what))
+        {
+            all.push((row.client, what));
+        }
+    }
+    all
 }
 
 fn grid(cell: &'static str, columns: &[Column], rows: &[Row]) -> String {
@@ -95,6 +168,7 @@ mod tests {
         Row {
             client,
             role: Role::Peer,
+            leaves_out: Some("masks").filter(|_| client == "c"),
             workload: "receive",
             cell,
             cpu_ns: Some(cpu_ns),
@@ -106,8 +180,13 @@ mod tests {
             times_cheaper_than_cheapest_peer: Some(times_cheaper),
             cheapest_peer: Some("b"),
             latency_p50_ns: None,
+            latency_p90_ns: None,
             latency_p99_ns: None,
+            latency_p99_9_ns: None,
+            latency_p99_99_ns: None,
             latency_p50_ratio_to_floor: None,
+            connections_per_second: None,
+            resumed_share: None,
             wire_bytes: None,
             allocations: None,
             messages: 1,
@@ -118,13 +197,26 @@ mod tests {
     fn columns_line_up_and_a_cell_is_named_once() {
         let rows = [row("ours", "32B", 9.0, 10.0), row("b", "32B", 90.0, 1.0), row("c", "1KiB", 1234.0, 0.5)];
         let expected = "
-receive: processor time a message on one connection
+receive: processor time per message on one connection
 payload  client  CPU ns/msg  spread  x floor  x raw    cheapest peer
 32B      ours          9.00    12 %     1.50      -  10.00 x cheaper
          b             90.0    12 %     1.50      -  is the cheapest
 1KiB     c            1 234    12 %     1.50      -    2.00 x dearer
+c leaves out: masks
 ";
         assert_eq!(render(Workload::Receive, &rows), expected);
+    }
+
+    #[test]
+    fn echo_has_a_table_of_latencies() {
+        let timed =
+            Row { latency_p50_ns: Some(9500.0), latency_p99_99_ns: Some(1e6), ..row("ours", "1", 9.0, 10.0) };
+        let expected = "
+echo: latency of a round trip, us
+connections  client   p50  x floor  p90  p99  p99.9  p99.99
+1            ours    9.50        -    -    -      -   1 000
+";
+        assert!(render(Workload::Echo, &[timed]).ends_with(expected));
     }
 
     #[test]

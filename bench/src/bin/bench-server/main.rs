@@ -2,7 +2,7 @@
 //!
 //! It prints its port on its first line and ends when its standard input does; for each line of that it
 //! prints how its connections have arrived. With `--root FILE` it speaks TLS, and writes the certificate that
-//! clients are to trust into the file. `--listen ADDR` and `--backlog N` choose where it listens, and how
+//! clients are to trust into the file; with `--no-resumption` every handshake is a full one. `--listen ADDR` and `--backlog N` choose where it listens, and how
 //! many connections may wait to be accepted. `--work MICROSECONDS` keeps it busy for so long at each upgrade.
 
 #![forbid(unsafe_code)]
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn serve(options: Options) -> Result<()> {
     raise_descriptor_limit()?;
     // Before the port is told: who knows that finds the file.
-    let tls = options.root.as_ref().map(|root| tls::config(root)).transpose()?;
+    let tls = options.root.as_ref().map(|root| tls::config(root, options.resumption)).transpose()?;
     let listener = listen(&options)?;
     println!("{}", listener.local_addr()?.port());
     io::stdout().flush()?;
@@ -90,7 +90,7 @@ fn serve(options: Options) -> Result<()> {
                 let upgraded = !connection.waits_for_upgrade();
                 if waited && (upgraded || !goes_on) {
                     be_busy(options.work);
-                    lock(&arrivals).leave(upgraded);
+                    lock(&arrivals).leave(upgraded, connection.stream.is_resumed());
                 }
                 if !goes_on {
                     *slot = None;

@@ -18,7 +18,7 @@ pub(crate) enum Part {
     Compressed { payload: usize, messages: u64, takeover: Takeover, closes: bool },
     /// Reads what comes, and says when all has: first of `warm_up`, then of `messages`. They are compressed where there is a `takeover`.
     Sink { warm_up: u64, messages: u64, takeover: Option<Takeover> },
-    /// Sends back what comes; of an idle connection nothing does.
+    /// Sends back what comes; on an idle connection, and on one that is only opened, nothing does.
     #[default]
     Echo,
 }
@@ -119,9 +119,9 @@ fn part(target: &str) -> Result<Part, String> {
             messages: number("messages")?,
             takeover: (path == "/send-deflate").then(takeover),
         }),
-        "/echo" | "/idle" => Ok(Part::Echo),
+        "/echo" | "/connect" | "/idle" => Ok(Part::Echo),
         _ => Err(format!(
-            "no '{path}' here; known are: /receive, /send, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"
+            "no '{path}' here; known are: /receive, /send, /echo, /connect, /idle, /receive-deflate, /send-deflate, /idle-deflate"
         )),
     }
 }

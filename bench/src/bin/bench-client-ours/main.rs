@@ -2,48 +2,30 @@
 
 #![forbid(unsafe_code)]
 
+mod connect;
+mod echo;
+mod options;
+
 use std::cell::{Cell, RefCell};
 use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
-use websocket_app::link::tls::TlsOptions;
-use websocket_app::{
-    AppId, CallbackResult, Context, Deflate, DeflateOffer, Message, Outcome, Reactor, RunOptions,
-    WebSocketApp,
-};
+use websocket_app::{AppId, CallbackResult, Context, Message, Outcome, Reactor, WebSocketApp};
 use websocket_bench::Result;
-use websocket_bench::contract::{Compression, Report, Takeover, Task, WRITE, Workload, client_main, payload};
-use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
-use websocket_bench::tls::provider;
+use websocket_bench::contract::{Report, Task, WRITE, Workload, client_main};
+use websocket_bench::measure::{Sending, Tally, measure_idle};
+
+use crate::options::options;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive | Workload::ReceiveTls | Workload::ReceiveDeflate => receive(task),
-        Workload::Echo => echo(task),
+        Workload::Echo | Workload::EchoTls => echo::run(task, Reactor::new()?),
+        Workload::Connect | Workload::ConnectTls => connect::run(task),
         Workload::Idle | Workload::IdleTls | Workload::IdleDeflate => idle(task),
         Workload::Send | Workload::SendDeflate => send(task),
     })
-}
-
-/// The default options, but for what a server with a certificate of its own and the comparison with others ask for.
-fn options(task: &Task) -> RunOptions {
-    let options = match task.workload.is_deflate() {
-        true => RunOptions::default().compression(compression(task.compression)),
-        false => RunOptions::default(),
-    };
-    match &task.root {
-        Some(root) => options.tls(TlsOptions::new().roots_from_file(root).provider(provider())),
-        None => options,
-    }
-}
-
-fn compression(compression: Compression) -> Deflate {
-    let offer = match compression.takeover {
-        Takeover::Yes => DeflateOffer::new(),
-        Takeover::No => DeflateOffer::new().server_no_context_takeover().client_no_context_takeover(),
-    };
-    Deflate::from(offer).level(compression.level)
 }
 
 fn receive(task: &Task) -> Result<Report> {
@@ -93,37 +75,6 @@ fn send_on(app: &mut Context<'_>, sending: &mut Sending, write: usize) -> Callba
         }
     }
     Ok(())
-}
-
-fn echo(task: &Task) -> Result<Report> {
-    let mut reactor = Reactor::new()?;
-    let opened = Rc::new(Cell::new(0));
-    let trips: Rc<RefCell<Option<RoundTrips>>> = Rc::default();
-    let mut ids = Vec::with_capacity(task.connections);
-    for index in 0..task.connections {
-        let (opened, trips) = (opened.clone(), trips.clone());
-        let app = WebSocketApp::new(task.url()).on_open(move |_, _| opened.set(opened.get() + 1)).on_message(
-            move |app, message| {
-                let Message::Text(text) = message else { return Ok(()) };
-                let last = trips.borrow_mut().as_mut().is_some_and(|trips| trips.count(index, text.len()));
-                if last {
-                    app.apps().stop();
-                    return Ok(());
-                }
-                app.send_text(text)
-            },
-        );
-        ids.push(app.run_on(&mut reactor, &RunOptions::default())?);
-    }
-    reactor.run_until(|_| opened.get() == task.connections)?;
-
-    let text = String::from_utf8(payload(task.payload).into_bytes())?;
-    *trips.borrow_mut() = Some(RoundTrips::new(task)?);
-    for id in ids {
-        reactor.apps().with(id, |app| app.send_text(&text)).ok_or("a connection was lost")??;
-    }
-    reactor.run()?;
-    trips.take().ok_or("nothing was measured")?.into_report()
 }
 
 fn idle(task: &Task) -> Result<Report> {

@@ -3,6 +3,8 @@
 
 #![forbid(unsafe_code)]
 
+mod connect;
+
 use std::hint::black_box;
 use std::io::ErrorKind;
 use std::net::TcpStream;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
         Workload::Receive => receive(task),
         Workload::Send => send(task),
         Workload::Echo => echo(task),
+        Workload::Connect => connect::run(task),
         Workload::Idle => idle(task),
         other => Err(format!("tungstenite has no '{}'", other.name()).into()),
     })
