@@ -1,4 +1,7 @@
 //! The results as a chart: horizontal bars in SVG, a panel for each figure of a workload, a group of bars for each cell.
+//!
+//! Costs are drawn to a linear scale from zero, for each group its own: what is compared is within a group. Latencies, which differ by
+//! orders of magnitude within a client, share a logarithmic scale.
 
 use std::fmt::Write;
 
@@ -15,26 +18,24 @@ const RIGHT: f64 = 780.0;
 const BAR: f64 = 16.0;
 const ROW: f64 = 20.0;
 const GAP: f64 = 10.0;
-const HEAD: f64 = 64.0;
+const HEAD: f64 = 36.0;
+const TICKS: f64 = 28.0;
 const LEGEND: f64 = 44.0;
-
-/// Beyond this factor between the least and the greatest, a linear scale hides the least.
-const LINEAR_UP_TO: f64 = 20.0;
 
 /// What a panel shows of a row.
 struct Panel {
     title: &'static str,
     /// The length of the bar.
     bar: Figure,
-    /// The end of a line that goes on from there.
-    line: Figure,
+    /// The end of a line that goes on from there, in a panel with a logarithmic scale.
+    line: Option<Figure>,
 }
 
 type Figure = fn(&Row) -> Option<f64>;
 
 /// A panel of processor time or memory.
 const fn costs(title: &'static str) -> Panel {
-    Panel { title, bar: Row::cost, line: |_| None }
+    Panel { title, bar: Row::cost, line: None }
 }
 
 /// A panel of round trips, in microseconds.
@@ -42,14 +43,13 @@ const fn latencies(title: &'static str) -> Panel {
     Panel {
         title,
         bar: |row| row.latency_p50_ns.map(|ns| ns / 1000.0),
-        line: |row| row.latency_p99_9_ns.map(|ns| ns / 1000.0),
+        line: Some(|row| row.latency_p99_9_ns.map(|ns| ns / 1000.0)),
     }
 }
 
 fn panels(workload: Workload) -> &'static [Panel] {
     const RECEIVE: &[Panel] = &[costs("receive: processor time per message, ns, by payload")];
-    const SEND: &[Panel] =
-        &[costs("send: processor time per message, ns, by payload (-each: one write per message)")];
+    const SEND: &[Panel] = &[costs("send: processor time per message, ns, by payload")];
     const ECHO: &[Panel] = &[
         costs("echo: processor time per round trip, ns, by connections"),
         latencies("echo: round trips, us, by connections; bar: median, line: p99.9"),
@@ -126,30 +126,27 @@ fn legend() -> String {
 
 /// Draws a panel below `top` and returns where the next begins.
 fn draw(out: &mut String, top: f64, panel: &Panel, rows: &[&Row]) -> f64 {
-    let Panel { title, bar, line } = panel;
-    let figures = rows.iter().flat_map(|row| [bar(row), line(row)]).flatten();
-    let scale = Scale::new(&figures.filter(|&figure| figure > 0.0).collect::<Vec<_>>());
-    let groups = rows.chunk_by(|one, other| one.cell == other.cell).count();
-    let bottom = top + HEAD + ROW * rows.len() as f64 + GAP * groups as f64;
+    let groups = || rows.chunk_by(|one, other| one.cell == other.cell);
+    let common = panel
+        .line
+        .map(|line| Scale::logarithmic(rows.iter().flat_map(|row| [(panel.bar)(row), line(row)]).flatten()));
+    let head = if common.is_some() { HEAD + TICKS } else { HEAD };
+    let bottom = top + head + ROW * rows.len() as f64 + GAP * groups().count() as f64;
 
-    text(
-        out,
-        16.0,
-        top + 22.0,
-        "font-size=\"15\" font-weight=\"bold\"",
-        &format!("{title} ({})", scale.name()),
-    );
-    for tick in scale.ticks() {
-        let x = scale.x(tick);
-        let (from, to) = (top + HEAD - 8.0, bottom - GAP);
+    let scale = if common.is_some() { "logarithmic scale" } else { "each group to its own scale" };
+    let title = format!("{} ({scale})", panel.title);
+    text(out, 16.0, top + 22.0, "font-size=\"15\" font-weight=\"bold\"", &title);
+    for (tick, x) in common.iter().flat_map(Scale::ticks) {
+        let (from, to) = (top + head - 8.0, bottom - GAP);
         let _ = writeln!(out, "<path d=\"M{x:.1} {from}V{to}\" stroke=\"#dddddd\"/>");
         text(out, x, from - 6.0, "text-anchor=\"middle\" fill=\"#666666\"", &tick_label(tick));
     }
-    let mut y = top + HEAD;
-    for group in rows.chunk_by(|one, other| one.cell == other.cell) {
+    let mut y = top + head;
+    for group in groups() {
         text(out, 16.0, y + 13.0, "font-weight=\"bold\"", group[0].cell);
+        let scale = common.unwrap_or_else(|| Scale::linear(group.iter().filter_map(|row| (panel.bar)(row))));
         for row in group {
-            draw_row(out, y, row, panel, &scale);
+            draw_row(out, y, row, panel, scale);
             y += ROW;
         }
         y += GAP;
@@ -157,7 +154,7 @@ fn draw(out: &mut String, top: f64, panel: &Panel, rows: &[&Row]) -> f64 {
     bottom
 }
 
-fn draw_row(out: &mut String, y: f64, row: &Row, panel: &Panel, scale: &Scale) {
+fn draw_row(out: &mut String, y: f64, row: &Row, panel: &Panel, scale: Scale) {
     let mark = if row.leaves_out.is_some() { "*" } else { "" };
     text(out, LEFT - 8.0, y + 13.0, "text-anchor=\"end\"", &format!("{}{mark}", row.client));
     let Some(cost) = (panel.bar)(row) else { return };
@@ -166,7 +163,7 @@ fn draw_row(out: &mut String, y: f64, row: &Row, panel: &Panel, scale: &Scale) {
     let _ =
         writeln!(out, "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{fill}\"/>");
     let mut label = figure(cost);
-    if let Some(to) = (panel.line)(row) {
+    if let Some(to) = panel.line.and_then(|line| line(row)) {
         let (from, middle) = (end, y + BAR / 2.0);
         end = scale.x(to);
         let _ = writeln!(
@@ -201,7 +198,7 @@ fn tick_label(value: f64) -> String {
     }
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
     /// From zero to the value.
     Linear(f64),
@@ -210,26 +207,23 @@ enum Scale {
 }
 
 impl Scale {
-    fn new(values: &[f64]) -> Self {
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = values.iter().copied().fold(0.0, f64::max);
-        if greatest <= LINEAR_UP_TO * least {
-            return Self::Linear(greatest.max(1.0));
-        }
-        // Below the least value, so that its bar can be seen.
-        let from = (least * 0.8).log10().floor();
+    /// From zero to the greatest of the values.
+    fn linear(values: impl Iterator<Item = f64>) -> Self {
+        Self::Linear(values.fold(1.0, f64::max))
+    }
+
+    /// From the power of ten below the least of the values, whose bar can be seen, to that above the greatest.
+    fn logarithmic(values: impl Iterator<Item = f64>) -> Self {
+        let bounds = (f64::INFINITY, 1.0);
+        let (least, greatest) = values
+            .filter(|&value| value > 0.0)
+            .fold(bounds, |(least, greatest), value| (value.min(least), value.max(greatest)));
+        let from = (least.min(greatest) * 0.8).log10().floor();
         Self::Logarithmic(from as i32, greatest.log10().ceil() as i32)
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Linear(_) => "linear scale",
-            Self::Logarithmic(..) => "logarithmic scale",
-        }
-    }
-
-    fn x(&self, value: f64) -> f64 {
-        let share = match *self {
+    fn x(self, value: f64) -> f64 {
+        let share = match self {
             Self::Linear(to) => value / to,
             Self::Logarithmic(..) if value <= 0.0 => 0.0,
             Self::Logarithmic(from, to) => (value.log10() - f64::from(from)) / f64::from(to - from),
@@ -237,14 +231,13 @@ impl Scale {
         LEFT + share.clamp(0.0, 1.0) * (RIGHT - LEFT)
     }
 
-    fn ticks(&self) -> Vec<f64> {
+    /// The powers of ten of a logarithmic scale, and where they are.
+    fn ticks(&self) -> Vec<(f64, f64)> {
         match *self {
-            Self::Linear(to) => {
-                let magnitude = 10_f64.powf(to.log10().floor());
-                let step = if to / magnitude < 3.0 { magnitude / 2.0 } else { magnitude };
-                (0..).map(|index| f64::from(index) * step).take_while(|&tick| tick <= to).collect()
+            Self::Linear(_) => Vec::new(),
+            Self::Logarithmic(from, to) => {
+                (from..=to).map(|exponent| 10_f64.powi(exponent)).map(|tick| (tick, self.x(tick))).collect()
             }
-            Self::Logarithmic(from, to) => (from..=to).map(|exponent| 10_f64.powi(exponent)).collect(),
         }
     }
 }
@@ -254,10 +247,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wide_range_is_drawn_on_a_logarithmic_scale() {
-        assert_eq!(Scale::new(&[1000.0, 5000.0]), Scale::Linear(5000.0));
-        assert_eq!(Scale::new(&[4.0, 150_000.0]), Scale::Logarithmic(0, 6));
-        assert_eq!(Scale::new(&[]), Scale::Linear(1.0));
+    fn scales_hold_their_values() {
+        assert_eq!(Scale::linear([1000.0, 5000.0].into_iter()), Scale::Linear(5000.0));
+        assert_eq!(Scale::linear([].into_iter()), Scale::Linear(1.0));
+        assert_eq!(Scale::logarithmic([4.0, 0.0, 150_000.0].into_iter()), Scale::Logarithmic(0, 6));
+        assert_eq!(Scale::logarithmic([].into_iter()), Scale::Logarithmic(-1, 0));
     }
 
     #[test]
@@ -266,12 +260,15 @@ mod tests {
             let ends = [0.0, 4.0, 50.0, 4000.0, 1e9].map(|value| scale.x(value));
             assert!(ends.is_sorted(), "{scale:?}");
             assert_eq!((ends[0], ends[4]), (LEFT, RIGHT));
-            assert!(scale.ticks().len() >= 3);
         }
     }
 
     #[test]
     fn ticks_are_short() {
         assert_eq!([0.1, 10.0, 2500.0, 1e6].map(tick_label), ["0.1", "10", "2.5 k", "1 M"]);
+        assert_eq!(
+            Scale::Logarithmic(0, 2).ticks(),
+            [(1.0, LEFT), (10.0, (LEFT + RIGHT) / 2.0), (100.0, RIGHT)]
+        );
     }
 }

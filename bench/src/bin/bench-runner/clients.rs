@@ -45,7 +45,7 @@ const FLOOR_WORKLOADS: [Workload; 10] = [
 ];
 
 const FLOOR_LEAVES_OUT: &str =
-    "fragments, control frames, limits, timers, cryptographic masking keys, a random key for the upgrade";
+    "fragments, control frames, limits, timers, random keys that are fit for cryptography";
 
 /// What those do that spin where others sleep.
 const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use websocket_bench::Result;
-use websocket_bench::contract::{Workload, list, refuse_unknown, unknown};
+use websocket_bench::contract::{Workload, list, refuse_unknown};
 use websocket_bench::sizing::Scale;
 
 use crate::cells::{Cell, cells};
@@ -50,7 +50,7 @@ impl Options {
 /// Reads the command line, without the name of the program.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request> {
     let mut parser = lexopt::Parser::from_args(arguments);
-    let mut workload = None;
+    let mut names = Vec::new();
     let (mut quick, mut rounds) = (false, None);
     let (mut cell_names, mut client_names) = (None, None);
     let mut without = Vec::new();
@@ -64,11 +64,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("without") => without.extend(list(parser.value()?)?),
             Long("json") => json = parser.value()?.into(),
             Long("help") | Short('h') => return Ok(Request::Help),
-            Value(name) if workload.is_none() => workload = Some(name.string()?),
+            Value(name) => names.push(name.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    let workloads = workloads(workload)?;
+    let workloads = workloads(&names)?;
     if let Some(names) = &cell_names {
         let known = cell_names_of(&workloads, quick);
         refuse_unknown("cell", names, &known)?;
@@ -94,7 +94,7 @@ pub(crate) fn help() -> String {
     let clients: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
     let cells = |workload| cell_names_of(&[workload], false).join(", ");
     format!(
-        "usage: bench/run WORKLOAD [options]
+        "usage: bench/run WORKLOAD... [options]
 
 workloads, and the cells of each:
   receive          {}    (payload)
@@ -136,17 +136,15 @@ options:
     )
 }
 
-fn workloads(name: Option<String>) -> Result<Vec<Workload>> {
+fn workloads(names: &[String]) -> Result<Vec<Workload>> {
     let mut known = Workload::names();
     known.push("all");
-    match name.as_deref() {
-        None => Err(format!("name a workload: {}", known.join(", ")).into()),
-        Some("all") => Ok(Workload::ALL.to_vec()),
-        Some(name) => match Workload::by_name(name) {
-            Some(workload) => Ok(vec![workload]),
-            None => Err(unknown("workload", name, &known).into()),
-        },
+    refuse_unknown("workload", names, &known)?;
+    if names.is_empty() {
+        return Err(format!("name a workload: {}", known.join(", ")).into());
     }
+    let asked_for = |workload: &Workload| names.iter().any(|name| name == "all" || name == workload.name());
+    Ok(Workload::ALL.into_iter().filter(asked_for).collect())
 }
 
 fn clients(names: Option<Vec<String>>, without: &[String]) -> Result<Vec<&'static Client>> {
@@ -200,6 +198,12 @@ mod tests {
         let clients: Vec<&str> = options.clients.iter().map(|client| client.name).collect();
         assert_eq!(clients, ["min-ws", "tungstenite"]);
         assert_eq!(options.json, Path::new("out/x.json"));
+    }
+
+    #[test]
+    fn workloads_run_in_their_order() {
+        let options = options("echo receive").unwrap();
+        assert_eq!(options.workloads, [Workload::Receive, Workload::Echo]);
     }
 
     #[test]
