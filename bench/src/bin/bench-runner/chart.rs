@@ -52,7 +52,7 @@ fn panels(workload: Workload) -> &'static [Panel] {
     const SEND: &[Panel] = &[costs("send: processor time per message, ns, by payload")];
     const ECHO: &[Panel] = &[
         costs("echo: processor time per round trip, ns, by connections"),
-        latencies("echo: round trips, us, by connections; bar: median, line: p99.9"),
+        latencies("echo: round trips, us, by connections; bar: median, line: up to p99.9"),
     ];
     const CONNECT: &[Panel] =
         &[costs("connect: processor time per connection, ns, by connections under way")];
@@ -60,7 +60,7 @@ fn panels(workload: Workload) -> &'static [Panel] {
     const RECEIVE_TLS: &[Panel] = &[costs("receive over TLS: processor time per message, ns, by payload")];
     const ECHO_TLS: &[Panel] = &[
         costs("echo over TLS: processor time per round trip, ns, by connections"),
-        latencies("echo over TLS: round trips, us, by connections; bar: median, line: p99.9"),
+        latencies("echo over TLS: round trips, us, by connections; bar: median, line: up to p99.9"),
     ];
     const CONNECT_TLS: &[Panel] =
         &[costs("connect over TLS: processor time per connection, ns, by connections under way")];
@@ -121,6 +121,8 @@ fn legend() -> String {
             writeln!(out, "<rect x=\"{x}\" y=\"16\" width=\"12\" height=\"12\" fill=\"{}\"/>", colour(role));
         text(&mut out, x + 18.0, 26.0, "", label);
     }
+    let scales = "each group to its own scale, unless a scale is drawn";
+    text(&mut out, WIDTH - 16.0, 26.0, "text-anchor=\"end\" fill=\"#666666\"", scales);
     out
 }
 
@@ -133,9 +135,7 @@ fn draw(out: &mut String, top: f64, panel: &Panel, rows: &[&Row]) -> f64 {
     let head = if common.is_some() { HEAD + TICKS } else { HEAD };
     let bottom = top + head + ROW * rows.len() as f64 + GAP * groups().count() as f64;
 
-    let scale = if common.is_some() { "logarithmic scale" } else { "each group to its own scale" };
-    let title = format!("{} ({scale})", panel.title);
-    text(out, 16.0, top + 22.0, "font-size=\"15\" font-weight=\"bold\"", &title);
+    text(out, 16.0, top + 22.0, "font-size=\"15\" font-weight=\"bold\"", panel.title);
     for (tick, x) in common.iter().flat_map(Scale::ticks) {
         let (from, to) = (top + head - 8.0, bottom - GAP);
         let _ = writeln!(out, "<path d=\"M{x:.1} {from}V{to}\" stroke=\"#dddddd\"/>");
