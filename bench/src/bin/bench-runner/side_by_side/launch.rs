@@ -9,8 +9,8 @@ use websocket_bench::contract::{Report, Task, Workload};
 use websocket_bench::feed::texts;
 use websocket_bench::launch::Programs;
 
-use crate::cells::Cell;
-use crate::clients::Client;
+use crate::side_by_side::cells::Cell;
+use crate::side_by_side::clients::Client;
 
 /// In `idle`: connections opened before the measured ones, so that they bear what is paid only once.
 const IDLE_WARM_UP: u64 = 64;
@@ -125,7 +125,7 @@ fn check(task: &Task, report: &Report) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cells::cells;
+    use crate::side_by_side::cells::cells;
 
     fn first_task(workload: Workload, messages: u64) -> Task {
         task(&cells(workload, false)[0], SocketAddr::from(([127, 0, 0, 1], 9)), messages)

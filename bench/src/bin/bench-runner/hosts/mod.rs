@@ -1,7 +1,5 @@
 //! What our apps cost on every host, host by host, round by round.
 
-#![forbid(unsafe_code)]
-
 mod idle;
 mod limits;
 mod lines;
@@ -10,33 +8,25 @@ mod results;
 mod rounds;
 mod table;
 
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::process::ExitCode;
 
 use websocket_bench::Result;
 use websocket_bench::launch::Programs;
 use websocket_bench::neighbours::{Neighbours, TOLERATED_SHARE};
 use websocket_bench::system::Cores;
 
-use crate::options::{Options, Request};
+use crate::hosts::options::{Options, Request};
 
-fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => {
+/// Does what the rest of the command line asks for; false where a limit was missed.
+pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
+    match options::parse(arguments)? {
+        Request::Help => {
             print!("{}", options::help());
             Ok(true)
         }
-        Ok(Request::Run(options)) => run(&options),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Request::Run(options) => run(&options),
     }
 }
 

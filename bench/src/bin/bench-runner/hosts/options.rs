@@ -105,7 +105,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
 /// What `--help` prints.
 pub(crate) fn help() -> String {
     format!(
-        "usage: bench/hosts [options]
+        "usage: bench/run hosts [options]
 
 options:
   --rounds N        runs of everything on every host (default: 7)

@@ -8,9 +8,9 @@ use std::fmt::Write;
 use websocket_bench::contract::Workload;
 use websocket_bench::table::figure;
 
-use crate::clients::Role;
-use crate::results::Row;
-use crate::table::left_out;
+use crate::side_by_side::clients::Role;
+use crate::side_by_side::results::Row;
+use crate::side_by_side::table::left_out;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 230.0;

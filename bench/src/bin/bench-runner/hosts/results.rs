@@ -8,11 +8,11 @@ use websocket_bench::contract::Report;
 use websocket_bench::hosts::{PIECE, TICK, Turns};
 use websocket_bench::stats::{median, ratio, spread};
 
-use crate::idle::Idle;
-use crate::limits::{Limit, limits};
-use crate::lines;
-use crate::options::{BASE, Options};
-use crate::rounds::{Measured, Series, Shared};
+use crate::hosts::idle::Idle;
+use crate::hosts::limits::{Limit, limits};
+use crate::hosts::lines;
+use crate::hosts::options::{BASE, Options};
+use crate::hosts::rounds::{Measured, Series, Shared};
 
 /// What apps do that have something to do.
 pub(crate) const ECHO: &str = "echo";

@@ -2,8 +2,8 @@
 
 use websocket_bench::table::{aligned, factor, figure, markdown, plural};
 
-use crate::results::{Echo, Results, Row, Share};
-use crate::rounds::SHARED;
+use crate::hosts::results::{Echo, Results, Row, Share};
+use crate::hosts::rounds::SHARED;
 
 /// What was not measured.
 const NOTHING: &str = "-";
@@ -155,7 +155,7 @@ fn shown(value: Option<f64>, show: impl FnOnce(f64) -> String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::idle::Idle;
+    use crate::hosts::idle::Idle;
 
     fn row(host: &'static str, idle: Option<u64>) -> Row {
         let echo = |connections| Echo {

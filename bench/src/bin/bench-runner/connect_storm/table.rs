@@ -6,7 +6,7 @@ use std::time::Duration;
 use websocket_bench::arrivals::Arrivals;
 use websocket_bench::table::aligned;
 
-use crate::storm::{Events, Kinds};
+use crate::connect_storm::storm::{Events, Kinds};
 
 const HEADING: [&str; 9] = [
     "phase",

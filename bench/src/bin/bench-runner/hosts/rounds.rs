@@ -9,8 +9,8 @@ use websocket_bench::launch::{Programs, Server};
 use websocket_bench::progress::Progress;
 use websocket_bench::sizing::{self, Scale};
 
-use crate::idle::{self, Idle};
-use crate::options::{Options, Size};
+use crate::hosts::idle::{self, Idle};
+use crate::hosts::options::{Options, Size};
 
 /// The host that has tasks of its own beside the apps.
 pub(crate) const SHARED: &str = "tokio";

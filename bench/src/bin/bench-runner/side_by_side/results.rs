@@ -6,10 +6,10 @@ use serde::Serialize;
 use websocket_bench::contract::Report;
 use websocket_bench::stats::{median, ratio, spread};
 
-use crate::cells::Cell;
-use crate::clients::{Client, FLOOR, RAW, Role};
-use crate::launch::Run;
-use crate::options::Options;
+use crate::side_by_side::cells::Cell;
+use crate::side_by_side::clients::{Client, FLOOR, RAW, Role};
+use crate::side_by_side::launch::Run;
+use crate::side_by_side::options::Options;
 
 /// The contents of the JSON file.
 #[derive(Debug, Serialize)]
@@ -158,7 +158,7 @@ pub(crate) fn rows(cell: &Cell, series: &[Series<'_>]) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cells::cells;
+    use crate::side_by_side::cells::cells;
     use websocket_bench::contract::Workload;
 
     const OURS: Client = Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" };

@@ -6,7 +6,7 @@ use lexopt::prelude::*;
 use websocket_bench::Result;
 
 /// What `--help` prints.
-pub(crate) const HELP: &str = "usage: bench/close-latency [options]
+pub(crate) const HELP: &str = "usage: bench/run close-latency [options]
 
 options:
   --runs N         connections to a server that answers the close (default: 1000)

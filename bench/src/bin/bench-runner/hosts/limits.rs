@@ -3,7 +3,7 @@
 use serde::Serialize;
 use websocket_bench::table::{figure, plural};
 
-use crate::results::{BUSY, ECHO, Row, Share};
+use crate::hosts::results::{BUSY, ECHO, Row, Share};
 
 /// Processor time a round trip, as that on mio, of the hosts that are for everybody.
 const CPU: f64 = 1.25;
@@ -101,8 +101,8 @@ pub(crate) fn limits(hosts: &[Row], shared: &[Share]) -> Vec<Limit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::idle::Idle;
-    use crate::results::Echo;
+    use crate::hosts::idle::Idle;
+    use crate::hosts::results::Echo;
 
     fn row(host: &'static str, cpu_ratio: f64, p50_ratio: f64, calls_per_second: Option<f64>) -> Row {
         let echo = |connections| Echo {

@@ -9,8 +9,9 @@ use websocket_bench::Result;
 use websocket_bench::contract::{Workload, list, refuse_unknown};
 use websocket_bench::sizing::Scale;
 
-use crate::cells::{Cell, cells};
-use crate::clients::{CLIENTS, Client};
+use crate::side_by_side::cells::{Cell, cells};
+use crate::side_by_side::clients::{CLIENTS, Client};
+use crate::{MEASUREMENTS, Measurement};
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -92,9 +93,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
 /// What `--help` prints.
 pub(crate) fn help() -> String {
     let clients: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    let line = |one: &Measurement| format!("  {:13}  {}\n", one.name, one.about);
+    let measurements: String = MEASUREMENTS.iter().map(line).collect();
     let cells = |workload| cell_names_of(&[workload], false).join(", ");
     format!(
-        "usage: bench/run WORKLOAD... [options]
+        "usage: bench/run WORKLOAD... [options], or bench/run MEASUREMENT [options]
 
 workloads, and the cells of each:
   receive          {}    (payload)
@@ -119,7 +122,9 @@ options:
   --without A,B        not these
   --json FILE          where the rows go, the chart beside them (default: bench/results/latest.json)
   --count-allocations  count heap allocations too; the other figures then include the counting
-",
+
+other measurements, each with a --help of its own:
+{measurements}",
         cells(Workload::Receive),
         cells(Workload::Send),
         cells(Workload::Echo),
@@ -240,5 +245,6 @@ mod tests {
         let help = help();
         assert!(CLIENTS.iter().all(|client| help.contains(client.name)));
         assert!(cell_names_of(&Workload::ALL, false).iter().all(|name| help.contains(name)));
+        assert!(MEASUREMENTS.iter().all(|one| help.contains(one.name)));
     }
 }

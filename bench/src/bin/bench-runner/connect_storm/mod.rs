@@ -1,14 +1,12 @@
 //! Thousands of apps on one reactor connect to one server at once, lose their connections at once, and
 //! reconnect.
 
-#![forbid(unsafe_code)]
-
 mod options;
 mod storm;
 mod table;
 
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use websocket_app::Reconnect;
@@ -16,9 +14,9 @@ use websocket_bench::Result;
 use websocket_bench::launch::{Programs, Server};
 use websocket_bench::system::{peak_resident_bytes, raise_descriptor_limit};
 
-use crate::options::{Options, Request};
-use crate::storm::Storm;
-use crate::table::Phase;
+use crate::connect_storm::options::{Options, Request};
+use crate::connect_storm::storm::Storm;
+use crate::connect_storm::table::Phase;
 
 /// How long a phase may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -27,22 +25,14 @@ const DOWN: Duration = Duration::from_secs(1);
 /// Descriptors of either process besides those of its connections.
 const SPARE_DESCRIPTORS: u64 = 32;
 
-fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => {
+/// Does what the rest of the command line asks for; false where a limit was missed.
+pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
+    match options::parse(arguments)? {
+        Request::Help => {
             print!("{}", options::HELP);
             Ok(true)
         }
-        Ok(Request::Run(options)) => run(&options),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Request::Run(options) => run(&options),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::Serialize;
 use websocket_bench::Result;
 use websocket_bench::launch::Programs;
 
-use crate::options::Size;
+use crate::hosts::options::Size;
 
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -11,7 +11,7 @@ use websocket_app::{Message, Reactor, RunOptions, Sender, WebSocketApp};
 use websocket_bench::Result;
 use websocket_testkit::server::EchoServer;
 
-use crate::stalled::{Stalled, StalledResolver};
+use crate::no_blocking::stalled::{Stalled, StalledResolver};
 
 const EVERY: Duration = Duration::from_millis(1);
 /// A run that goes on for this long after its last message hangs.

@@ -3,7 +3,7 @@
 use websocket_bench::contract::Workload;
 use websocket_bench::table::{aligned, factor, figure};
 
-use crate::results::Row;
+use crate::side_by_side::results::Row;
 
 type Column = (&'static str, fn(&Row) -> Option<String>);
 
@@ -162,7 +162,7 @@ fn grid(cell: &'static str, columns: &[Column], rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clients::Role;
+    use crate::side_by_side::clients::Role;
 
     fn row(client: &'static str, cell: &'static str, cpu_ns: f64, times_cheaper: f64) -> Row {
         Row {

@@ -1,22 +1,20 @@
 //! How long `close()` from another thread takes to end `run_forever`, on real sockets.
 
-#![forbid(unsafe_code)]
-
 mod options;
 mod runs;
 mod table;
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write, stderr};
-use std::process::ExitCode;
 use std::time::Duration;
 
 use websocket_app::{Error, Outcome, Timeout};
 use websocket_bench::Result;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 
-use crate::options::{Options, Request};
-use crate::runs::Closer;
-use crate::table::Row;
+use crate::close_latency::options::{Options, Request};
+use crate::close_latency::runs::Closer;
+use crate::close_latency::table::Row;
 
 /// What the client's own part of a close may take.
 const ALLOWANCE: Duration = Duration::from_millis(50);
@@ -25,22 +23,14 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 /// How long it waits for one that does: on a busy machine that can take a while, and is then reported as late.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => {
+/// Does what the rest of the command line asks for; false where a limit was missed.
+pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
+    match options::parse(arguments)? {
+        Request::Help => {
             print!("{}", options::HELP);
             Ok(true)
         }
-        Ok(Request::Run(options)) => run(&options),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Request::Run(options) => run(&options),
     }
 }
 

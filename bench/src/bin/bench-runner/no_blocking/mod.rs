@@ -1,42 +1,31 @@
 //! What an app that echoes every millisecond suffers beside a resolver, proxies and a TLS server that never answer, on real sockets.
 
-#![forbid(unsafe_code)]
-
 mod echo;
 mod options;
 mod stalled;
 mod table;
 
-use std::process::ExitCode;
-
+use std::ffi::OsString;
 use websocket_bench::Result;
 use websocket_testkit::server::EchoServer;
 
-use crate::options::{Options, Request};
-use crate::stalled::Stalled;
-use crate::table::Rounds;
+use crate::no_blocking::options::{Options, Request};
+use crate::no_blocking::stalled::Stalled;
+use crate::no_blocking::table::Rounds;
 
 /// How many times as long the slowest hundredth of the echoes may take.
 const LIMIT: f64 = 1.5;
 /// While chance could have decided: at most so many times the rounds asked for.
 const PATIENCE: usize = 4;
 
-fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => {
+/// Does what the rest of the command line asks for; false where a limit was missed.
+pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
+    match options::parse(arguments)? {
+        Request::Help => {
             print!("{}", options::HELP);
             Ok(true)
         }
-        Ok(Request::Run(options)) => run(&options),
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
+        Request::Run(options) => run(&options),
     }
 }
 

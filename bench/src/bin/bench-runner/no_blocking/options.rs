@@ -6,7 +6,7 @@ use lexopt::prelude::*;
 use websocket_bench::Result;
 
 /// What `--help` prints.
-pub(crate) const HELP: &str = "usage: bench/no-blocking [options]
+pub(crate) const HELP: &str = "usage: bench/run no-blocking [options]
 
 options:
   --rounds N       rounds, of a run with and a run without those who stall, at the least (default: 21); up to four times as

@@ -7,7 +7,7 @@ use lexopt::prelude::*;
 use websocket_bench::Result;
 
 /// What `--help` prints.
-pub(crate) const HELP: &str = "usage: bench/connect-storm [options]
+pub(crate) const HELP: &str = "usage: bench/run connect-storm [options]
 
 options:
   --apps N              apps on the reactor (default: 5000)
