@@ -64,29 +64,55 @@ impl Sink {
     }
 
     fn take(&mut self, mut input: &[u8]) -> io::Result<()> {
-        while !input.is_empty() {
+        while !input.is_empty() && self.part < self.parts.len() {
+            if self.payload == 0 {
+                input = self.whole_messages(input)?;
+                if self.part == self.parts.len() {
+                    return Ok(());
+                }
+                let Some(header) = self.header(&mut input) else { return Ok(()) };
+                self.check(header)?;
+                self.bytes += header.start as u64;
+                self.payload = header.end - header.start;
+            }
             let size = self.payload.min(input.len());
             self.payload -= size;
             self.bytes += size as u64;
             input = &input[size..];
-            if self.payload > 0 || self.part == self.parts.len() {
-                return Ok(());
+            if self.payload == 0 {
+                self.parts[self.part] -= 1;
+                self.look();
             }
-            if size > 0 {
-                self.whole();
-                continue;
-            }
-            let Some(header) = self.header(&mut input) else { return Ok(()) };
-            if header.first == CLOSE {
-                return Err(ErrorKind::ConnectionAborted.into());
-            }
-            if header.first != self.first || header.key.is_none() {
-                return Err(io::Error::new(ErrorKind::InvalidData, "not the frame that was agreed on"));
-            }
-            self.bytes += header.start as u64;
-            self.payload = header.end - header.start;
         }
         Ok(())
+    }
+
+    /// Takes those messages of this part that are whole at the front of `input`, and returns the rest.
+    fn whole_messages<'a>(&mut self, input: &'a [u8]) -> io::Result<&'a [u8]> {
+        if !self.partial.is_empty() {
+            return Ok(input);
+        }
+        let (mut rest, mut left) = (input, self.parts[self.part]);
+        while left > 0
+            && let Some(header) = Header::read(rest)
+            && let Some(behind) = rest.get(header.end..)
+        {
+            self.check(header)?;
+            rest = behind;
+            left -= 1;
+        }
+        self.bytes += (input.len() - rest.len()) as u64;
+        self.parts[self.part] = left;
+        self.look();
+        Ok(rest)
+    }
+
+    fn check(&self, header: Header) -> io::Result<()> {
+        match header.first {
+            CLOSE => Err(ErrorKind::ConnectionAborted.into()),
+            first if first == self.first && header.key.is_some() => Ok(()),
+            _ => Err(io::Error::new(ErrorKind::InvalidData, "not the frame that was agreed on")),
+        }
     }
 
     /// Takes a header off the front of `input`; `None` while it is not whole.
@@ -109,12 +135,7 @@ impl Sink {
         None
     }
 
-    /// A message is whole. None is empty, for none of the texts is.
-    fn whole(&mut self) {
-        self.parts[self.part] -= 1;
-        self.look();
-    }
-
+    /// Says what has come where a part is complete.
     fn look(&mut self) {
         while self.parts.get(self.part) == Some(&0) {
             self.unsent.extend(unmasked(TEXT, self.bytes.to_string().as_bytes()));
@@ -137,7 +158,7 @@ mod tests {
 
     #[test]
     fn each_part_is_told_wherever_the_input_is_cut() {
-        let input = [frame(10), frame(200), frame(300)].concat();
+        let input = [frame(10), frame(200), frame(300), frame(20)].concat();
         let told = [unmasked(TEXT, b"224"), unmasked(TEXT, b"308")].concat();
         for cut in 0..input.len() {
             let mut sink = Sink::new(FIRST, 2, 1);
