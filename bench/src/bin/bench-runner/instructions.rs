@@ -11,6 +11,11 @@ use websocket_bench::Result;
 use websocket_bench::contract::{Compression, Records, Task, Workload};
 use websocket_bench::launch::Programs;
 
+const HELP: &str = "usage: bench/run instructions
+
+It counts our client's instructions per message with valgrind, and fails where that is above the budget in bench/instructions.json.
+";
+
 const BUDGET: &str = include_str!("../../../instructions.json");
 
 /// What one message may cost.
@@ -25,12 +30,16 @@ struct Row {
     most: u64,
 }
 
-/// Counts; false where something is above its budget.
+/// Does what the rest of the command line asks for; false where something is above its budget.
 pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
-    match arguments.is_empty() {
-        true => run(),
-        false => {
-            Err("bench/run instructions takes no options; the budget is in bench/instructions.json".into())
+    match arguments.first() {
+        None => run(),
+        Some(option) if option == "--help" || option == "-h" => {
+            print!("{HELP}");
+            Ok(true)
+        }
+        Some(option) => {
+            Err(format!("unexpected argument {option:?}: there are no options but --help").into())
         }
     }
 }

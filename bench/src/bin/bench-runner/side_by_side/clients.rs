@@ -50,6 +50,25 @@ const FLOOR_LEAVES_OUT: &str =
 /// What those do that spin where others sleep.
 const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];
 
+/// What the peers on tokio do.
+const ON_TOKIO: [Workload; 5] =
+    [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle, Workload::ReceiveTls];
+
+/// What peers do that have no TLS here.
+const WITHOUT_TLS: [Workload; 4] = [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle];
+
+/// What yawc does: all that those on tokio do, and compression.
+const YAWC: [Workload; 8] = [
+    Workload::Receive,
+    Workload::Send,
+    Workload::Echo,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::ReceiveDeflate,
+    Workload::SendDeflate,
+    Workload::IdleDeflate,
+];
+
 /// Every client, in the order in which a round runs them.
 pub(crate) const CLIENTS: &[Client] = &[
     Client {
@@ -69,7 +88,45 @@ pub(crate) const CLIENTS: &[Client] = &[
         workloads: &Workload::UNCOMPRESSED,
         leaves_out: "",
     },
-    Client { name: "yawc", role: Role::Peer, workloads: &Workload::DEFLATE, leaves_out: "" },
+    Client { name: "tokio-websockets", role: Role::Peer, workloads: &ON_TOKIO, leaves_out: "" },
+    Client {
+        name: "fastwebsockets",
+        role: Role::Peer,
+        workloads: &ON_TOKIO,
+        leaves_out: "connecting and the upgrade, which are the benchmark's; joining fragments in send",
+    },
+    Client { name: "sockudo-ws", role: Role::Peer, workloads: &ON_TOKIO, leaves_out: "" },
+    Client {
+        name: "web-socket",
+        role: Role::Peer,
+        workloads: &ON_TOKIO,
+        leaves_out: "connecting, the upgrade and checking texts, which are the benchmark's; joining fragments, answering pings",
+    },
+    Client {
+        name: "nexus-web",
+        role: Role::Peer,
+        workloads: &ON_TOKIO,
+        leaves_out: "answering pings, a queue for what a socket does not take",
+    },
+    Client {
+        name: "boomnet",
+        role: Role::Peer,
+        workloads: &WITHOUT_TLS,
+        leaves_out: "masking (its keys are zero), joining fragments, checking texts (the benchmark does), checking the response to the upgrade, limits, a queue for what a socket does not take",
+    },
+    Client {
+        name: "ergon-io",
+        role: Role::Peer,
+        workloads: &[Workload::Receive, Workload::Send, Workload::Echo],
+        leaves_out: "all but the codec: the loop, its buffers, checking texts and masking keys are the benchmark's; joining fragments, answering pings, limits",
+    },
+    Client { name: "yawc", role: Role::Peer, workloads: &YAWC, leaves_out: "" },
+    Client {
+        name: "picows",
+        role: Role::Peer,
+        workloads: &WITHOUT_TLS,
+        leaves_out: "unpredictable masking keys (they are from C's rand), joining fragments",
+    },
     Client { name: "websockets", role: Role::Peer, workloads: &Workload::DEFLATE, leaves_out: "" },
 ];
 

@@ -80,8 +80,7 @@ fn run(options: &Options) -> Result<()> {
 
 /// Runs every client on one cell: first each alone to find out how many messages fill a run, then round by round.
 fn run_cell(options: &Options, programs: &Programs, cell: &Cell) -> Result<Vec<results::Row>> {
-    let clients: Vec<&Client> =
-        options.clients.iter().copied().filter(|client| client.runs(cell.workload)).collect();
+    let clients: Vec<&Client> = options.clients(cell.workload);
     let mut progress = Progress::new(format!("{} {}", cell.workload.name(), cell.name));
     let mut sizes = Vec::with_capacity(clients.len());
     for client in &clients {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::prelude::*;
 use websocket_bench::Result;
-use websocket_bench::contract::{Workload, list, refuse_unknown};
+use websocket_bench::contract::{Workload, list, refuse_unknown, unknown};
 use websocket_bench::sizing::Scale;
 
 use crate::side_by_side::cells::{Cell, cells};
@@ -25,7 +25,9 @@ pub(crate) struct Options {
     pub(crate) workloads: Vec<Workload>,
     pub(crate) quick: bool,
     pub(crate) rounds: usize,
-    pub(crate) clients: Vec<&'static Client>,
+    clients: Vec<&'static Client>,
+    /// Workloads that a client is left out of.
+    without: Vec<(String, Workload)>,
     pub(crate) json: PathBuf,
     /// The names of the chosen cells; `None` for all.
     cells: Option<Vec<String>>,
@@ -37,6 +39,15 @@ impl Options {
         let chosen =
             |cell: &&Cell| self.cells.as_ref().is_none_or(|names| names.iter().any(|name| name == cell.name));
         cells(workload, self.quick).iter().filter(chosen)
+    }
+
+    /// The clients that take part in a workload.
+    pub(crate) fn clients(&self, workload: Workload) -> Vec<&'static Client> {
+        let left_out = |client: &Client| {
+            self.without.iter().any(|(name, other)| name == client.name && *other == workload)
+        };
+        let takes_part = |client: &&Client| client.runs(workload) && !left_out(client);
+        self.clients.iter().copied().filter(takes_part).collect()
     }
 
     /// How long a run takes.
@@ -54,7 +65,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     let mut names = Vec::new();
     let (mut quick, mut rounds) = (false, None);
     let (mut cell_names, mut client_names) = (None, None);
-    let mut without = Vec::new();
+    let (mut without, mut pairs) = (Vec::new(), Vec::new());
     let mut json = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/latest.json");
     while let Some(argument) = parser.next()? {
         match argument {
@@ -62,7 +73,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Long("rounds") => rounds = Some(parser.value()?.parse()?),
             Long("cells") => cell_names = Some(list(parser.value()?)?),
             Long("clients") => client_names = Some(list(parser.value()?)?),
-            Long("without") => without.extend(list(parser.value()?)?),
+            Long("without") => {
+                for name in list(parser.value()?)? {
+                    match name.split_once('/') {
+                        Some((client, workload)) => pairs.push(pair(client, workload)?),
+                        None => without.push(name),
+                    }
+                }
+            }
             Long("json") => json = parser.value()?.into(),
             Long("help") | Short('h') => return Ok(Request::Help),
             Value(name) => names.push(name.string()?),
@@ -85,6 +103,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         quick,
         rounds,
         clients: clients(client_names, &without)?,
+        without: pairs,
         json,
         cells: cell_names,
     }))
@@ -92,7 +111,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
 
 /// What `--help` prints.
 pub(crate) fn help() -> String {
-    let clients: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    let clients = client_names();
     let line = |one: &Measurement| format!("  {:13}  {}\n", one.name, one.about);
     let measurements: String = MEASUREMENTS.iter().map(line).collect();
     let cells = |workload| cell_names_of(&[workload], false).join(", ");
@@ -119,7 +138,7 @@ options:
   --rounds N           runs of every client on every cell (default: 7; 1 with --quick)
   --cells A,B          only these cells
   --clients A,B        only these clients: {}
-  --without A,B        not these
+  --without A,B/C      not these: client A, client B in workload C
   --json FILE          where the rows go, the chart beside them (default: bench/results/latest.json)
   --count-allocations  count heap allocations too; the other figures then include the counting
 
@@ -153,7 +172,7 @@ fn workloads(names: &[String]) -> Result<Vec<Workload>> {
 }
 
 fn clients(names: Option<Vec<String>>, without: &[String]) -> Result<Vec<&'static Client>> {
-    let known: Vec<&str> = CLIENTS.iter().map(|client| client.name).collect();
+    let known = client_names();
     refuse_unknown("client", names.as_deref().unwrap_or_default(), &known)?;
     refuse_unknown("client", without, &known)?;
     let in_list = |names: &[String], client: &Client| names.iter().any(|name| name == client.name);
@@ -161,6 +180,18 @@ fn clients(names: Option<Vec<String>>, without: &[String]) -> Result<Vec<&'stati
         names.as_ref().is_none_or(|names| in_list(names, client)) && !in_list(without, client)
     };
     Ok(CLIENTS.iter().filter(chosen).collect())
+}
+
+/// A client and the workload that it is left out of.
+fn pair(client: &str, workload: &str) -> Result<(String, Workload)> {
+    let client = client.to_owned();
+    refuse_unknown("client", std::slice::from_ref(&client), &client_names())?;
+    let known = || unknown("workload", workload, &Workload::names());
+    Ok((client, Workload::by_name(workload).ok_or_else(known)?))
+}
+
+fn client_names() -> Vec<&'static str> {
+    CLIENTS.iter().map(|client| client.name).collect()
 }
 
 fn cell_names_of(workloads: &[Workload], quick: bool) -> Vec<&'static str> {
@@ -219,6 +250,14 @@ mod tests {
     }
 
     #[test]
+    fn a_client_can_be_left_out_of_one_workload() {
+        let options = options("all --without raw,nexus-web/receive-tls").unwrap();
+        let runs = |workload| options.clients(workload).iter().any(|client| client.name == "nexus-web");
+        assert!(runs(Workload::Receive) && !runs(Workload::ReceiveTls));
+        assert!(options.clients(Workload::ReceiveTls).len() > 1);
+    }
+
+    #[test]
     fn quick_is_smaller() {
         let options = options("all --quick").unwrap();
         assert_eq!(options.rounds, 1);
@@ -236,6 +275,8 @@ mod tests {
         assert_eq!(message(""), format!("name a workload: {}, all", Workload::names().join(", ")));
         assert_eq!(message("echo --cells 32B"), "unknown cell '32B'; known are: 1, 100, 1000, 9500");
         assert!(message("echo --clients curl").starts_with("unknown client 'curl'; known are: raw, min-ws"));
+        assert!(message("echo --without curl/echo").starts_with("unknown client 'curl'; known are: "));
+        assert!(message("echo --without raw/ech").starts_with("unknown workload 'ech'; known are: "));
         assert_eq!(message("echo --rounds 0"), "--rounds needs at least one");
         assert!(message("echo --fast").contains("--fast"));
     }
