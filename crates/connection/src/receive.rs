@@ -62,12 +62,13 @@ enum Partial {
 
 /// The receiving half.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Rx {
-    pub(crate) deliver_fragments: bool,
     partial: Partial,
     message: Option<Progress>,
     buffers: Buffers,
     pub(crate) inbound: Inbound,
+    pub(crate) deliver_fragments: bool,
 }
 
 impl Rx {

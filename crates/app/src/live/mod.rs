@@ -12,13 +12,14 @@ mod observers;
 mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
+mod stop;
 mod trace;
 mod wire;
 
 use std::io;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
+use websocket_connection::{Connection, Env, Input, State, Tx};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
@@ -52,16 +53,20 @@ pub(crate) enum Judgement {
     Timeout(Timeout),
 }
 
-/// A stream with a connection on it, from the upgrade request to the end.
+/// A stream with a connection on it, from the upgrade request to the end. In the order of the fields: what every visit looks at comes first.
+#[repr(C)]
 pub(crate) struct Live {
     pub(crate) wire: Wire,
     /// Between the stream and the connection, for `wss`.
     pub(crate) secure: Option<Box<Secure>>,
-    pub(crate) connection: Connection,
-    /// The end of the stream was reported, so a short read is not the last.
-    read_closed: bool,
+    /// Where the app does not keep up with what it receives.
+    behind: Option<Box<Behind>>,
+    /// Where an option or the log asks for it.
+    pub(crate) observers: Option<Box<Observers>>,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
     broken: Option<io::Error>,
+    /// The end of the stream was reported, so a short read is not the last.
+    read_closed: bool,
     /// Something was read.
     has_answered: bool,
     /// Reading stopped early and continues with its turn among those that did.
@@ -72,10 +77,7 @@ pub(crate) struct Live {
     inflates_hugely: bool,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u8,
-    /// Where the app does not keep up with what it receives.
-    behind: Option<Box<Behind>>,
-    /// Where an option or the log asks for it.
-    pub(crate) observers: Option<Box<Observers>>,
+    pub(crate) connection: Connection,
 }
 
 impl Live {
@@ -304,6 +306,7 @@ impl Live {
     ///
     /// # Errors
     /// What is wrong with the bytes.
+    #[inline]
     pub(crate) fn keep(
         &mut self,
         buffer: &mut [u8],
@@ -312,6 +315,9 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
+        if rest == 0 {
+            return Ok(0);
+        }
         if rest > self.read_size(buffer.len()) / 4 {
             self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
@@ -323,59 +329,6 @@ impl Live {
     /// Whether the peer has said, below the connection, that it sends no more.
     pub(crate) fn has_ended(&self) -> bool {
         self.secure.as_ref().is_some_and(|secure| secure.has_ended())
-    }
-
-    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
-    /// and an end of the stream gets its meaning.
-    ///
-    /// # Errors
-    /// How the connection ends by this.
-    pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
-        if held.is_empty() && self.broken.is_none() && matches!(stop, Stop::Dry | Stop::Budget) {
-            return Ok(());
-        }
-        let mut outcome = Ok(());
-        if self.secure.is_none() && self.connection.error().is_none() {
-            outcome = self.connection.absorb(&mut Input::new(held), env).map_err(Error::from);
-        }
-        // What the server said before it stopped listening has been read now.
-        let stop = match stop {
-            Stop::Dry => self.broken.take().map_or(Stop::Dry, Stop::Failed),
-            stop => stop,
-        };
-        match stop {
-            Stop::Dry | Stop::Budget => outcome,
-            Stop::End => {
-                let secure = self.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
-                let ended = self.connection.end_of_stream(env).map_err(|error| match error {
-                    error if self.is_unanswered(&error) => Error::NoResponse { source: None },
-                    error => error.into(),
-                });
-                outcome.and(secure).and(ended)
-            }
-            Stop::Failed(error) => {
-                let closing = self.connection.state() == State::Closing;
-                // A reset after the close frames, or after ours, is how some servers hang up.
-                outcome.and(match self.connection.end_of_stream(env) {
-                    // The head of the response came whole, and says more.
-                    Err(refusal @ ConnectionError::Upgrade(UpgradeError::Status { .. })) => {
-                        Err(refusal.into())
-                    }
-                    Err(ended) if self.is_unanswered(&ended) => {
-                        Err(Error::NoResponse { source: Some(error) })
-                    }
-                    Err(_) if !closing => Err(Error::Io(error)),
-                    _ => Ok(()),
-                })
-            }
-        }
-    }
-
-    /// Whether `ended`, the end of the stream, came before any byte of the response, and without TLS, which may be the reason.
-    fn is_unanswered(&self, ended: &ConnectionError) -> bool {
-        self.secure.is_none()
-            && !self.has_answered
-            && matches!(ended, ConnectionError::Upgrade(UpgradeError::EndOfStream))
     }
 
     /// Where `len` bytes are that came from the stream.
