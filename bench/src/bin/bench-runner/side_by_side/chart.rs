@@ -1,11 +1,13 @@
 //! The results as a chart: horizontal bars in SVG, a panel for each figure of a workload, a group of bars for each cell.
 //!
-//! Costs are drawn to a linear scale from zero, for each group its own: what is compared is within a group. Latencies, which differ by
+//! Costs are drawn to a linear scale from zero, for each group its own: what is compared is within a group. A bar that would leave no room
+//! for the others is cut. Latencies, which differ by
 //! orders of magnitude within a client, share a logarithmic scale.
 
 use std::fmt::Write;
 
 use websocket_bench::contract::Workload;
+use websocket_bench::stats::median;
 use websocket_bench::table::figure;
 
 use crate::side_by_side::clients::Role;
@@ -21,6 +23,11 @@ const GAP: f64 = 10.0;
 const HEAD: f64 = 36.0;
 const TICKS: f64 = 28.0;
 const LEGEND: f64 = 44.0;
+
+/// The most letters on a line of a note.
+const NOTE: usize = 125;
+/// How many times as long as the median of a group its longest bar is at most.
+const LONGEST: f64 = 4.0;
 
 /// What a panel shows of a row.
 struct Panel {
@@ -101,8 +108,10 @@ pub(crate) fn render(workloads: &[Workload], rows: &[Row]) -> String {
         }
     }
     for (client, what) in left_out(rows) {
-        top += ROW;
-        text(&mut body, 16.0, top, "fill=\"#666666\"", &format!("* {client} leaves out: {what}"));
+        for line in lines(&format!("* {client} leaves out: {what}")) {
+            top += ROW;
+            text(&mut body, 16.0, top, "fill=\"#666666\"", &line);
+        }
     }
     top += GAP;
     format!(
@@ -121,9 +130,21 @@ fn legend() -> String {
             writeln!(out, "<rect x=\"{x}\" y=\"16\" width=\"12\" height=\"12\" fill=\"{}\"/>", colour(role));
         text(&mut out, x + 18.0, 26.0, "", label);
     }
-    let scales = "each group to its own scale, unless a scale is drawn";
+    let scales = "each group to its own scale, unless one is drawn; bars with a gap are cut";
     text(&mut out, WIDTH - 16.0, 26.0, "text-anchor=\"end\" fill=\"#666666\"", scales);
     out
+}
+
+/// The words of a note, as many on a line as fit.
+fn lines(note: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in note.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.len() + word.len() < NOTE => *line += &format!(" {word}"),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// Draws a panel below `top` and returns where the next begins.
@@ -162,6 +183,11 @@ fn draw_row(out: &mut String, y: f64, row: &Row, panel: &Panel, scale: Scale) {
     let (width, fill) = (end - LEFT, colour(row.role));
     let _ =
         writeln!(out, "<rect x=\"{LEFT}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{fill}\"/>");
+    if scale.is_below(cost) {
+        let x = end - 16.0;
+        let _ =
+            writeln!(out, "<path d=\"M{x} {}l8 -{}\" stroke=\"white\" stroke-width=\"4\"/>", y + BAR, BAR);
+    }
     let mut label = figure(cost);
     if let Some(to) = panel.line.and_then(|line| line(row)) {
         let (from, middle) = (end, y + BAR / 2.0);
@@ -207,9 +233,15 @@ enum Scale {
 }
 
 impl Scale {
-    /// From zero to the greatest of the values.
-    fn linear(values: impl Iterator<Item = f64>) -> Self {
-        Self::Linear(values.fold(1.0, f64::max))
+    /// From zero to the greatest of the values that is not cut.
+    fn linear(values: impl Iterator<Item = f64> + Clone) -> Self {
+        let cut = median(values.clone()).filter(|&middle| middle > 0.0).map(|middle| LONGEST * middle);
+        Self::Linear(values.fold(1.0, f64::max).min(cut.unwrap_or(f64::INFINITY)))
+    }
+
+    /// Whether the bar of a value is cut.
+    fn is_below(self, value: f64) -> bool {
+        matches!(self, Self::Linear(to) if to < value)
     }
 
     /// From the power of ten below the least of the values, whose bar can be seen, to that above the greatest.
@@ -250,6 +282,8 @@ mod tests {
     fn scales_hold_their_values() {
         assert_eq!(Scale::linear([1000.0, 5000.0].into_iter()), Scale::Linear(5000.0));
         assert_eq!(Scale::linear([].into_iter()), Scale::Linear(1.0));
+        let cut = Scale::linear([10.0, 20.0, 500.0].into_iter());
+        assert!(cut == Scale::Linear(80.0) && cut.is_below(500.0) && !cut.is_below(20.0));
         assert_eq!(Scale::logarithmic([4.0, 0.0, 150_000.0].into_iter()), Scale::Logarithmic(0, 6));
         assert_eq!(Scale::logarithmic([].into_iter()), Scale::Logarithmic(-1, 0));
     }
@@ -261,6 +295,14 @@ mod tests {
             assert!(ends.is_sorted(), "{scale:?}");
             assert_eq!((ends[0], ends[4]), (LEFT, RIGHT));
         }
+    }
+
+    #[test]
+    fn notes_have_as_many_lines_as_they_need() {
+        let note = vec!["words"; 40].join(" ");
+        let lines = lines(&note);
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.len() <= NOTE));
+        assert_eq!(lines.join(" "), note);
     }
 
     #[test]
