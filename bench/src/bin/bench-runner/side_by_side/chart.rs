@@ -130,7 +130,7 @@ fn legend() -> String {
             writeln!(out, "<rect x=\"{x}\" y=\"16\" width=\"12\" height=\"12\" fill=\"{}\"/>", colour(role));
         text(&mut out, x + 18.0, 26.0, "", label);
     }
-    let scales = "each group to its own scale, unless one is drawn; bars with a gap are cut";
+    let scales = "each group to its own scale; bars with a gap are cut";
     text(&mut out, WIDTH - 16.0, 26.0, "text-anchor=\"end\" fill=\"#666666\"", scales);
     out
 }
