@@ -15,6 +15,13 @@ use crate::deflate::Contexts;
 pub trait Entropy {
     /// The next number.
     fn next_u32(&mut self) -> u32;
+
+    /// Puts numbers for the next mask keys to the front of `keys`, and returns how many, at least one. Provided: the next number alone. A
+    /// source for which many at a time are cheaper may draw ahead.
+    fn mask_keys(&mut self, keys: &mut [u32; 16]) -> usize {
+        keys[0] = self.next_u32();
+        1
+    }
 }
 
 /// The default [`Entropy`]: a cryptographic generator that the caller seeds.
@@ -30,6 +37,17 @@ impl SeededEntropy {
 impl Entropy for SeededEntropy {
     fn next_u32(&mut self) -> u32 {
         self.0.next_u32()
+    }
+
+    /// Fills all of `keys`. None is zero, which would leave the payload as it is.
+    fn mask_keys(&mut self, keys: &mut [u32; 16]) -> usize {
+        for key in &mut *keys {
+            *key = self.0.next_u32();
+            while *key == 0 {
+                *key = self.0.next_u32();
+            }
+        }
+        keys.len()
     }
 }
 
@@ -74,6 +92,9 @@ pub struct Env {
     /// The time on the caller's clock. Keep it current; going backwards is harmless.
     pub now: Instant,
     entropy: Box<dyn Entropy>,
+    mask_keys: [u32; 16],
+    /// How many of them, at the front, were not used yet.
+    mask_keys_left: usize,
     /// Buffers of outgoing bytes; their contents mean nothing.
     pub(crate) output: Pool,
     /// Buffers of reassembled messages; their whole length has been initialised.
@@ -90,6 +111,8 @@ impl Env {
         Self {
             now,
             entropy: Box::new(entropy),
+            mask_keys: [0; 16],
+            mask_keys_left: 0,
             output: Pool::default(),
             assembly: Pool::default(),
             #[cfg(feature = "deflate")]
@@ -101,6 +124,22 @@ impl Env {
     /// The next number from the source of entropy.
     pub fn next_u32(&mut self) -> u32 {
         self.entropy.next_u32()
+    }
+
+    /// The mask key of the next frame.
+    #[inline]
+    pub(crate) fn mask_key(&mut self) -> [u8; 4] {
+        if self.mask_keys_left == 0 {
+            self.draw_mask_keys();
+        }
+        self.mask_keys_left -= 1;
+        self.mask_keys[self.mask_keys_left].to_ne_bytes()
+    }
+
+    #[cold]
+    fn draw_mask_keys(&mut self) {
+        let drawn = self.entropy.mask_keys(&mut self.mask_keys);
+        self.mask_keys_left = drawn.clamp(1, self.mask_keys.len());
     }
 
     /// What inflating has cost so far, in bytes: those that came out, and those of earlier messages that were loaded into an inflater first.
@@ -122,7 +161,30 @@ impl fmt::Debug for Env {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::tests::{CountingEntropy, env};
+
+    #[test]
+    fn b056_seeded_mask_keys_are_all_different_and_none_is_zero() {
+        let mut entropy = SeededEntropy::new([1; 32]);
+        let mut drawn = HashSet::new();
+        let mut keys = [0; 16];
+        for _ in 0..100 {
+            assert_eq!(entropy.mask_keys(&mut keys), keys.len());
+            assert!(!keys.contains(&0) && keys.iter().all(|key| drawn.insert(*key)), "{keys:x?}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_asked_for_one_mask_key_at_a_time_unless_it_draws_ahead() {
+        let mut asked = env(CountingEntropy::default());
+        let first = asked.mask_key();
+        let other = asked.next_u32().to_ne_bytes();
+        let mut same = env(CountingEntropy::default());
+        assert_eq!([first, other], [same.mask_key(), same.mask_key()]);
+    }
 
     #[test]
     fn the_pool_is_bounded_in_buffers_and_bytes() {

@@ -24,6 +24,8 @@ pub mod fuzzing;
 mod input;
 mod mask;
 mod opcode;
+mod output;
+mod pieces;
 mod ping;
 mod probe;
 mod progress;

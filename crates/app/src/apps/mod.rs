@@ -4,6 +4,7 @@ mod app;
 mod connection;
 mod context;
 mod handler;
+mod large;
 mod limits;
 mod numbers;
 mod queue;

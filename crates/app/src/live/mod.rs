@@ -32,7 +32,7 @@ pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use observers::Observers;
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use trace::Trace;
-pub(crate) use wire::{Wire, Written, write_all};
+pub(crate) use wire::{Wire, Written, is_large, write_all, write_some};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
 /// inflated a thousandfold before the budget is looked at again.
