@@ -116,25 +116,23 @@ impl Header {
     }
 }
 
-/// What the first byte of a frame says.
+/// The first byte of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct First {
-    pub(crate) fin: bool,
-    /// RSV1: a compressed message begins here (RFC 7692 section 6).
-    pub(crate) compressed: bool,
-    pub(crate) opcode: Opcode,
-}
+pub(crate) struct First(u8);
 
 impl First {
     /// Of a frame that is not compressed and no fragment.
+    #[inline]
     pub(crate) const fn whole(opcode: Opcode) -> Self {
-        Self { fin: true, compressed: false, opcode }
+        Self::new(true, false, opcode)
     }
 
-    const fn byte(self) -> u8 {
-        let fin = if self.fin { FIN } else { 0 };
-        let rsv1 = if self.compressed { RSV1 } else { 0 };
-        fin | rsv1 | self.opcode as u8
+    /// `compressed` sets RSV1: a compressed message begins here (RFC 7692 section 6).
+    #[inline]
+    pub(crate) const fn new(fin: bool, compressed: bool, opcode: Opcode) -> Self {
+        let fin = if fin { FIN } else { 0 };
+        let rsv1 = if compressed { RSV1 } else { 0 };
+        Self(fin | rsv1 | opcode as u8)
     }
 }
 
@@ -143,7 +141,7 @@ impl First {
 /// Short ones are put together in a register: written byte by byte, they would have to be read again as a whole.
 #[inline]
 pub(crate) fn write_header(room: &mut [u8; MAX_HEADER], first: First, len: usize, mask: [u8; 4]) -> usize {
-    let (first, mask) = (first.byte(), u32::from_le_bytes(mask));
+    let (First(first), mask) = (first, u32::from_le_bytes(mask));
     if len < LEN_16 as usize {
         let start = u16::from_le_bytes([first, MASKED | len as u8]);
         room[..8].copy_from_slice(&(u64::from(start) | u64::from(mask) << 16).to_le_bytes());

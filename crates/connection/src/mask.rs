@@ -15,18 +15,16 @@ pub(crate) fn append(out: &mut Vec<u8>, payload: &[u8], key: [u8; 4]) {
 /// Copies `payload` to `room`, which is as long, masked with `key`.
 #[inline]
 pub(crate) fn copy(room: &mut [u8], payload: &[u8], key: [u8; 4]) {
-    let word = word(key);
-    let masked = |bytes: &[u8; 8]| (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
-    let (room_words, room_rest) = room.as_chunks_mut::<8>();
     let (words, rest) = payload.as_chunks::<8>();
-    // What is short needs no more than the plain loops.
-    let (room_blocks, room_words) = room_words.as_chunks_mut::<4>();
     let (blocks, words) = words.as_chunks::<4>();
+    let (room_words, room_rest) = room.as_chunks_mut::<8>();
+    let (room_blocks, room_words) = room_words.as_chunks_mut::<4>();
+    let word = word(key);
     for (room, block) in room_blocks.iter_mut().zip(blocks) {
-        *room = block.each_ref().map(masked);
+        *room = block.map(|bytes| masked(bytes, word));
     }
     for (room, bytes) in room_words.iter_mut().zip(words) {
-        *room = masked(bytes);
+        *room = masked(*bytes, word);
     }
     for ((room, byte), key) in room_rest.iter_mut().zip(rest).zip(key.iter().cycle()) {
         *room = byte ^ key;
@@ -36,14 +34,23 @@ pub(crate) fn copy(room: &mut [u8], payload: &[u8], key: [u8; 4]) {
 /// Masks or unmasks `bytes` in place.
 #[inline]
 pub(crate) fn apply(bytes: &mut [u8], key: [u8; 4]) {
-    let word = word(key);
     let (words, rest) = bytes.as_chunks_mut::<8>();
+    let (blocks, words) = words.as_chunks_mut::<4>();
+    let word = word(key);
+    for block in blocks {
+        *block = block.map(|bytes| masked(bytes, word));
+    }
     for bytes in words {
-        *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
+        *bytes = masked(*bytes, word);
     }
     for (byte, key) in rest.iter_mut().zip(key.iter().cycle()) {
         *byte ^= key;
     }
+}
+
+#[inline(always)]
+const fn masked(bytes: [u8; 8], word: u64) -> [u8; 8] {
+    (u64::from_ne_bytes(bytes) ^ word).to_ne_bytes()
 }
 
 /// The key twice.

@@ -244,18 +244,22 @@ impl Tx {
             return Err(SendError::InsideFragmented);
         }
         self.admit(payload.len())?;
-        if self.outbound.takes(payload.len()) {
+        let compressed = if self.outbound.takes(payload.len()) {
             let most = self.limit - self.queued_bytes() - MAX_HEADER;
-            if let Some(compressed) = self.outbound.message(payload, most, env) {
-                frame(self, First { compressed: true, ..First::whole(opcode) }, &compressed, env);
+            self.outbound.message(payload, most, env)
+        } else {
+            None
+        };
+        let first = First::new(true, compressed.is_some(), opcode);
+        frame(self, first, compressed.as_deref().unwrap_or(payload), env);
+        match compressed {
+            None => self.counters().sent.whole(payload.len()),
+            Some(compressed) => {
                 let len = Some(compressed.len() as u64);
                 self.counters().sent.frames(1, payload.len(), true, len);
                 env.output.give(compressed);
-                return Ok(());
             }
         }
-        frame(self, First::whole(opcode), payload, env);
-        self.counters().sent.whole(payload.len());
         Ok(())
     }
 
@@ -282,18 +286,11 @@ impl Tx {
         self.admit(self.outbound.fragment_len(first, payload.len()))?;
         let compressed = self.outbound.fragment(payload, first, fin, env);
         self.fragmented = !fin;
-        match compressed {
-            Some(compressed) => {
-                frame(self, First { fin, compressed: first, opcode }, &compressed, env);
-                let len = Some(compressed.len() as u64);
-                self.counters().sent.frames(1, payload.len(), fin, len);
-                env.output.give(compressed);
-            }
-            None => {
-                frame(self, First { fin, compressed: false, opcode }, payload, env);
-                self.counters().sent.frames(1, payload.len(), fin, None);
-            }
-        }
+        let first = First::new(fin, first && compressed.is_some(), opcode);
+        frame(self, first, compressed.as_deref().unwrap_or(payload), env);
+        let len = compressed.as_ref().map(|compressed| compressed.len() as u64);
+        self.counters().sent.frames(1, payload.len(), fin, len);
+        env.output.give(compressed.unwrap_or_default());
         Ok(())
     }
 
