@@ -134,6 +134,11 @@ impl Buffers {
         &mut self.assembly[part]
     }
 
+    /// The last `len` bytes of the payload.
+    pub(crate) fn last(&self, len: usize) -> &[u8] {
+        &self.assembly[self.filled - len..self.filled]
+    }
+
     /// Gives all memory back.
     pub(crate) fn clear(&mut self, env: &mut Env) {
         self.lent = Lent::Nothing;

@@ -62,19 +62,39 @@ impl fmt::Debug for SeededEntropy {
 /// Bounded: what does not fit when it comes back is freed.
 #[derive(Default, Debug)]
 pub(crate) struct Pool {
+    /// The last one is taken first, so those at the front are used least.
     free: Vec<Vec<u8>>,
     bytes: usize,
+    /// The fewest bytes that there were since the last call of [`free_unused`](Self::free_unused): so many were not used.
+    unused: usize,
 }
 
 impl Pool {
     const MAX_BUFFERS: usize = 256;
-    const MAX_BYTES: usize = 8 << 20;
+    /// As much as the largest message that is accepted by default: a stream of these takes no new memory for each.
+    const MAX_BYTES: usize = 64 << 20;
 
     /// A buffer with unspecified contents, or an empty one.
     pub(crate) fn take(&mut self) -> Vec<u8> {
         let buffer = self.free.pop().unwrap_or_default();
         self.bytes -= buffer.capacity();
+        self.unused = self.unused.min(self.bytes);
         buffer
+    }
+
+    /// Frees buffers that were not used since the last call.
+    fn free_unused(&mut self) {
+        let before = self.bytes;
+        let unused = self.free.iter().map(Vec::capacity).take_while(|capacity| {
+            let is_unused = before - self.bytes + capacity <= self.unused;
+            if is_unused {
+                self.bytes -= capacity;
+            }
+            is_unused
+        });
+        let count = unused.count();
+        self.free.drain(..count);
+        self.unused = self.bytes;
     }
 
     /// Takes a buffer back.
@@ -147,6 +167,13 @@ impl Env {
         self.inflated
     }
 
+    /// Frees the memory for later use that was not used since the last call: to be called once in a while, so that memory is kept while a
+    /// stream of large messages lasts, and not after it.
+    pub fn free_unused(&mut self) {
+        self.output.free_unused();
+        self.assembly.free_unused();
+    }
+
     /// Bytes that the pools hold for later use.
     pub fn pooled_bytes(&self) -> usize {
         self.output.bytes + self.assembly.bytes
@@ -198,5 +225,26 @@ mod tests {
         let buffer = pool.take();
         assert_eq!(buffer.len(), 16);
         assert_eq!(pool.bytes, 16 * (Pool::MAX_BUFFERS - 1));
+    }
+
+    #[test]
+    fn the_pool_keeps_what_was_used_since_the_last_look() {
+        let mut pool = Pool::default();
+        for len in [100, 50, 20] {
+            pool.give(vec![0; len]);
+        }
+        pool.free_unused();
+        assert_eq!(pool.bytes, 170, "all of it came since the last look");
+        let (first, second) = (pool.take(), pool.take());
+        pool.give(second);
+        pool.give(first);
+        pool.free_unused();
+        assert_eq!((pool.bytes, pool.free.len()), (70, 2));
+        let used = pool.take();
+        pool.give(used);
+        pool.free_unused();
+        assert_eq!(pool.bytes, 20);
+        pool.free_unused();
+        assert_eq!((pool.bytes, pool.free.len()), (0, 0));
     }
 }

@@ -8,6 +8,7 @@
 //! With the feature `deflate` messages can be compressed (permessage-deflate, RFC 7692), once a configuration offers it.
 #![forbid(unsafe_code)]
 
+mod assembly;
 mod buffers;
 mod close;
 mod config;

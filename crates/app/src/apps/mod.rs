@@ -249,7 +249,8 @@ impl Apps {
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
-        Next::new([self.schedule.next(), self.stop_at].into_iter().flatten().min(), again)
+        let deadlines = [self.schedule.next(), self.stop_at, self.env.frees_at()];
+        Next::new(deadlines.into_iter().flatten().min(), again)
     }
 
     /// After a change outside of a turn: wakes the host if it would sleep over it.

@@ -12,13 +12,14 @@ mod observers;
 mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
+mod stopped;
 mod trace;
 mod wire;
 
 use std::io;
 use std::time::Instant;
 
-use websocket_connection::{Connection, Env, Error as ConnectionError, Input, State, Tx, UpgradeError};
+use websocket_connection::{Connection, Env, Input, State, Tx};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
 
 use crate::error::{Error, Timeout};
@@ -35,7 +36,7 @@ pub(crate) use trace::Trace;
 pub(crate) use wire::{Wire, Written, is_large, write_all, write_some};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
-/// inflated a thousandfold before the budget is looked at again.
+/// inflated a thousandfold before the budget is looked at again. After a large payload, too: of the next one, little is then copied.
 const SMALL_READ: usize = 16 << 10;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
@@ -70,6 +71,8 @@ pub(crate) struct Live {
     was_paused: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
+    /// A payload larger than the buffer was read to its place, and the next one probably is as large.
+    reads_past_buffer: bool,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u8,
     /// Where the app does not keep up with what it receives.
@@ -99,6 +102,7 @@ impl Live {
             queued: false,
             was_paused: false,
             inflates_hugely: false,
+            reads_past_buffer: false,
             max_stride: 1,
             behind: None,
             observers,
@@ -218,7 +222,10 @@ impl Live {
         // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
         let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
         let (read, room) = match spare {
-            Some(spare) => (read(&mut self.wire.io, &mut self.observers, spare), None),
+            Some(spare) => {
+                self.reads_past_buffer |= spare.len() >= buffer.len();
+                (read(&mut self.wire.io, &mut self.observers, spare), None)
+            }
             None => {
                 let room = self.read_size(buffer.len() - held);
                 let fresh = &mut buffer[held..held + room];
@@ -300,7 +307,8 @@ impl Live {
     }
 
     /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into
-    /// the connection, a small one to the front of the buffer. Returns its length there.
+    /// the connection, and so does what is probably the start of a large payload; a small one goes to the front of the buffer. Returns its
+    /// length there.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -312,70 +320,12 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
-        if rest > self.read_size(buffer.len()) / 4 {
-            self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
+        if std::mem::take(&mut self.reads_past_buffer) || rest > self.read_size(buffer.len()) / 4 {
+            self.connection.set_aside(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
         }
         buffer.copy_within(used..len, 0);
         Ok(rest)
-    }
-
-    /// Whether the peer has said, below the connection, that it sends no more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.secure.as_ref().is_some_and(|secure| secure.has_ended())
-    }
-
-    /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
-    /// and an end of the stream gets its meaning.
-    ///
-    /// # Errors
-    /// How the connection ends by this.
-    pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
-        if held.is_empty() && self.broken.is_none() && matches!(stop, Stop::Dry | Stop::Budget) {
-            return Ok(());
-        }
-        let mut outcome = Ok(());
-        if self.secure.is_none() && self.connection.error().is_none() {
-            outcome = self.connection.absorb(&mut Input::new(held), env).map_err(Error::from);
-        }
-        // What the server said before it stopped listening has been read now.
-        let stop = match stop {
-            Stop::Dry => self.broken.take().map_or(Stop::Dry, Stop::Failed),
-            stop => stop,
-        };
-        match stop {
-            Stop::Dry | Stop::Budget => outcome,
-            Stop::End => {
-                let secure = self.secure.as_ref().map_or(Ok(()), |secure| secure.end_of_stream());
-                let ended = self.connection.end_of_stream(env).map_err(|error| match error {
-                    error if self.is_unanswered(&error) => Error::NoResponse { source: None },
-                    error => error.into(),
-                });
-                outcome.and(secure).and(ended)
-            }
-            Stop::Failed(error) => {
-                let closing = self.connection.state() == State::Closing;
-                // A reset after the close frames, or after ours, is how some servers hang up.
-                outcome.and(match self.connection.end_of_stream(env) {
-                    // The head of the response came whole, and says more.
-                    Err(refusal @ ConnectionError::Upgrade(UpgradeError::Status { .. })) => {
-                        Err(refusal.into())
-                    }
-                    Err(ended) if self.is_unanswered(&ended) => {
-                        Err(Error::NoResponse { source: Some(error) })
-                    }
-                    Err(_) if !closing => Err(Error::Io(error)),
-                    _ => Ok(()),
-                })
-            }
-        }
-    }
-
-    /// Whether `ended`, the end of the stream, came before any byte of the response, and without TLS, which may be the reason.
-    fn is_unanswered(&self, ended: &ConnectionError) -> bool {
-        self.secure.is_none()
-            && !self.has_answered
-            && matches!(ended, ConnectionError::Upgrade(UpgradeError::EndOfStream))
     }
 
     /// Where `len` bytes are that came from the stream.
@@ -385,7 +335,7 @@ impl Live {
 
     /// How much of `buffer` bytes one read may fill.
     fn read_size(&self, buffer: usize) -> usize {
-        if self.inflates_hugely {
+        if self.inflates_hugely || self.reads_past_buffer {
             return buffer.min(SMALL_READ);
         }
         self.behind.as_ref().map_or(buffer, |behind| buffer.min(behind.read_limit))
