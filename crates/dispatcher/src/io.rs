@@ -91,7 +91,13 @@ impl Io {
     /// When the socket cannot be made non-blocking.
     pub fn tcp(stream: std::net::TcpStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self(Kind::Tcp(mio::net::TcpStream::from_std(stream))))
+        Ok(Self::nonblocking_tcp(stream))
+    }
+
+    /// As [`tcp`](Self::tcp), for a stream that is non-blocking already, which spares a system call. With one that is not, the loop would wait
+    /// in it.
+    pub fn nonblocking_tcp(stream: std::net::TcpStream) -> Self {
+        Self(Kind::Tcp(mio::net::TcpStream::from_std(stream)))
     }
 
     /// Takes over a unix stream socket and makes it non-blocking.
@@ -128,23 +134,23 @@ impl Io {
     /// # Errors
     /// The reason why connecting failed. The system reports it once: drop the stream then.
     pub fn connected(&mut self) -> io::Result<bool> {
-        let peer = match &mut self.0 {
-            Kind::Tcp(stream) => match stream.take_error()? {
-                Some(error) => return Err(error),
-                None => stream.peer_addr().map(drop),
+        // A stream that knows its peer is connected. Of one that does not, the error that is pending says why.
+        let (peer, pending) = match &mut self.0 {
+            Kind::Tcp(stream) => match stream.peer_addr() {
+                Ok(_) => return Ok(true),
+                Err(error) => (error, stream.take_error()?),
             },
             #[cfg(unix)]
-            Kind::Unix(stream) => match stream.take_error()? {
-                Some(error) => return Err(error),
-                None => stream.peer_addr().map(drop),
+            Kind::Unix(stream) => match stream.peer_addr() {
+                Ok(_) => return Ok(true),
+                Err(error) => (error, stream.take_error()?),
             },
             Kind::Custom(stream) => return stream.connected(),
             Kind::Source(_) => return Ok(true),
         };
-        match peer {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
+        match pending {
+            None if peer.kind() == io::ErrorKind::NotConnected => Ok(false),
+            pending => Err(pending.unwrap_or(peer)),
         }
     }
 

@@ -42,8 +42,7 @@ pub struct SystemConnector;
 
 impl Connector for SystemConnector {
     fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_nonblocking(true)?;
+        let socket = nonblocking(Domain::for_address(address), Some(Protocol::TCP))?;
         options.apply_to(&socket, address)?;
         match socket.connect(&address.into()) {
             Ok(()) => {}
@@ -56,13 +55,12 @@ impl Connector for SystemConnector {
             let what = "the socket is connected to itself: nothing listens there, and the port is its own";
             return Err(io::Error::new(io::ErrorKind::ConnectionRefused, what));
         }
-        Io::tcp(socket.into())
+        Ok(Io::nonblocking_tcp(socket.into()))
     }
 
     #[cfg(unix)]
     fn connect_unix(&mut self, path: &Path) -> io::Result<Io> {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        socket.set_nonblocking(true)?;
+        let socket = nonblocking(Domain::UNIX, None)?;
         match socket.connect(&SockAddr::unix(path)?) {
             Ok(()) => {}
             Err(error) if in_progress(&error) => {}
@@ -70,6 +68,20 @@ impl Connector for SystemConnector {
         }
         Io::unix(std::os::fd::OwnedFd::from(socket).into())
     }
+}
+
+/// A stream socket that is non-blocking from the call on that creates it.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+fn nonblocking(domain: Domain, protocol: Option<Protocol>) -> io::Result<Socket> {
+    Socket::new(domain, Type::STREAM.nonblocking(), protocol)
+}
+
+/// A stream socket that is non-blocking: two calls where the system has none that does both.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+fn nonblocking(domain: Domain, protocol: Option<Protocol>) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, protocol)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 /// Whether the socket connects from where it connects to. TCP takes that for two ends that open at the same time (RFC 9293 section 3.5), and
