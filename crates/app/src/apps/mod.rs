@@ -249,7 +249,9 @@ impl Apps {
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
-        let deadlines = [self.schedule.next(), self.stop_at, self.env.frees_at()];
+        // Nothing wakes a reactor that has no app for it.
+        let frees_at = self.env.frees_at().filter(|_| !self.is_empty());
+        let deadlines = [self.schedule.next(), self.stop_at, frees_at];
         Next::new(deadlines.into_iter().flatten().min(), again)
     }
 
