@@ -277,7 +277,8 @@ impl App {
         {
             let (tx, io, writes_at_once) = live.sending_half();
             let before = outbox.end(tx);
-            let io = (writes_at_once && !control.blocked).then_some(io);
+            let is_blocked = control.blocked && tx.queued_bytes() > 0;
+            let io = (writes_at_once && !is_blocked).then_some(io);
             let encoded = outbox.encode(tx, io, &mut apps.env);
             let is_full = matches!(encoded, Err(SendError::QueueFull { .. }));
             control.blocked |= is_full || outbox.waiting_bytes() > 0;

@@ -37,7 +37,9 @@ impl Context<'_> {
         let Some(Connected { tx, io, writes_at_once }) = &mut self.connected else {
             return Err(self.without_connection());
         };
-        let (is_at_once, mut bytes) = (*writes_at_once && !self.control.blocked, 0);
+        // A stream that took no more is not asked again before what waits has left.
+        let is_blocked = self.control.blocked && tx.queued_bytes() > 0;
+        let (is_at_once, mut bytes) = (*writes_at_once && !is_blocked, 0);
         self.apps.env.user_code_ran();
         let sent = send(tx, self.apps.env.current(), &mut |output| {
             let written = if is_at_once { write_some(io, output) } else { 0 };
