@@ -31,14 +31,15 @@ enum Lent {
 
 /// The buffers of one connection, empty while nothing is cut off.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Buffers {
+    /// The borrower may still look at this one; it is freed by the next [`release`](Self::release).
+    lent: Lent,
     /// The start of a header, or of a control frame.
     pub(crate) carry: Vec<u8>,
     /// Payload. Initialised over its whole length; `filled` bytes of it mean something.
     assembly: Vec<u8>,
     filled: usize,
-    /// The borrower may still look at this one; it is freed by the next [`release`](Self::release).
-    lent: Lent,
 }
 
 impl Buffers {

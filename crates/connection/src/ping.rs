@@ -84,6 +84,12 @@ impl Pings {
         self.forgive();
     }
 
+    /// Whether no ping was ever sent or is to be.
+    #[inline]
+    pub(crate) const fn is_unused(&self) -> bool {
+        self.ledger.is_none()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ledger.as_ref()?.deadline()
     }
@@ -105,6 +111,7 @@ impl Pings {
 
     /// All outgoing bytes up to `position` were written. A keep-alive ping among them arms its deadline.
     /// Unless the caller `reads`, a sign of life would not be noticed.
+    #[inline]
     pub(crate) fn written(&mut self, position: u64, now: Instant, reads: bool) {
         if let Some(ledger) = &mut self.ledger {
             ledger.written(position, self.received, now, reads);

@@ -57,12 +57,13 @@ pub(crate) enum Partial {
 
 /// The receiving half.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Rx {
-    pub(crate) deliver_fragments: bool,
     pub(crate) partial: Partial,
     pub(crate) message: Option<Progress>,
     pub(crate) buffers: Buffers,
     pub(crate) inbound: Inbound,
+    pub(crate) deliver_fragments: bool,
 }
 
 impl Rx {

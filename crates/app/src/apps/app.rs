@@ -24,14 +24,16 @@ use crate::send_queue::SendQueue;
 use crate::surroundings::Surroundings;
 use crate::threads::{Mailbox, Outbox, SenderState};
 
-/// One app.
+/// One app. In the order of the fields: what every visit looks at comes first, here and in [`Control`], for with thousands of apps each line of
+/// memory that a message touches is waited for.
+#[repr(C)]
 pub(crate) struct App {
     pub(crate) handler: Box<dyn Handler>,
-    pub(crate) control: Control,
     pub(crate) stage: Stage,
+    pub(crate) plan: Box<Plan>,
     /// What a live connection that is not open yet was dialled for: it may have to be dialled again.
     pub(crate) attempt: Option<Box<Attempt>>,
-    pub(crate) plan: Box<Plan>,
+    pub(crate) control: Control,
     /// The failure that has been reported and will end, or has ended, the attempt.
     pub(crate) failure: Option<Box<Outcome>>,
     /// How the last attempt ended, from then on until the next one begins or it is not needed.
@@ -40,10 +42,8 @@ pub(crate) struct App {
 
 /// What callbacks may change while their connection is borrowed.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Control {
-    /// Made when the first sender is.
-    pub(crate) outbox: Option<Box<Outbox>>,
-    pub(crate) timers: AppTimers,
     /// The user has asked for the end of this run.
     pub(crate) close_requested: bool,
     /// The socket took no more, or a message was refused, since the output was last empty.
@@ -61,22 +61,25 @@ pub(crate) struct Control {
     pub(crate) ended: bool,
     /// A data message was delivered since the reactor last looked.
     pub(crate) has_heard: bool,
-    pub(crate) attempts: Attempts,
-    /// Of the last attempt.
-    pub(crate) phases: CompactPhases,
-    /// Present where lost connections are made again.
-    pub(crate) streak: Option<Box<Streak>>,
-    pub(crate) on_open: Option<Box<OpenDetails>>,
     /// A callback wants a successor to be made.
     pub(crate) wants_successor: bool,
+    /// The state that was logged last.
+    logged: LoggedState,
+    /// Made when the first sender is.
+    pub(crate) outbox: Option<Box<Outbox>>,
     /// Where there are two connections.
     pub(crate) companion: Option<Box<Companion>>,
     /// What most apps never have.
     pub(crate) rare: Rare,
-    /// The state that was logged last.
-    logged: LoggedState,
     /// The app's earliest entry in the schedule.
     pub(crate) armed: Option<Armed>,
+    pub(crate) timers: AppTimers,
+    /// Present where lost connections are made again.
+    pub(crate) streak: Option<Box<Streak>>,
+    pub(crate) on_open: Option<Box<OpenDetails>>,
+    pub(crate) attempts: Attempts,
+    /// Of the last attempt.
+    pub(crate) phases: CompactPhases,
 }
 
 /// What is called for data that is received.

@@ -28,11 +28,13 @@ impl Live {
     /// When something is due next, with the deadline of an attempt that has yet to open.
     #[inline]
     pub(crate) fn due(&self, attempt: Option<Instant>) -> Option<Instant> {
+        if self.secure.is_none() && self.observers.is_none() && self.connection.waits_for_nothing() {
+            return None;
+        }
         self.deadline(attempt).map(|(at, _)| at)
     }
 
     /// Of two at the same time it is the step's, which says more than the attempt's.
-    #[inline]
     fn deadline(&self, attempt: Option<Instant>) -> Option<(Instant, Deadline)> {
         let handshake = self.secure.as_ref().and_then(|secure| secure.deadline());
         let step = match handshake {

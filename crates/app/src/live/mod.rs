@@ -12,7 +12,7 @@ mod observers;
 mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]
 mod secure;
-mod stopped;
+mod stop;
 mod trace;
 mod wire;
 
@@ -53,16 +53,20 @@ pub(crate) enum Judgement {
     Timeout(Timeout),
 }
 
-/// A stream with a connection on it, from the upgrade request to the end.
+/// A stream with a connection on it, from the upgrade request to the end. In the order of the fields: what every visit looks at comes first.
+#[repr(C)]
 pub(crate) struct Live {
     pub(crate) wire: Wire,
     /// Between the stream and the connection, for `wss`.
     pub(crate) secure: Option<Box<Secure>>,
-    pub(crate) connection: Connection,
-    /// The end of the stream was reported, so a short read is not the last.
-    read_closed: bool,
+    /// Where the app does not keep up with what it receives.
+    behind: Option<Box<Behind>>,
+    /// Where an option or the log asks for it.
+    pub(crate) observers: Option<Box<Observers>>,
     /// Writing has failed with this; the connection ends with it once everything that can be read was read.
     broken: Option<io::Error>,
+    /// The end of the stream was reported, so a short read is not the last.
+    read_closed: bool,
     /// Something was read.
     has_answered: bool,
     /// Reading stopped early and continues with its turn among those that did.
@@ -75,10 +79,7 @@ pub(crate) struct Live {
     reads_past_buffer: bool,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u8,
-    /// Where the app does not keep up with what it receives.
-    behind: Option<Box<Behind>>,
-    /// Where an option or the log asks for it.
-    pub(crate) observers: Option<Box<Observers>>,
+    pub(crate) connection: Connection,
 }
 
 impl Live {
@@ -312,6 +313,7 @@ impl Live {
     ///
     /// # Errors
     /// What is wrong with the bytes.
+    #[inline]
     pub(crate) fn keep(
         &mut self,
         buffer: &mut [u8],
@@ -320,12 +322,21 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
-        if std::mem::take(&mut self.reads_past_buffer) || rest > self.read_size(buffer.len()) / 4 {
+        let is_probably_large = std::mem::take(&mut self.reads_past_buffer);
+        if rest == 0 {
+            return Ok(0);
+        }
+        if is_probably_large || rest > self.read_size(buffer.len()) / 4 {
             self.connection.set_aside(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
         }
         buffer.copy_within(used..len, 0);
         Ok(rest)
+    }
+
+    /// Whether the peer has said, below the connection, that it sends no more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.secure.as_ref().is_some_and(|secure| secure.has_ended())
     }
 
     /// Where `len` bytes are that came from the stream.

@@ -311,6 +311,7 @@ impl Driver<'_> {
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
         let is_swapped = app.control.is_swapped();
         if !is_swapped
+            && matches!(&app.stage, Stage::Live(live) if live.connection.has_mask_source())
             && app.plan.take_mask_failure().is_some_and(|error| !app.report_of_callback(id, self.apps, error))
         {
             return;

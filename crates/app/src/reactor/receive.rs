@@ -335,6 +335,11 @@ fn converse(
             if failed && took {
                 continue;
             }
+            if took && input.rest().is_empty() {
+                // Nothing was kept for these messages that the connection could give back.
+                apps.env.user_code_ran();
+                return Ok(Conversation::Ended);
+            }
         }
         // What comes next may depend on the time, and the messages may have taken any.
         apps.env.user_code_ran();

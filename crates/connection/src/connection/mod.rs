@@ -42,12 +42,14 @@ use crate::{
 /// assert!(connection.output().starts_with(b"GET /chat HTTP/1.1\r\n"));
 /// # Ok::<(), websocket_connection::RequestError>(())
 /// ```
+// What every message touches comes first, here and in both halves: with thousands of connections each line of memory is waited for.
+#[repr(C)]
 pub struct Connection {
+    pub(crate) tx: Tx,
     config: Arc<Config>,
+    rx: Rx,
     /// Until the connection is open; also after a refusal whose stream can carry another request.
     upgrade: Option<Box<Upgrade>>,
-    rx: Rx,
-    pub(crate) tx: Tx,
     close_frame: Option<Box<CloseFrame>>,
     error: Option<Box<Error>>,
 }
@@ -73,6 +75,12 @@ impl Connection {
     /// configuration. To be set before messages come.
     pub const fn set_deliver_fragments(&mut self, deliver: bool) {
         self.rx.deliver_fragments = deliver;
+    }
+
+    /// Whether mask keys come from a source of the user's own, as [`Tx::set_mask_key`] sets it.
+    #[inline]
+    pub const fn has_mask_source(&self) -> bool {
+        self.tx.mask_key.is_some()
     }
 
     /// The sending half.

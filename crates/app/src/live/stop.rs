@@ -1,38 +1,41 @@
-//! The end of a turn's reading, and what the end of the stream means.
+//! What it means for the connection that reading has come to its end.
 
 use websocket_connection::{Env, Error as ConnectionError, Input, State, UpgradeError};
 
-use super::{Live, Stop};
+use super::Live;
+use super::chunk::Stop;
 use crate::error::Error;
 
 impl Live {
-    /// Whether the peer has said, below the connection, that it sends no more.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.secure.as_ref().is_some_and(|secure| secure.has_ended())
-    }
-
     /// The reading of this turn has come to its end: what is `held` in the buffer goes into the connection,
     /// and an end of the stream gets its meaning.
     ///
     /// # Errors
     /// How the connection ends by this.
+    #[inline]
     pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
-        let is_dry = matches!(stop, Stop::Dry);
-        if held.is_empty()
-            && self.broken.is_none()
-            && (matches!(stop, Stop::Budget) || is_dry && !self.connection.has_unchecked_text())
-        {
+        let is_nothing = match stop {
+            Stop::Dry => !self.connection.has_unchecked_text(),
+            Stop::Budget => true,
+            Stop::End | Stop::Failed(_) => false,
+        };
+        if is_nothing && held.is_empty() && self.broken.is_none() {
             return Ok(());
         }
+        self.settle(held, stop, env)
+    }
+
+    /// [`stopped`](Self::stopped), where there is something to do.
+    fn settle(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
         let mut outcome = Ok(());
         if self.connection.error().is_none() {
             // What TLS has left is not the connection's.
             let mut input = Input::new(if self.secure.is_some() { &[] } else { held });
-            let absorbed = match stop {
+            let taken = match stop {
                 Stop::Budget => self.connection.set_aside(&mut input, env),
                 _ => self.connection.absorb(&mut input, env),
             };
-            outcome = absorbed.map_err(Error::from);
+            outcome = taken.map_err(Error::from);
         }
         // What the server said before it stopped listening has been read now.
         let stop = match stop {
