@@ -64,7 +64,7 @@ fn b062_a_message_is_whole_wherever_the_stream_takes_no_more() {
 }
 
 #[test]
-fn b067_a_large_message_needs_the_memory_of_a_piece() {
+fn b062_a_large_message_needs_the_memory_of_a_piece() {
     let mut client = Client::open(Config::default());
     let (payload, mut stream) = (payload(1 << 20), Stream::new(usize::MAX, usize::MAX));
     let message = Message::Binary(&payload);
