@@ -164,6 +164,10 @@ impl Buffers {
         }
         if self.assembly.len() < end {
             let ahead = end.saturating_add(missing.min(end as u64) as usize);
+            if missing > 0 {
+                // It grows ahead enough as it is, and no further than to the end of the frame.
+                self.assembly.reserve_exact(ahead - self.assembly.len());
+            }
             self.assembly.resize(ahead, 0);
         }
     }
