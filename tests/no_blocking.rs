@@ -1,6 +1,6 @@
 //! Whoever is on the way and never answers holds up nobody: a resolver, a proxy and a TLS server stall beside an app that echoes.
 //!
-//! What that costs an echo in time, `bench/no-blocking` measures; here nothing depends on a clock on the wall.
+//! What that costs an echo in time, `bench/run no-blocking` measures; here nothing depends on a clock on the wall.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};

@@ -9,6 +9,8 @@ pub struct Arrivals {
     pub accepted: u64,
     /// Those of them that were upgraded.
     pub upgraded: u64,
+    /// Those of these that resumed a TLS session.
+    pub resumed: u64,
     /// Accepted connections that are neither upgraded nor over.
     pub waiting: u64,
     /// The largest number of these so far.
@@ -24,9 +26,10 @@ impl Arrivals {
     }
 
     /// Counts a connection that waits no longer: it was upgraded, or it is over.
-    pub fn leave(&mut self, upgraded: bool) {
+    pub fn leave(&mut self, upgraded: bool, resumed: bool) {
         self.waiting -= 1;
         self.upgraded += u64::from(upgraded);
+        self.resumed += u64::from(upgraded && resumed);
     }
 }
 
@@ -40,9 +43,9 @@ mod tests {
         for upgraded in [true, false] {
             arrivals.accept();
             arrivals.accept();
-            arrivals.leave(upgraded);
-            arrivals.leave(true);
+            arrivals.leave(upgraded, true);
+            arrivals.leave(true, false);
         }
-        assert_eq!(arrivals, Arrivals { accepted: 4, upgraded: 3, waiting: 0, most_waiting: 2 });
+        assert_eq!(arrivals, Arrivals { accepted: 4, upgraded: 3, resumed: 1, waiting: 0, most_waiting: 2 });
     }
 }

@@ -11,6 +11,9 @@ use crate::Result;
 use crate::system::raise_descriptor_limit;
 pub use crate::workload::{Compression, Records, Takeover, Workload};
 
+/// Bytes that are written at a time in `send`, where messages may share a write.
+pub const WRITE: usize = 64 << 10;
+
 /// One run of one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -20,16 +23,18 @@ pub struct Task {
     pub addr: SocketAddr,
     /// Bytes of payload a message.
     pub payload: usize,
-    /// Messages (in `echo`: round trips over all connections) in the measured part.
+    /// Messages (in `echo*`: round trips over all connections; in `connect*`: connections) in the measured part.
     pub messages: u64,
-    /// Messages before the measured part; in `idle`, connections that are opened before it, besides the others.
+    /// Messages before the measured part; in `idle*`, connections that are opened before it, besides the others.
     pub warm_up: u64,
-    /// Connections that are open at once.
+    /// Connections that are open at once; in `connect*`, under way.
     pub connections: usize,
     /// `receive-tls`: what a TLS record holds.
     pub records: Records,
     /// How messages are compressed, where they are.
     pub compression: Compression,
+    /// `send`: each message is a write of its own; else as many share one as the client buffers, up to [`WRITE`] bytes.
+    pub each: bool,
     /// With TLS: the certificate to trust, in PEM.
     pub root: Option<PathBuf>,
     /// `send-deflate`: a file with the messages to send, one a line, again and again.
@@ -48,7 +53,7 @@ impl Task {
         let (mut workload, mut addr) = (None, None);
         let (mut payload, mut messages, mut warm_up, mut connections) = (32, 1, 0, 1);
         let (mut records, mut compression) = (Records::default(), Compression::DEFAULT);
-        let (mut root, mut texts) = (None, None);
+        let (mut each, mut root, mut texts) = (false, None, None);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("addr") => addr = Some(parser.value()?.parse()?),
@@ -65,6 +70,13 @@ impl Task {
                     let name = parser.value()?.string()?;
                     let known = || unknown("takeover", &name, &["yes", "no"]);
                     compression.takeover = Takeover::by_name(&name).ok_or_else(known)?;
+                }
+                Long("each") => {
+                    each = match parser.value()?.string()?.as_str() {
+                        "yes" => true,
+                        "no" => false,
+                        other => return Err(unknown("each", other, &["yes", "no"]).into()),
+                    }
                 }
                 Long("level") => compression.level = parser.value()?.parse()?,
                 Long("root") => root = Some(parser.value()?.into()),
@@ -97,6 +109,7 @@ impl Task {
             connections,
             records,
             compression,
+            each,
             root,
             texts,
         })
@@ -113,6 +126,7 @@ impl Task {
             ("--records", self.records.name().to_owned()),
             ("--takeover", self.compression.takeover.name().to_owned()),
             ("--level", self.compression.level.to_string()),
+            ("--each", if self.each { "yes" } else { "no" }.to_owned()),
         ];
         let flags = flags.map(|(flag, value)| (flag, OsString::from(value))).into_iter();
         let root = self.root.iter().map(|root| ("--root", root.into()));
@@ -125,19 +139,19 @@ impl Task {
     pub fn target(&self) -> String {
         let (payload, messages) = (self.payload, self.warm_up + self.messages);
         let takeover = self.compression.takeover.name();
+        let sent = format!("warm-up={}&messages={}", self.warm_up, self.messages);
         match self.workload {
             Workload::Receive | Workload::ReceiveTls => {
                 format!("/receive?payload={payload}&messages={messages}&records={}", self.records.name())
             }
-            Workload::Echo => "/echo".to_owned(),
+            Workload::Send => format!("/send?{sent}"),
+            Workload::Echo | Workload::EchoTls => "/echo".to_owned(),
+            Workload::Connect | Workload::ConnectTls => "/connect".to_owned(),
             Workload::Idle | Workload::IdleTls => "/idle".to_owned(),
             Workload::ReceiveDeflate => {
                 format!("/receive-deflate?payload={payload}&messages={messages}&takeover={takeover}")
             }
-            Workload::SendDeflate => {
-                let (warm_up, messages) = (self.warm_up, self.messages);
-                format!("/send-deflate?warm-up={warm_up}&messages={messages}&takeover={takeover}")
-            }
+            Workload::SendDeflate => format!("/send-deflate?{sent}&takeover={takeover}"),
             Workload::IdleDeflate => format!("/idle-deflate?payload={payload}&takeover={takeover}"),
         }
     }
@@ -169,12 +183,21 @@ pub struct Report {
     /// Heap allocations in the measured part, where they are counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allocations: Option<u64>,
-    /// `echo`: median round trip.
+    /// `echo*`: median round trip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p50_ns: Option<u64>,
-    /// `echo`: the round trip that one in a hundred exceeds.
+    /// `echo*`: the round trip that one in ten exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p90_ns: Option<u64>,
+    /// `echo*`: the round trip that one in a hundred exceeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_p99_ns: Option<u64>,
+    /// `echo*`: the round trip that one in a thousand exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_9_ns: Option<u64>,
+    /// `echo*`: the round trip that one in ten thousand exceeds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_p99_99_ns: Option<u64>,
 }
 
 /// The whole of a client's `main`: reads the command line, raises the descriptor limit, runs, prints
@@ -247,6 +270,7 @@ mod tests {
             connections: 1,
             records: Records::Packed,
             compression: Compression::DEFAULT,
+            each: false,
             root: None,
             texts: None,
         }
@@ -259,7 +283,8 @@ mod tests {
                 let root = workload.is_tls().then(|| PathBuf::from("root.pem"));
                 let texts = (workload == Workload::SendDeflate).then(|| PathBuf::from("texts"));
                 let compression = Compression { takeover: Takeover::No, level: 6 };
-                let task = Task { workload, records, compression, root, texts, ..task() };
+                let each = records == Records::Frame;
+                let task = Task { workload, records, compression, each, root, texts, ..task() };
                 assert_eq!(Task::parse(task.arguments()).unwrap(), task);
             }
         }
@@ -274,7 +299,7 @@ mod tests {
         );
         assert_eq!(
             message("--addr 127.0.0.1:9"),
-            "name a workload: receive, echo, idle, receive-tls, idle-tls, receive-deflate, send-deflate, idle-deflate"
+            format!("name a workload: {}", Workload::names().join(", "))
         );
         assert_eq!(message("echo"), "--addr is missing");
         assert!(message("echo --addr 127.0.0.1:9 --speed 3").contains("--speed"));
@@ -286,6 +311,7 @@ mod tests {
             message("receive --addr 127.0.0.1:9 --takeover some"),
             "unknown takeover 'some'; known are: yes, no"
         );
+        assert_eq!(message("send --addr 127.0.0.1:9 --each some"), "unknown each 'some'; known are: yes, no");
         assert_eq!(
             message("receive --addr 127.0.0.1:9 --records some"),
             "unknown kind of records 'some'; known are: packed, frame"
@@ -298,11 +324,13 @@ mod tests {
         let tls = Task { workload: Workload::ReceiveTls, records: Records::Frame, ..task() };
         assert_eq!(tls.url(), "wss://127.0.0.1:9/receive?payload=256&messages=1010&records=frame");
         assert_eq!(Task { workload: Workload::Idle, ..task() }.target(), "/idle");
+        assert_eq!(Task { workload: Workload::ConnectTls, ..task() }.url(), "wss://127.0.0.1:9/connect");
         let target = |workload| Task { workload, ..task() }.target();
         assert_eq!(
             target(Workload::ReceiveDeflate),
             "/receive-deflate?payload=256&messages=1010&takeover=yes"
         );
+        assert_eq!(target(Workload::Send), "/send?warm-up=10&messages=1000");
         assert_eq!(target(Workload::SendDeflate), "/send-deflate?warm-up=10&messages=1000&takeover=yes");
         assert_eq!(target(Workload::IdleDeflate), "/idle-deflate?payload=256&takeover=yes");
     }

@@ -1,5 +1,9 @@
 //! Frames, as the floors and the load server need them: RFC 6455, section 5.2, without fragments.
 
+use std::io::Read;
+
+use crate::Result;
+
 /// FIN and the text opcode.
 pub const TEXT: u8 = 0x81;
 /// RSV1: the message is compressed.
@@ -92,6 +96,28 @@ pub fn masked(first: u8, payload: &[u8], key: [u8; 4]) -> Vec<u8> {
     frame
 }
 
+/// Reads on into `buffer`, which begins with the first `filled` bytes of a text or with nothing, until the text is whole.
+///
+/// # Errors
+/// The peer ends, something else than a text comes, or more than there is room for.
+pub fn read_text<'a>(reader: &mut impl Read, buffer: &'a mut [u8], mut filled: usize) -> Result<&'a str> {
+    let text = loop {
+        if let Some(header) = Header::read(&buffer[..filled])
+            && header.end <= filled
+        {
+            match header.first {
+                TEXT => break header.start..header.end,
+                first => return Err(format!("no text, but a frame that begins with {first:#x}").into()),
+            }
+        }
+        match reader.read(&mut buffer[filled..])? {
+            0 => return Err("the text is not whole, and nothing more comes".into()),
+            more => filled += more,
+        }
+    };
+    Ok(std::str::from_utf8(&buffer[text])?)
+}
+
 /// Copies `from` to `to`, of the same length, and masks or unmasks on the way.
 #[inline]
 pub fn mask_into(to: &mut [u8], from: &[u8], key: [u8; 4]) {
@@ -144,6 +170,19 @@ mod tests {
                 assert!(Header::read(&frame[..start]).is_some());
             }
         }
+    }
+
+    #[test]
+    fn a_text_is_read_on_from_what_has_come() {
+        let frame = unmasked(TEXT, b"1234");
+        for filled in 0..=frame.len() {
+            let mut buffer = [0; 64];
+            buffer[..filled].copy_from_slice(&frame[..filled]);
+            assert_eq!(read_text(&mut &frame[filled..], &mut buffer, filled).unwrap(), "1234");
+        }
+        read_text(&mut &frame[..3], &mut [0; 64], 0).unwrap_err();
+        read_text(&mut &frame[..], &mut [0; 4], 0).unwrap_err();
+        read_text(&mut &unmasked(CLOSE, &[3, 232])[..], &mut [0; 64], 0).unwrap_err();
     }
 
     #[test]

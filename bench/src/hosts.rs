@@ -1,4 +1,4 @@
-//! What `bench-hosts` asks of `bench-on-host`, which runs our apps on one host in a process of its own, and what that answers.
+//! What `bench/run hosts` asks of `bench-on-host`, which runs our apps on one host in a process of its own, and what that answers.
 
 use std::time::Duration;
 

@@ -46,12 +46,24 @@ impl Programs {
     /// # Errors
     /// It does not start.
     pub fn start_server(&self, tls: bool) -> Result<Server> {
-        let mut command = self.command("bench-server");
-        let root = tls.then(|| env::temp_dir().join(format!("websocket-bench-{}.pem", process::id())));
-        if let Some(root) = &root {
-            command.arg("--root").arg(root);
+        match tls {
+            true => self.start_tls_server(true),
+            false => self.spawn_server(self.command("bench-server"), None),
         }
-        self.spawn_server(command, root)
+    }
+
+    /// Starts the load server with TLS, behind a certificate of its own. Without `resumption`, every handshake is a full one.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_tls_server(&self, resumption: bool) -> Result<Server> {
+        let mut command = self.command("bench-server");
+        let root = env::temp_dir().join(format!("websocket-bench-{}.pem", process::id()));
+        command.arg("--root").arg(&root);
+        if !resumption {
+            command.arg("--no-resumption");
+        }
+        self.spawn_server(command, Some(root))
     }
 
     /// Starts the load server on `addr`, with a listen queue of `backlog` connections; each upgrade keeps it

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::contract::{Report, Task};
+use crate::contract::{Report, Task, payload};
 use crate::{Result, system};
 
 /// Processor time, elapsed time and allocations since its start.
@@ -95,7 +95,7 @@ impl Tally {
     }
 }
 
-/// The round trips of `echo`: one message in flight on every connection, the next sent as soon as one is back.
+/// The round trips of `echo` and `echo-tls`: one message in flight on every connection, the next sent as soon as one is back.
 #[derive(Debug)]
 pub struct RoundTrips {
     tally: Tally,
@@ -134,8 +134,15 @@ impl RoundTrips {
     pub fn into_report(mut self) -> Result<Report> {
         let report = self.tally.into_report()?;
         self.latencies.sort_unstable();
-        let percentile = |percent| percentile(&self.latencies, percent).map(u64::from);
-        Ok(Report { latency_p50_ns: percentile(50), latency_p99_ns: percentile(99), ..report })
+        let at = |myriadth| per_myriad(&self.latencies, myriadth).map(u64::from);
+        Ok(Report {
+            latency_p50_ns: at(5000),
+            latency_p90_ns: at(9000),
+            latency_p99_ns: at(9900),
+            latency_p99_9_ns: at(9990),
+            latency_p99_99_ns: at(9999),
+            ..report
+        })
     }
 }
 
@@ -152,13 +159,15 @@ pub struct Sending {
 }
 
 impl Sending {
-    /// For the texts and messages that the task names. The warm-up may be sent now.
+    /// For the texts that the task names, or else one that looks like a feed. The warm-up may be sent now.
     ///
     /// # Errors
     /// The texts cannot be read.
     pub fn new(task: &Task) -> Result<Self> {
-        let path = task.texts.as_ref().ok_or("--texts is missing")?;
-        let texts: Vec<String> = std::fs::read_to_string(path)?.lines().map(str::to_owned).collect();
+        let texts = match &task.texts {
+            Some(path) => std::fs::read_to_string(path)?.lines().map(str::to_owned).collect(),
+            None => vec![payload(task.payload)],
+        };
         if texts.is_empty() {
             return Err("there are no texts".into());
         }
@@ -224,7 +233,12 @@ pub fn measure_idle<C>(task: &Task, mut open: impl FnMut() -> Result<C>) -> Resu
 
 /// The nearest-rank percentile of sorted values; `None` of nothing, and of 0 per cent.
 pub fn percentile<T: Copy>(sorted: &[T], percent: usize) -> Option<T> {
-    let rank = (sorted.len() * percent).div_ceil(100);
+    per_myriad(sorted, 100 * percent)
+}
+
+/// As [`percentile`], in hundredths of a per cent.
+pub fn per_myriad<T: Copy>(sorted: &[T], myriadth: usize) -> Option<T> {
+    let rank = (sorted.len() * myriadth).div_ceil(10_000);
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
@@ -261,6 +275,7 @@ mod tests {
             connections: 2,
             records,
             compression,
+            each: false,
             root: None,
             texts: None,
         }
@@ -301,6 +316,11 @@ mod tests {
         assert_eq!(percentile(&sorted, 99), Some(198));
         assert_eq!(percentile(&[7], 99), Some(7));
         assert_eq!(percentile::<u32>(&[], 50), None);
+        let sorted: Vec<u32> = (1..=20_000).collect();
+        assert_eq!(
+            [5000, 9990, 9999, 10_000].map(|at| per_myriad(&sorted, at).unwrap()),
+            [10_000, 19_980, 19_998, 20_000]
+        );
     }
 
     #[test]

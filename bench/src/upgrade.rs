@@ -3,12 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use tungstenite::handshake::derive_accept_key;
-
 use crate::Result;
 use crate::contract::Task;
 
+/// The example of RFC 6455, section 1.3.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT: &str = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
 
 /// Connects to the load server and upgrades. What came behind the response is at the front of `buffer`; the
 /// returned size tells how much.
@@ -58,8 +58,7 @@ pub fn response(bytes: &[u8]) -> Result<Option<usize>> {
 }
 
 fn check(response: &str) -> Result<()> {
-    let accept = format!("Sec-WebSocket-Accept: {}\r\n", derive_accept_key(KEY.as_bytes()));
-    if response.starts_with("HTTP/1.1 101 ") && response.contains(&accept) {
+    if response.starts_with("HTTP/1.1 101 ") && response.contains(ACCEPT) {
         return Ok(());
     }
     Err(format!("the server refused the upgrade: {}", response.lines().next().unwrap_or_default()).into())

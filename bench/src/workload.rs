@@ -5,8 +5,16 @@
 pub enum Workload {
     /// One connection, on which the server sends as fast as the client reads.
     Receive,
+    /// One connection, on which the client sends as fast as the server reads.
+    Send,
     /// Many connections, one message in flight on each.
     Echo,
+    /// [`Echo`](Self::Echo) over TLS.
+    EchoTls,
+    /// Connections that are opened and dropped.
+    Connect,
+    /// [`Connect`](Self::Connect) over TLS.
+    ConnectTls,
     /// Many connections on which nothing happens.
     Idle,
     /// [`Receive`](Self::Receive) over TLS.
@@ -23,21 +31,34 @@ pub enum Workload {
 
 impl Workload {
     /// Every workload, in the order in which they are run.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Receive,
+        Self::Send,
         Self::Echo,
+        Self::Connect,
         Self::Idle,
         Self::ReceiveTls,
+        Self::EchoTls,
+        Self::ConnectTls,
         Self::IdleTls,
         Self::ReceiveDeflate,
         Self::SendDeflate,
         Self::IdleDeflate,
     ];
     /// Those without TLS and compression.
-    pub const PLAIN: [Self; 3] = [Self::Receive, Self::Echo, Self::Idle];
+    pub const PLAIN: [Self; 5] = [Self::Receive, Self::Send, Self::Echo, Self::Connect, Self::Idle];
     /// Those without compression.
-    pub const UNCOMPRESSED: [Self; 5] =
-        [Self::Receive, Self::Echo, Self::Idle, Self::ReceiveTls, Self::IdleTls];
+    pub const UNCOMPRESSED: [Self; 9] = [
+        Self::Receive,
+        Self::Send,
+        Self::Echo,
+        Self::Connect,
+        Self::Idle,
+        Self::ReceiveTls,
+        Self::EchoTls,
+        Self::ConnectTls,
+        Self::IdleTls,
+    ];
     /// Those with compression.
     pub const DEFLATE: [Self; 3] = [Self::ReceiveDeflate, Self::SendDeflate, Self::IdleDeflate];
 
@@ -45,7 +66,11 @@ impl Workload {
     pub fn name(self) -> &'static str {
         match self {
             Self::Receive => "receive",
+            Self::Send => "send",
             Self::Echo => "echo",
+            Self::EchoTls => "echo-tls",
+            Self::Connect => "connect",
+            Self::ConnectTls => "connect-tls",
             Self::Idle => "idle",
             Self::ReceiveTls => "receive-tls",
             Self::IdleTls => "idle-tls",
@@ -67,7 +92,17 @@ impl Workload {
 
     /// Whether the load server speaks TLS.
     pub fn is_tls(self) -> bool {
-        matches!(self, Self::ReceiveTls | Self::IdleTls)
+        matches!(self, Self::ReceiveTls | Self::EchoTls | Self::ConnectTls | Self::IdleTls)
+    }
+
+    /// Whether round trips are measured, with their latency.
+    pub fn is_echo(self) -> bool {
+        matches!(self, Self::Echo | Self::EchoTls)
+    }
+
+    /// Whether it is the opening of connections that is measured.
+    pub fn is_connect(self) -> bool {
+        matches!(self, Self::Connect | Self::ConnectTls)
     }
 
     /// Whether it is resident memory that is measured, rather than processor time.

@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 fn close_latency(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-close-latency")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("close-latency").args(arguments).output().unwrap()
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 fn connect_storm(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-connect-storm")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("connect-storm").args(arguments).output().unwrap()
 }
 
 #[test]

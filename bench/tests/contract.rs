@@ -5,52 +5,77 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
+use websocket_bench::arrivals::Arrivals;
 use websocket_bench::contract::{Compression, Records, Report, Takeover, Task, Workload};
 use websocket_bench::feed::texts;
 
 const RAW: &str = env!("CARGO_BIN_EXE_bench-client-raw");
 const MIN_WS: &str = env!("CARGO_BIN_EXE_bench-client-min-ws");
+const MIN_WS_BUSY: &str = env!("CARGO_BIN_EXE_bench-client-min-ws-busy");
 const OURS: &str = env!("CARGO_BIN_EXE_bench-client-ours");
+const OURS_BUSY: &str = env!("CARGO_BIN_EXE_bench-client-ours-busy");
 const TOKIO_TUNGSTENITE: &str = env!("CARGO_BIN_EXE_bench-client-tokio-tungstenite");
 const TUNGSTENITE: &str = env!("CARGO_BIN_EXE_bench-client-tungstenite");
 
 /// Ends with its standard input; dropping it waits for that.
-struct Server(Child, SocketAddr, Option<PathBuf>);
+struct Server {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    addr: SocketAddr,
+    root: Option<PathBuf>,
+}
 
 impl Server {
     fn start() -> Self {
-        Self::with(None)
+        Self::with(None, &[])
     }
 
     /// One that speaks TLS; the name is that of a file.
     fn secure(name: &str) -> Self {
-        Self::with(Some(Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)))
+        Self::with(Some(name), &[])
     }
 
-    fn with(root: Option<PathBuf>) -> Self {
+    fn with(root: Option<&str>, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-server"));
+        let root = root.map(|name| Path::new(env!("CARGO_TARGET_TMPDIR")).join(name));
         if let Some(root) = &root {
             command.arg("--root").arg(root);
         }
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.args(options).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child, SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap())), root)
+        stdout.read_line(&mut line).unwrap();
+        let addr = SocketAddr::from(([127, 0, 0, 1], line.trim().parse().unwrap()));
+        Self { child, stdout, addr, root }
+    }
+
+    /// How connections have arrived when none waits any longer.
+    fn arrivals(&mut self) -> Arrivals {
+        loop {
+            self.child.stdin.as_mut().unwrap().write_all(b"arrivals\n").unwrap();
+            let mut line = String::new();
+            self.stdout.read_line(&mut line).unwrap();
+            let arrivals: Arrivals = serde_json::from_str(&line).unwrap();
+            if arrivals.waiting == 0 {
+                return arrivals;
+            }
+        }
     }
 
     fn task(&self, workload: Workload) -> Task {
-        let (records, compression, root) = (Records::Packed, Compression::DEFAULT, self.2.clone());
+        let (records, compression, root) = (Records::Packed, Compression::DEFAULT, self.root.clone());
         Task {
             workload,
-            addr: self.1,
+            addr: self.addr,
             payload: 32,
             messages: 500,
             warm_up: 50,
             connections: 1,
             records,
             compression,
+            each: false,
             root,
             texts: None,
         }
@@ -59,8 +84,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        let status = self.0.wait().unwrap();
+        drop(self.child.stdin.take());
+        let status = self.child.wait().unwrap();
         assert!(status.success() || std::thread::panicking());
     }
 }
@@ -90,15 +115,86 @@ fn receive_reports_exactly_the_messages_asked_for() {
 }
 
 #[test]
+fn send_reports_what_the_server_got() {
+    let server = Server::start();
+    for client in [RAW, MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
+        for (payload, header) in [(1, 6), (32, 6), (126, 8), (70_000, 14)] {
+            for each in [false, true] {
+                let task = Task { payload, each, ..server.task(Workload::Send) };
+                let report = report(client, &task);
+                let (bytes, wire) = (500 * payload as u64, 500 * (header + payload as u64));
+                assert_eq!(
+                    (report.messages, report.bytes, report.wire_bytes),
+                    (500, bytes, Some(wire)),
+                    "{client}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn echo_reports_round_trips_and_their_latency() {
     let server = Server::start();
+    for client in [MIN_WS, MIN_WS_BUSY, OURS, OURS_BUSY, TUNGSTENITE, TOKIO_TUNGSTENITE] {
+        echoes(client, &server.task(Workload::Echo));
+    }
+}
+
+#[test]
+fn echo_over_tls_reports_the_same() {
+    let server = Server::secure("echo.pem");
+    for client in [MIN_WS, MIN_WS_BUSY, OURS, OURS_BUSY, TOKIO_TUNGSTENITE] {
+        echoes(client, &server.task(Workload::EchoTls));
+    }
+}
+
+fn echoes(client: &str, task: &Task) {
+    for connections in [1, 30] {
+        let report = report(client, &Task { connections, ..task.clone() });
+        assert_eq!((report.messages, report.bytes), (500, 500 * 32), "{client}");
+        let latencies = [
+            report.latency_p50_ns,
+            report.latency_p90_ns,
+            report.latency_p99_ns,
+            report.latency_p99_9_ns,
+            report.latency_p99_99_ns,
+        ];
+        assert!(latencies.is_sorted() && latencies[0].is_some(), "{client}: {latencies:?}");
+    }
+}
+
+#[test]
+fn connect_reports_the_connections_asked_for() {
     for client in [MIN_WS, OURS, TUNGSTENITE, TOKIO_TUNGSTENITE] {
-        for connections in [1, 30] {
-            let task = Task { connections, ..server.task(Workload::Echo) };
-            let report = report(client, &task);
-            assert_eq!((report.messages, report.bytes), (500, 500 * 32), "{client}");
-            assert!(report.latency_p50_ns.is_some() && report.latency_p99_ns >= report.latency_p50_ns);
+        let mut server = Server::start();
+        connects(client, &server.task(Workload::Connect));
+        let Arrivals { accepted, upgraded, most_waiting, .. } = server.arrivals();
+        assert_eq!((accepted, upgraded), (100, 100), "{client}");
+        assert!(most_waiting <= 16, "{client}: {most_waiting}");
+    }
+}
+
+#[test]
+fn connect_over_tls_resumes_sessions_where_the_server_lets_it() {
+    for client in [MIN_WS, OURS, TOKIO_TUNGSTENITE] {
+        // Those that begin before others are open need a full handshake.
+        for (options, resumable) in [(&[][..], 50..100), (&["--no-resumption"], 0..1)] {
+            let mut server = Server::with(Some("connect.pem"), options);
+            connects(client, &server.task(Workload::ConnectTls));
+            let Arrivals { upgraded, resumed, .. } = server.arrivals();
+            assert_eq!(upgraded, 100, "{client}");
+            assert!(resumable.contains(&resumed), "{client}: {resumed}");
         }
+    }
+}
+
+/// Opens 100 connections.
+fn connects(client: &str, task: &Task) {
+    for connections in [1, 16] {
+        let task = Task { connections, payload: 0, messages: 40, warm_up: 10, ..task.clone() };
+        let report = report(client, &task);
+        assert_eq!((report.messages, report.bytes), (40, 0), "{client}");
     }
 }
 
@@ -177,7 +273,7 @@ fn idle_deflate_reports_memory() {
 fn a_server_that_is_not_trusted_is_no_server() {
     let (server, other) = (Server::secure("one.pem"), Server::secure("other.pem"));
     for client in [MIN_WS, OURS, TOKIO_TUNGSTENITE] {
-        let task = Task { root: other.2.clone(), ..server.task(Workload::ReceiveTls) };
+        let task = Task { root: other.root.clone(), ..server.task(Workload::ReceiveTls) };
         assert!(!output(client, &task).status.success(), "{client}");
     }
 }
@@ -187,20 +283,21 @@ fn a_workload_that_a_client_does_not_have_is_an_error() {
     let server = Server::start();
     let Output { status, stdout, stderr } = output(RAW, &server.task(Workload::Echo));
     assert!(!status.success() && stdout.is_empty());
-    assert_eq!(String::from_utf8(stderr).unwrap(), "error: raw has no 'echo'; it knows receive\n");
+    assert_eq!(String::from_utf8(stderr).unwrap(), "error: raw has no 'echo'; it knows receive and send\n");
 }
 
 #[test]
 fn the_server_says_what_is_wrong_with_a_request() {
     let server = Server::start();
-    let mut stream = TcpStream::connect(server.1).unwrap();
+    let mut stream = TcpStream::connect(server.addr).unwrap();
     stream.write_all(b"GET /other HTTP/1.1\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n").unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     assert!(response.starts_with("HTTP/1.1 400 "), "{response}");
     assert!(
-        response
-            .ends_with("known are: /receive, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"),
+        response.ends_with(
+            "known are: /receive, /send, /echo, /connect, /idle, /receive-deflate, /send-deflate, /idle-deflate"
+        ),
         "{response}"
     );
 }

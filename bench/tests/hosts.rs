@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn hosts(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-hosts")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("hosts").args(arguments).output().unwrap()
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::process::{Command, Output};
 
 fn no_blocking(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_bench-no-blocking")).args(arguments).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_bench-runner")).arg("no-blocking").args(arguments).output().unwrap()
 }
 
 #[test]

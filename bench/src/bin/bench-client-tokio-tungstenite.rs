@@ -8,16 +8,18 @@ use std::hint::black_box;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{self, Runtime};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Task, Workload, client_main, payload};
-use websocket_bench::measure::{RoundTrips, Tally, measure_idle};
+use websocket_bench::contract::{Report, Task, WRITE, Workload, client_main, payload};
+use websocket_bench::measure::{RoundTrips, Sending, Tally, measure_idle};
 use websocket_bench::tls::client_config;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -25,7 +27,9 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive | Workload::ReceiveTls => receive(task),
-        Workload::Echo => echo(task),
+        Workload::Send => send(task),
+        Workload::Echo | Workload::EchoTls => echo(task),
+        Workload::Connect | Workload::ConnectTls => connect(task),
         Workload::Idle | Workload::IdleTls => idle(task),
         other => Err(format!("tokio-tungstenite has no '{}'", other.name()).into()),
     })
@@ -49,12 +53,35 @@ fn receive(task: &Task) -> Result<Report> {
     })
 }
 
+fn send(task: &Task) -> Result<Report> {
+    runtime()?.block_on(async {
+        let mut sending = Sending::new(task)?;
+        let config = WebSocketConfig::default().write_buffer_size(WRITE);
+        let (mut socket, _) = connect_async_tls_with_config(task.url(), Some(config), true, None).await?;
+        loop {
+            while let Some(text) = sending.next_text() {
+                let message = Message::text(text);
+                match task.each {
+                    true => socket.send(message).await?,
+                    false => socket.feed(message).await?,
+                }
+            }
+            socket.flush().await?;
+            let word = socket.next().await.ok_or("the server has nothing to say")??;
+            if sending.heard(word.to_text()?) {
+                return sending.into_report();
+            }
+        }
+    })
+}
+
 fn echo(task: &Task) -> Result<Report> {
+    let connector = connector(task)?;
     let tasks = LocalSet::new();
     tasks.block_on(&runtime()?, async {
         let mut sockets = Vec::with_capacity(task.connections);
         for _ in 0..task.connections {
-            sockets.push(open(task, None).await?);
+            sockets.push(open(task, connector.clone()).await?);
         }
         let trips = Rc::new(RefCell::new(RoundTrips::new(task)?));
         let last = Rc::new(Notify::new());
@@ -79,6 +106,21 @@ fn echo(task: &Task) -> Result<Report> {
         last.notified().await;
         let trips = trips.replace(RoundTrips::new(task)?);
         trips.into_report()
+    })
+}
+
+fn connect(task: &Task) -> Result<Report> {
+    let connector = connector(task)?;
+    runtime()?.block_on(async {
+        let mut tally = Tally::new(task)?;
+        let mut next = (0..task.warm_up + task.messages).map(|_| open(task, connector.clone()));
+        let mut under_way: FuturesUnordered<_> = next.by_ref().take(task.connections).collect();
+        while let Some(socket) = under_way.next().await {
+            drop(socket?);
+            tally.count(0);
+            under_way.extend(next.next());
+        }
+        tally.into_report()
     })
 }
 

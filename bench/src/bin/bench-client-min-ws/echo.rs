@@ -1,95 +1,142 @@
-//! `echo` on the floor.
+//! `echo` and `echo-tls` on the floor.
 
 use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
 
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
+use rustls::client::UnbufferedClientConnection;
 use websocket_bench::contract::{Report, Task, payload};
-use websocket_bench::frame::{Header, MAX_HEADER, TEXT, mask_into, write_header};
+use websocket_bench::frame::{Header, TEXT};
 use websocket_bench::measure::RoundTrips;
+use websocket_bench::tls::client_config;
 use websocket_bench::{CHUNK, Result};
 
+use crate::out::Out;
+use crate::socket::{open, wait};
 use crate::text::validate;
-use crate::{open, wait};
+use crate::tls_session::{Session, pump, seal, watch};
 
-pub(crate) fn run(task: &Task) -> Result<Report> {
-    let mut poll = Poll::new()?;
+/// Waits for events as long as `patience` allows before it looks again: for ever, or not at all.
+pub(crate) fn run(task: &Task, patience: Option<Duration>) -> Result<Report> {
+    let poll = Poll::new()?;
     let mut buffer = vec![0; CHUNK];
-    let mut streams = Vec::with_capacity(task.connections);
-    for index in 0..task.connections {
-        streams.push(open(task, &poll, Token(index), &mut buffer)?.0);
+    let tokens = (0..task.connections).map(Token);
+    if !task.workload.is_tls() {
+        let open = |token| Ok(open(task, &poll, token, &mut buffer)?.0);
+        let lines = tokens.map(open).collect::<Result<Vec<_>>>()?;
+        return talk(task, lines, poll, buffer, patience);
     }
-
-    let mut out = Out::new(task.payload);
-    let mut trips = RoundTrips::new(task)?;
-    let text = payload(task.payload);
-    for stream in &mut streams {
-        out.send(stream, &text)?;
-    }
-    let on_text = |index: usize, text: &str, stream: &mut TcpStream, out: &mut Out| -> Result<bool> {
-        let last = trips.count(index, text.len());
-        out.send(stream, text)?;
-        Ok(last)
+    let config = client_config(task)?;
+    let open = |token| {
+        let session = Session::open(task, &config, &mut buffer)?;
+        if session.filled > 0 || !session.early.is_empty() {
+            return Err("something came before the first echo".into());
+        }
+        Ok(Secure { stream: watch(session.stream, &poll, token)?, tls: session.tls })
     };
-    turn_until_last(&mut poll, &mut streams, &mut buffer, &mut out, on_text)?;
-    trips.into_report()
+    let lines = tokens.map(open).collect::<Result<Vec<_>>>()?;
+    talk(task, lines, poll, buffer, patience)
 }
 
-/// Hands every text to `on_text`, with the way to answer it, until that says that it was the last.
-fn turn_until_last(
-    poll: &mut Poll,
-    streams: &mut [TcpStream],
-    buffer: &mut [u8],
-    out: &mut Out,
-    mut on_text: impl FnMut(usize, &str, &mut TcpStream, &mut Out) -> Result<bool>,
-) -> Result<()> {
+fn talk(
+    task: &Task,
+    mut lines: Vec<impl Line>,
+    mut poll: Poll,
+    mut buffer: Vec<u8>,
+    patience: Option<Duration>,
+) -> Result<Report> {
     let mut events = Events::with_capacity(1024);
+    let mut out = Out::with_room_for(task.payload);
+    let mut trips = RoundTrips::new(task)?;
+    let text = payload(task.payload);
+    for line in &mut lines {
+        out.push(&text);
+        line.send(out.take(), &mut buffer)?;
+    }
     loop {
-        wait(poll, &mut events)?;
+        wait(&mut poll, &mut events, patience)?;
         for event in &events {
             let index = event.token().0;
-            let stream = &mut streams[index];
-            let size = match stream.read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                read => read?,
-            };
-            let frame = &buffer[..size];
-            let whole = Header::read(frame).filter(|header| header.first == TEXT && header.end == size);
-            let header = whole.ok_or("an echo did not arrive whole")?;
-            if on_text(index, validate(&frame[header.start..])?, stream, out)? {
-                return Ok(());
+            let mut last = false;
+            let answered = lines[index].receive(&mut buffer, |text| {
+                last = trips.count(index, text.len());
+                out.push(text);
+            })?;
+            if answered {
+                lines[index].send(out.take(), &mut buffer)?;
+            }
+            if last {
+                return trips.into_report();
             }
         }
     }
 }
 
-/// The one send buffer, and masking keys that cost next to nothing.
-struct Out {
-    buffer: Vec<u8>,
-    key: u32,
+/// A connection; both of its sides may use the one buffer while they run.
+trait Line {
+    /// Reads, and hands over the text that has come; false where none has.
+    fn receive(&mut self, buffer: &mut [u8], on_text: impl FnOnce(&str)) -> Result<bool>;
+
+    /// Sends a frame.
+    fn send(&mut self, frame: &[u8], buffer: &mut [u8]) -> Result<()>;
 }
 
-impl Out {
-    fn new(payload: usize) -> Self {
-        Self { buffer: vec![0; MAX_HEADER + payload], key: 0x9e37_79b9 }
+impl Line for TcpStream {
+    fn receive(&mut self, buffer: &mut [u8], on_text: impl FnOnce(&str)) -> Result<bool> {
+        let Some(size) = read(self, buffer)? else { return Ok(false) };
+        on_text(text(&buffer[..size])?);
+        Ok(true)
     }
 
-    fn send(&mut self, stream: &mut TcpStream, text: &str) -> Result<()> {
-        let key = self.next_key();
-        let start = write_header(&mut self.buffer, TEXT, text.len(), Some(key));
-        let end = start + text.len();
-        mask_into(&mut self.buffer[start..end], text.as_bytes(), key);
-        match stream.write(&self.buffer[..end])? {
-            size if size == end => Ok(()),
-            _ => Err("the socket did not take a message whole".into()),
+    fn send(&mut self, frame: &[u8], _: &mut [u8]) -> Result<()> {
+        write(self, frame)
+    }
+}
+
+struct Secure {
+    stream: TcpStream,
+    tls: UnbufferedClientConnection,
+}
+
+impl Line for Secure {
+    fn receive(&mut self, buffer: &mut [u8], on_text: impl FnOnce(&str)) -> Result<bool> {
+        let Some(mut size) = read(&mut self.stream, buffer)? else { return Ok(false) };
+        let mut on_text = Some(on_text);
+        let decrypt = &mut |plaintext: &[u8]| {
+            let on_text = on_text.take().ok_or("more than one echo arrived")?;
+            on_text(text(plaintext)?);
+            Ok(())
+        };
+        pump(&mut self.tls, buffer, &mut size, decrypt, &mut |_| Ok(()))?;
+        match size {
+            0 => Ok(on_text.is_none()),
+            _ => Err("a record did not arrive whole".into()),
         }
     }
 
-    /// Marsaglia's xorshift.
-    fn next_key(&mut self) -> [u8; 4] {
-        self.key ^= self.key << 13;
-        self.key ^= self.key >> 17;
-        self.key ^= self.key << 5;
-        self.key.to_ne_bytes()
+    fn send(&mut self, frame: &[u8], buffer: &mut [u8]) -> Result<()> {
+        let size = seal(&mut self.tls, frame, buffer)?;
+        write(&mut self.stream, &buffer[..size])
     }
+}
+
+fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>> {
+    match stream.read(buffer) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        read => Ok(Some(read?)),
+    }
+}
+
+fn write(stream: &mut TcpStream, bytes: &[u8]) -> Result<()> {
+    match stream.write(bytes)? {
+        size if size == bytes.len() => Ok(()),
+        _ => Err("the socket did not take a message whole".into()),
+    }
+}
+
+fn text(frame: &[u8]) -> Result<&str> {
+    let whole = Header::read(frame).filter(|header| header.first == TEXT && header.end == frame.len());
+    let header = whole.ok_or("an echo did not arrive whole")?;
+    validate(&frame[header.start..])
 }

@@ -6,26 +6,33 @@
 
 #![forbid(unsafe_code)]
 
+mod connect;
 mod deflate;
 mod echo;
+mod out;
 mod receive;
+mod send;
+mod socket;
 mod text;
 mod tls;
+mod tls_session;
 
-use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Poll, Token};
 use websocket_bench::contract::{Report, Task, Workload, client_main};
 use websocket_bench::measure::measure_idle;
-use websocket_bench::{CHUNK, Result, upgrade};
+use websocket_bench::{CHUNK, Result};
+
+use crate::socket::open;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
         Workload::Receive => receive::run(task),
+        Workload::Send => send::run(task),
         Workload::ReceiveDeflate => deflate::receive(task),
-        Workload::Echo => echo::run(task),
+        Workload::Echo | Workload::EchoTls => echo::run(task, None),
+        Workload::Connect | Workload::ConnectTls => connect::run(task),
         Workload::Idle => idle(task),
         Workload::ReceiveTls => tls::receive(task),
         Workload::IdleTls => tls::idle(task),
@@ -37,23 +44,4 @@ fn idle(task: &Task) -> Result<Report> {
     let poll = Poll::new()?;
     let mut buffer = vec![0; CHUNK];
     measure_idle(task, || open(task, &poll, Token(0), &mut buffer).map(|(stream, _)| stream))
-}
-
-/// Opens a connection and registers it. The size is that of what is already in `buffer`.
-fn open(task: &Task, poll: &Poll, token: Token, buffer: &mut [u8]) -> Result<(TcpStream, usize)> {
-    let (stream, filled) = upgrade::connect(task, buffer)?;
-    stream.set_nonblocking(true)?;
-    let mut stream = TcpStream::from_std(stream);
-    poll.registry().register(&mut stream, token, Interest::READABLE)?;
-    Ok((stream, filled))
-}
-
-/// Waits for events.
-fn wait(poll: &mut Poll, events: &mut Events) -> io::Result<()> {
-    loop {
-        match poll.poll(events, None) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            polled => return polled,
-        }
-    }
 }

@@ -9,8 +9,8 @@ use websocket_bench::frame::{CLOSE, Header, MAX_HEADER, TEXT};
 use websocket_bench::measure::Tally;
 use websocket_bench::{CHUNK, Result};
 
+use crate::socket::{open, wait};
 use crate::text::validate;
-use crate::{open, wait};
 
 pub(crate) fn run(task: &Task) -> Result<Report> {
     let mut tally = Tally::new(task)?;
@@ -56,7 +56,7 @@ pub(crate) fn feed(task: &Task, mut on_frame: impl FnMut(u8, &[u8]) -> Result<()
                     filled += more;
                     break;
                 }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => wait(&mut poll, &mut events)?,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => wait(&mut poll, &mut events, None)?,
                 Err(error) => return Err(error.into()),
             }
         }

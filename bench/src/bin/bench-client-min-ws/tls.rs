@@ -1,28 +1,19 @@
 //! `receive-tls` and `idle-tls` on the floor: rustls' unbuffered interface decrypts in the one buffer, and frames are parsed there.
 
 use std::hint::black_box;
-use std::io::{ErrorKind, Read, Write};
-use std::net;
+use std::io::{ErrorKind, Read};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
-use rustls::ClientConfig;
-use rustls::client::UnbufferedClientConnection;
-use rustls::pki_types::ServerName;
-use rustls::unbuffered::{ConnectionState, UnbufferedStatus};
+use mio::{Events, Poll, Token};
 use websocket_bench::contract::{Report, Task};
 use websocket_bench::frame::{CLOSE, Header, TEXT};
 use websocket_bench::measure::{Tally, measure_idle};
 use websocket_bench::tls::client_config;
-use websocket_bench::{CHUNK, Result, upgrade};
+use websocket_bench::{CHUNK, Result};
 
+use crate::socket::wait;
 use crate::text::validate;
-use crate::wait;
-
-/// More than a flight of ours takes, which has no certificate in it.
-const FLIGHT: usize = 4096;
+use crate::tls_session::{Session, pump, watch};
 
 pub(crate) fn receive(task: &Task) -> Result<Report> {
     let mut tally = Tally::new(task)?;
@@ -41,7 +32,7 @@ pub(crate) fn receive(task: &Task) -> Result<Report> {
             Ok(0) => return Err("the server ended without a close frame".into()),
             Ok(more) => session.filled += more,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                wait(&mut poll, &mut events)?;
+                wait(&mut poll, &mut events, None)?;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -63,112 +54,6 @@ pub(crate) fn idle(task: &Task) -> Result<Report> {
         let session = Session::open(task, &config, &mut buffer)?;
         Ok((watch(session.stream, &poll, Token(0))?, session.tls))
     })
-}
-
-fn watch(stream: net::TcpStream, poll: &Poll, token: Token) -> Result<TcpStream> {
-    stream.set_nonblocking(true)?;
-    let mut stream = TcpStream::from_std(stream);
-    poll.registry().register(&mut stream, token, Interest::READABLE)?;
-    Ok(stream)
-}
-
-struct Session {
-    stream: net::TcpStream,
-    tls: UnbufferedClientConnection,
-    /// Ciphertext at the front of the buffer.
-    filled: usize,
-    /// Plaintext behind the response.
-    early: Vec<u8>,
-}
-
-impl Session {
-    /// Connects, shakes hands and upgrades, blocking.
-    fn open(task: &Task, config: &Arc<ClientConfig>, buffer: &mut [u8]) -> Result<Self> {
-        let mut stream = net::TcpStream::connect(task.addr)?;
-        stream.set_nodelay(true)?;
-        let name = ServerName::IpAddress(task.addr.ip().into());
-        let mut tls = UnbufferedClientConnection::new(config.clone(), name)?;
-        let (mut filled, mut early) = (0, Vec::new());
-        let mut request = upgrade::request(task);
-        loop {
-            let mut decrypt = |plaintext: &[u8]| {
-                early.extend_from_slice(plaintext);
-                Ok(())
-            };
-            let open =
-                pump(&mut tls, buffer, &mut filled, &mut decrypt, &mut |bytes| Ok(stream.write_all(bytes)?))?;
-            if open && !request.is_empty() {
-                let sealed = seal(&mut tls, request.as_bytes())?;
-                stream.write_all(&sealed)?;
-                request.clear();
-            }
-            if let Some(head) = upgrade::response(&early)? {
-                early.drain(..head);
-                return Ok(Self { stream, tls, filled, early });
-            }
-            match stream.read(&mut buffer[filled..])? {
-                0 => return Err("the server ended before its response did".into()),
-                more => filled += more,
-            }
-        }
-    }
-}
-
-/// Handles all that is whole at the front of `buffer` and moves the rest there; true when data can be sent.
-fn pump(
-    tls: &mut UnbufferedClientConnection,
-    buffer: &mut [u8],
-    filled: &mut usize,
-    decrypt: &mut impl FnMut(&[u8]) -> Result<()>,
-    send: &mut impl FnMut(&[u8]) -> Result<()>,
-) -> Result<bool> {
-    let mut used = 0;
-    let open = loop {
-        let UnbufferedStatus { mut discard, state } = tls.process_tls_records(&mut buffer[used..*filled]);
-        let open = match state? {
-            ConnectionState::ReadTraffic(mut traffic) => {
-                while let Some(record) = traffic.next_record() {
-                    let record = record?;
-                    discard += record.discard;
-                    decrypt(record.payload)?;
-                }
-                None
-            }
-            ConnectionState::EncodeTlsData(mut data) => {
-                let mut flight = [0; FLIGHT];
-                let size = data.encode(&mut flight)?;
-                send(&flight[..size])?;
-                None
-            }
-            ConnectionState::TransmitTlsData(data) => {
-                data.done();
-                None
-            }
-            ConnectionState::WriteTraffic(_) => Some(true),
-            ConnectionState::BlockedHandshake => Some(false),
-            other => return Err(format!("no place for {other:?}").into()),
-        };
-        used += discard;
-        if let Some(open) = open {
-            break open;
-        }
-    };
-    buffer.copy_within(used..*filled, 0);
-    *filled -= used;
-    Ok(open)
-}
-
-/// Encrypts.
-fn seal(tls: &mut UnbufferedClientConnection, plaintext: &[u8]) -> Result<Vec<u8>> {
-    let mut sealed = vec![0; FLIGHT];
-    match tls.process_tls_records(&mut []).state? {
-        ConnectionState::WriteTraffic(mut traffic) => {
-            let size = traffic.encrypt(plaintext, &mut sealed)?;
-            sealed.truncate(size);
-            Ok(sealed)
-        }
-        other => Err(format!("no place for {other:?}").into()),
-    }
 }
 
 /// Frames in pieces of plaintext.

@@ -1,4 +1,4 @@
-//! One part of `bench-hosts` on one host: `bench-on-host PART HOST`, and then the command line of a client.
+//! One part of `bench/run hosts` on one host: `bench-on-host PART HOST`, and then the command line of a client.
 
 #![forbid(unsafe_code)]
 

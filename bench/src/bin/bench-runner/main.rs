@@ -1,114 +1,68 @@
-//! The runner: interleaves the clients round by round, and prints and writes what they cost.
+//! The benchmark: clients side by side on the workloads, or one of the other measurements.
 
 #![forbid(unsafe_code)]
 
-mod cells;
-mod chart;
-mod clients;
-mod launch;
-mod options;
-mod results;
-mod table;
+mod close_latency;
+mod connect_storm;
+mod hosts;
+mod instructions;
+mod no_blocking;
+mod side_by_side;
 
-use std::fs;
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use websocket_bench::Result;
-use websocket_bench::contract::{Report, Workload};
-use websocket_bench::launch::Programs;
-use websocket_bench::neighbours::{Neighbours, TOLERATED_SHARE};
-use websocket_bench::progress::Progress;
-use websocket_bench::sizing;
-use websocket_bench::system::Cores;
 
-use crate::cells::Cell;
-use crate::clients::Client;
-use crate::options::{Options, Request};
-use crate::results::{Results, Series, rows};
+/// What can be named on the command line in place of workloads.
+struct Measurement {
+    name: &'static str,
+    about: &'static str,
+    /// Does what the rest of the command line asks for; false where a limit was missed.
+    main: fn(Vec<OsString>) -> Result<bool>,
+}
+
+const MEASUREMENTS: &[Measurement] = &[
+    Measurement {
+        name: "hosts",
+        about: "our apps on every event loop that there is a dispatcher for",
+        main: hosts::main,
+    },
+    Measurement {
+        name: "close-latency",
+        about: "how long close() from another thread takes to end run_forever",
+        main: close_latency::main,
+    },
+    Measurement {
+        name: "no-blocking",
+        about: "what peers that never answer cost the other apps of a reactor",
+        main: no_blocking::main,
+    },
+    Measurement {
+        name: "connect-storm",
+        about: "thousands of apps connect, and reconnect, at once",
+        main: connect_storm::main,
+    },
+    Measurement {
+        name: "instructions",
+        about: "our client's instructions per message, against a budget",
+        main: instructions::main,
+    },
+];
 
 fn main() -> ExitCode {
-    let outcome = match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Help) => {
-            print!("{}", options::help());
-            Ok(())
-        }
-        Ok(Request::Run(options)) => run(&options),
-        Err(error) => Err(error),
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let first = arguments.first();
+    let outcome = match MEASUREMENTS.iter().find(|one| first.is_some_and(|first| first == one.name)) {
+        Some(measurement) => (measurement.main)(arguments.split_off(1)),
+        None => side_by_side::main(arguments),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
     }
-}
-
-fn run(options: &Options) -> Result<()> {
-    let cores = Cores::choose();
-    if cores.is_none() {
-        println!("note: server and client are not pinned to a core each; the figures are worth less");
-    }
-    let neighbours = Neighbours::watch()?;
-    let programs = Programs::new(cores)?;
-    let mut results = Results::new(options, cores.is_some());
-    for &workload in &options.workloads {
-        let mut rows = Vec::new();
-        for cell in options.cells(workload) {
-            rows.extend(run_cell(options, &programs, cell)?);
-        }
-        print!("{}", table::render(workload, &rows));
-        results.rows.extend(rows);
-    }
-    results.others_cpu_share = neighbours.share()?;
-    if results.others_cpu_share > TOLERATED_SHARE {
-        let percent = 100.0 * results.others_cpu_share;
-        println!(
-            "note: {percent:.0} % of the machine's time went to other processes; the figures are worth less"
-        );
-    }
-    write(options, &results)
-}
-
-/// Runs every client on one cell: first each alone to find out how many messages fill a run, then round by round.
-fn run_cell(options: &Options, programs: &Programs, cell: &Cell) -> Result<Vec<results::Row>> {
-    let clients: Vec<&Client> =
-        options.clients.iter().copied().filter(|client| client.runs(cell.workload)).collect();
-    let mut progress = Progress::new(format!("{} {}", cell.workload.name(), cell.name));
-    let mut sizes = Vec::with_capacity(clients.len());
-    for client in &clients {
-        progress.show(client.name, "sizing");
-        sizes.push(match cell.workload.is_idle() {
-            true => 0,
-            false => sizing::messages(cell.connections, options.scale(), |messages| {
-                launch::run(programs, client, cell, messages)
-            })?,
-        });
-    }
-    let mut reports: Vec<Vec<Report>> = vec![Vec::new(); clients.len()];
-    for round in 1..=options.rounds {
-        for (index, client) in clients.iter().enumerate() {
-            progress.show(client.name, &format!("round {round} of {}", options.rounds));
-            reports[index].push(launch::run(programs, client, cell, sizes[index])?);
-        }
-    }
-    progress.clear();
-    let series = clients.into_iter().zip(reports).map(|(client, reports)| Series { client, reports });
-    Ok(rows(cell, &series.collect::<Vec<_>>()))
-}
-
-fn write(options: &Options, results: &Results) -> Result<()> {
-    if let Some(directory) = options.json.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let chart = options.json.with_extension("svg");
-    save(&options.json, &(serde_json::to_string_pretty(results)? + "\n"))?;
-    save(&chart, &chart::render(&Workload::ALL, &results.rows))?;
-    println!("written: {} and {}", options.json.display(), chart.display());
-    Ok(())
-}
-
-fn save(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(|error| format!("{}: {error}", path.display()).into())
 }

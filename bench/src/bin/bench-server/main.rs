@@ -2,7 +2,7 @@
 //!
 //! It prints its port on its first line and ends when its standard input does; for each line of that it
 //! prints how its connections have arrived. With `--root FILE` it speaks TLS, and writes the certificate that
-//! clients are to trust into the file. `--listen ADDR` and `--backlog N` choose where it listens, and how
+//! clients are to trust into the file; with `--no-resumption` every handshake is a full one. `--listen ADDR` and `--backlog N` choose where it listens, and how
 //! many connections may wait to be accepted. `--work MICROSECONDS` keeps it busy for so long at each upgrade.
 
 #![forbid(unsafe_code)]
@@ -26,6 +26,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, Socket, Type};
 use websocket_bench::arrivals::Arrivals;
 use websocket_bench::contract::Records;
+use websocket_bench::frame::{COMPRESSED, TEXT};
 use websocket_bench::system::raise_descriptor_limit;
 use websocket_bench::{CHUNK, Result};
 
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
 fn serve(options: Options) -> Result<()> {
     raise_descriptor_limit()?;
     // Before the port is told: who knows that finds the file.
-    let tls = options.root.as_ref().map(|root| tls::config(root)).transpose()?;
+    let tls = options.root.as_ref().map(|root| tls::config(root, options.resumption)).transpose()?;
     let listener = listen(&options)?;
     println!("{}", listener.local_addr()?.port());
     io::stdout().flush()?;
@@ -89,7 +90,7 @@ fn serve(options: Options) -> Result<()> {
                 let upgraded = !connection.waits_for_upgrade();
                 if waited && (upgraded || !goes_on) {
                     be_busy(options.work);
-                    lock(&arrivals).leave(upgraded);
+                    lock(&arrivals).leave(upgraded, connection.stream.is_resumed());
                 }
                 if !goes_on {
                     *slot = None;
@@ -218,10 +219,13 @@ impl Connection {
                     let feed = Feed::compressed(payload, messages, takeover);
                     Stage::Feed(feed, if closes { AfterFeed::Close } else { AfterFeed::ReadOn })
                 }
-                Part::Sink { warm_up, messages, .. } => Stage::Sink(Sink::new(warm_up, messages)),
+                Part::Sink { warm_up, messages, takeover } => {
+                    let first = if takeover.is_some() { TEXT | COMPRESSED } else { TEXT };
+                    Stage::Sink(Sink::new(first, warm_up, messages))
+                }
                 Part::Echo => Stage::Echo(Echo::default()),
             },
-            Stage::Feed(_, AfterFeed::ReadOn) => Stage::Sink(Sink::silent()),
+            Stage::Feed(_, AfterFeed::ReadOn) => Stage::Sink(Sink::silent(TEXT | COMPRESSED)),
             Stage::Feed(..) | Stage::Sink(_) | Stage::Echo(_) => Stage::Echo(Echo::closing()),
         }
     }

@@ -12,6 +12,8 @@ use websocket_bench::Result;
 pub(crate) struct Options {
     /// Where to write the certificate; without it there is no TLS.
     pub(crate) root: Option<PathBuf>,
+    /// Whether clients can resume TLS sessions.
+    pub(crate) resumption: bool,
     pub(crate) listen: SocketAddr,
     /// Connections that may wait to be accepted. The system has a limit of its own, which is the default.
     pub(crate) backlog: i32,
@@ -22,7 +24,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
-        Self { root: None, listen, backlog: i32::MAX, work: Duration::ZERO }
+        Self { root: None, resumption: true, listen, backlog: i32::MAX, work: Duration::ZERO }
     }
 }
 
@@ -33,6 +35,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Opt
     while let Some(argument) = parser.next()? {
         match argument {
             Long("root") => options.root = Some(parser.value()?.into()),
+            Long("no-resumption") => options.resumption = false,
             Long("listen") => options.listen = parser.value()?.parse()?,
             Long("backlog") => options.backlog = parser.value()?.parse()?,
             Long("work") => options.work = Duration::from_micros(parser.value()?.parse()?),
@@ -59,8 +62,8 @@ mod tests {
     fn options_choose() {
         let listen = (Ipv4Addr::LOCALHOST, 9001).into();
         let work = Duration::from_millis(1);
-        let expected = Options { root: Some("x.pem".into()), listen, backlog: 128, work };
-        let line = "--root x.pem --listen 127.0.0.1:9001 --backlog=128 --work 1000";
+        let expected = Options { root: Some("x.pem".into()), resumption: false, listen, backlog: 128, work };
+        let line = "--root x.pem --no-resumption --listen 127.0.0.1:9001 --backlog=128 --work 1000";
         assert_eq!(options(line).unwrap(), expected);
         assert!(options("--listen here").is_err() && options("--fast").is_err());
     }

@@ -7,17 +7,21 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rcgen::CertifiedKey;
 use rustls::pki_types::PrivatePkcs8KeyDer;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::server::NoServerSessionStorage;
+use rustls::{HandshakeKind, ServerConfig, ServerConnection};
 use websocket_bench::{CHUNK, Result, tls};
 
 /// A server for 127.0.0.1 with a certificate of its own, which is written to `root` for clients to trust.
-pub(crate) fn config(root: &Path) -> Result<Arc<ServerConfig>> {
+pub(crate) fn config(root: &Path, resumption: bool) -> Result<Arc<ServerConfig>> {
     let CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
     std::fs::write(root, cert.pem()).map_err(|error| format!("{}: {error}", root.display()))?;
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
     let builder =
         ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions()?;
-    let config = builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into())?;
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key.into())?;
+    if !resumption {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+    }
     Ok(Arc::new(config))
 }
 
@@ -44,6 +48,11 @@ impl Stream {
         let mut session = ServerConnection::new(config.clone())?;
         session.set_buffer_limit(None);
         Ok(Self::Tls(Box::new(Tls { socket, session, unsent: Vec::new(), sent: 0, record: CHUNK })))
+    }
+
+    /// Whether an earlier session was resumed.
+    pub(crate) fn is_resumed(&self) -> bool {
+        matches!(self, Self::Tls(tls) if tls.session.handshake_kind() == Some(HandshakeKind::Resumed))
     }
 
     /// From now on, begins a record every so many bytes.

@@ -16,9 +16,9 @@ pub(crate) enum Part {
     Feed { payload: usize, messages: u64, records: Records },
     /// Sends `messages` compressed texts of `payload` bytes, then a close frame, or else reads on.
     Compressed { payload: usize, messages: u64, takeover: Takeover, closes: bool },
-    /// Reads what comes, and says when all has: first of `warm_up`, then of `messages`.
-    Sink { warm_up: u64, messages: u64, takeover: Takeover },
-    /// Sends back what comes; of an idle connection nothing does.
+    /// Reads what comes, and says when all has: first of `warm_up`, then of `messages`. They are compressed where there is a `takeover`.
+    Sink { warm_up: u64, messages: u64, takeover: Option<Takeover> },
+    /// Sends back what comes; on an idle connection, and on one that is only opened, nothing does.
     #[default]
     Echo,
 }
@@ -27,7 +27,8 @@ impl Part {
     /// The extension that it takes.
     fn extension(self) -> Option<&'static str> {
         match self {
-            Self::Compressed { takeover, .. } | Self::Sink { takeover, .. } => Some(takeover.extension()),
+            Self::Compressed { takeover, .. } => Some(takeover.extension()),
+            Self::Sink { takeover, .. } => takeover.map(Takeover::extension),
             Self::Feed { .. } | Self::Echo => None,
         }
     }
@@ -113,14 +114,14 @@ fn part(target: &str) -> Result<Part, String> {
         "/idle-deflate" => {
             Ok(Part::Compressed { payload: payload()?, messages: 1, takeover: takeover(), closes: false })
         }
-        "/send-deflate" => Ok(Part::Sink {
+        "/send" | "/send-deflate" => Ok(Part::Sink {
             warm_up: number("warm-up")?,
             messages: number("messages")?,
-            takeover: takeover(),
+            takeover: (path == "/send-deflate").then(takeover),
         }),
-        "/echo" | "/idle" => Ok(Part::Echo),
+        "/echo" | "/connect" | "/idle" => Ok(Part::Echo),
         _ => Err(format!(
-            "no '{path}' here; known are: /receive, /echo, /idle, /receive-deflate, /send-deflate, /idle-deflate"
+            "no '{path}' here; known are: /receive, /send, /echo, /connect, /idle, /receive-deflate, /send-deflate, /idle-deflate"
         )),
     }
 }
@@ -148,7 +149,10 @@ mod tests {
         assert_eq!(part("/echo"), Ok(Part::Echo));
         assert_eq!(part("/idle?x=1"), Ok(Part::Echo));
         assert_eq!(part("/receive?payload=32").unwrap_err(), "/receive needs the number 'messages'");
-        assert!(part("/send").unwrap_err().starts_with("no '/send' here; known are: /receive, /echo, "));
+        let sink = |takeover| Ok(Part::Sink { warm_up: 2, messages: 7, takeover });
+        assert_eq!(part("/send?warm-up=2&messages=7"), sink(None));
+        assert_eq!(part("/send-deflate?warm-up=2&messages=7&takeover=no"), sink(Some(Takeover::No)));
+        assert!(part("/other").unwrap_err().starts_with("no '/other' here; known are: /receive, /send, "));
     }
 
     #[test]
