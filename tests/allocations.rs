@@ -15,7 +15,7 @@ use websocket_app::{Context, Kind, Message, Reactor, RunOptions, SendError, WebS
 use websocket_testkit::frame;
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::SimNet;
-use websocket_tests::{SERVER, Trust, URL, secure_echo, secure_server};
+use websocket_tests::{SERVER, Trust, URL, World, secure_echo, secure_server};
 
 thread_local! {
     /// Allocations of this thread: the server's thread has its own.
@@ -220,6 +220,35 @@ fn b126_ten_thousand_retries_in_a_row_hold_no_more_memory_than_a_hundred() {
     let early = held_after(100);
     assert_eq!(held_after(10_000), early);
     drop(sender);
+}
+
+#[test]
+fn memory_for_large_messages_is_kept_while_they_come_and_given_back_after() {
+    const MIB: isize = 1 << 20;
+    let mut world = World::new();
+    let heard = Rc::new(Cell::new(0));
+    let count = heard.clone();
+    let peer = world.open(
+        WebSocketApp::new(URL).on_message(move |_, _| count.set(count.get() + 1)),
+        &RunOptions::default(),
+    );
+    let message = frame::text(&"x".repeat(1 << 20));
+    let mut held_after = |number: usize| {
+        peer.write(&message);
+        world.run_for(Duration::from_millis(600));
+        assert_eq!(heard.get(), number);
+        HELD.get()
+    };
+    // The simulation keeps memory, too.
+    let mut held = held_after(1);
+    for number in 2..10 {
+        let now = held_after(number);
+        assert!((now - held).abs() < MIB / 4, "message {number}: {held} bytes, then {now}");
+        held = now;
+    }
+    world.run_for(Duration::from_secs(2));
+    let freed = held - HELD.get();
+    assert!((MIB..MIB + MIB / 4).contains(&freed), "{freed} bytes were freed");
 }
 
 #[test]

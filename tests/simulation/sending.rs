@@ -6,6 +6,10 @@ use crate::life::{Phase, Promise};
 use crate::world::World;
 
 fn size(world: &World) -> usize {
+    // Few are so large that they are written while they are masked.
+    if world.dice.one_in(300) {
+        return 70_000;
+    }
     world.dice.pick(&[0, 0, 3, 10, 100, 120, 300, 1000])
 }
 

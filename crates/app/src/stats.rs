@@ -44,7 +44,8 @@ pub struct Stats {
     pub last_message: Option<Instant>,
     /// Bytes that wait to be written.
     pub queued_bytes: usize,
-    /// The most bytes that waited at any time since the connection's first message, or since the first look at these numbers.
+    /// The most bytes that waited at any time since the connection's first message, or since the first look at these numbers. Of a message that
+    /// is written while it is masked, what was masked and not written yet.
     pub peak_queued_bytes: usize,
     /// The attempts of this run.
     pub attempts: Attempts,

@@ -5,6 +5,14 @@ use std::time::{Duration, Instant};
 use websocket_connection::{Entropy, Env};
 use websocket_dispatcher::Clock;
 
+use crate::schedule::later;
+
+/// While the pools hold more bytes than this, what is not used of them is freed.
+const MUCH: usize = 256 << 10;
+
+/// It is freed when it was not used for so long, or up to twice as long.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+
 /// The [`Env`] of a reactor's connections, with the clock that keeps it current.
 ///
 /// The user's code may take any time. Whatever depends on the time gets the environment from [`current`](Self::current), which reads the
@@ -17,12 +25,14 @@ pub(crate) struct Surroundings {
     /// The nanoseconds from `made` to the last reading of the clock.
     nanos: u64,
     is_stale: bool,
+    /// When memory that was not used is freed next.
+    frees_at: Option<Instant>,
 }
 
 impl Surroundings {
     pub(crate) fn new(clock: Clock, entropy: impl Entropy + 'static) -> Self {
         let made = clock.now();
-        Self { env: Env::new(made, entropy), clock, made, nanos: 0, is_stale: false }
+        Self { env: Env::new(made, entropy), clock, made, nanos: 0, is_stale: false, frees_at: None }
     }
 
     /// Takes entropy from another source.
@@ -70,6 +80,21 @@ impl Surroundings {
     #[inline]
     pub(crate) const fn untimed(&mut self) -> &mut Env {
         &mut self.env
+    }
+
+    /// A turn ends: frees memory that was not used for a while.
+    pub(crate) fn free_unused(&mut self) {
+        match self.frees_at {
+            Some(at) if self.env.now < at => return,
+            Some(_) => self.env.free_unused(),
+            None => {}
+        }
+        self.frees_at = (self.env.pooled_bytes() > MUCH).then(|| later(self.env.now, KEPT_FOR));
+    }
+
+    /// When [`free_unused`](Self::free_unused) is to be called at the latest.
+    pub(crate) const fn frees_at(&self) -> Option<Instant> {
+        self.frees_at
     }
 
     /// The user's code has run: it may have taken any time.

@@ -16,8 +16,15 @@ pub(crate) struct UnwrittenMessages {
 }
 
 impl UnwrittenMessages {
-    /// A message was encoded, and is the last in the output.
+    /// A message was encoded, and is the last in the output, unless all of it was written at once.
     pub(crate) fn push(&mut self, message: OwnedMessage, tx: &Tx) {
-        self.messages.push_back((self.written + tx.queued_bytes() as u64, message));
+        if tx.queued_bytes() > 0 {
+            self.messages.push_back((self.end(tx), message));
+        }
+    }
+
+    /// The position at which the output ends.
+    pub(crate) const fn end(&self, tx: &Tx) -> u64 {
+        self.written + tx.queued_bytes() as u64
     }
 }

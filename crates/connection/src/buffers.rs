@@ -135,6 +135,11 @@ impl Buffers {
         &mut self.assembly[part]
     }
 
+    /// The last `len` bytes of the payload.
+    pub(crate) fn last(&self, len: usize) -> &[u8] {
+        &self.assembly[self.filled - len..self.filled]
+    }
+
     /// Gives all memory back.
     pub(crate) fn clear(&mut self, env: &mut Env) {
         self.lent = Lent::Nothing;
@@ -159,6 +164,10 @@ impl Buffers {
         }
         if self.assembly.len() < end {
             let ahead = end.saturating_add(missing.min(end as u64) as usize);
+            if missing > 0 {
+                // It grows ahead enough as it is, and no further than to the end of the frame.
+                self.assembly.reserve_exact(ahead - self.assembly.len());
+            }
             self.assembly.resize(ahead, 0);
         }
     }

@@ -116,48 +116,47 @@ impl Header {
     }
 }
 
-/// What the first byte of a frame says.
+/// The first byte of a frame.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct First {
-    pub(crate) fin: bool,
-    /// RSV1: a compressed message begins here (RFC 7692 section 6).
-    pub(crate) compressed: bool,
-    pub(crate) opcode: Opcode,
-}
+pub(crate) struct First(u8);
 
 impl First {
     /// Of a frame that is not compressed and no fragment.
+    #[inline]
     pub(crate) const fn whole(opcode: Opcode) -> Self {
-        Self { fin: true, compressed: false, opcode }
+        Self::new(true, false, opcode)
     }
 
-    const fn byte(self) -> u8 {
-        let fin = if self.fin { FIN } else { 0 };
-        let rsv1 = if self.compressed { RSV1 } else { 0 };
-        fin | rsv1 | self.opcode as u8
+    /// `compressed` sets RSV1: a compressed message begins here (RFC 7692 section 6).
+    #[inline]
+    pub(crate) const fn new(fin: bool, compressed: bool, opcode: Opcode) -> Self {
+        let fin = if fin { FIN } else { 0 };
+        let rsv1 = if compressed { RSV1 } else { 0 };
+        Self(fin | rsv1 | opcode as u8)
     }
 }
 
-/// Appends the header of a client's frame, which is always masked (RFC 6455 section 5.3), and takes the room for its payload.
+/// Writes the header of a client's frame, which is always masked (RFC 6455 section 5.3). Returns its length.
+///
+/// Short ones are put together in a register: written byte by byte, they would have to be read again as a whole.
 #[inline]
-pub(crate) fn append_header(out: &mut Vec<u8>, first: First, len: usize, mask: [u8; 4]) {
-    let mut header = [0; MAX_HEADER];
-    header[0] = first.byte();
-    let size = if len < LEN_16 as usize {
-        header[1] = MASKED | len as u8;
-        2
+pub(crate) fn write_header(room: &mut [u8; MAX_HEADER], first: First, len: usize, mask: [u8; 4]) -> usize {
+    let (First(first), mask) = (first, u32::from_le_bytes(mask));
+    if len < LEN_16 as usize {
+        let start = u16::from_le_bytes([first, MASKED | len as u8]);
+        room[..8].copy_from_slice(&(u64::from(start) | u64::from(mask) << 16).to_le_bytes());
+        6
     } else if let Ok(len) = u16::try_from(len) {
-        header[1] = MASKED | LEN_16;
-        header[2..4].copy_from_slice(&len.to_be_bytes());
-        4
+        let start = u16::from_le_bytes([first, MASKED | LEN_16]);
+        let start = u32::from(start) | u32::from(len.swap_bytes()) << 16;
+        room[..8].copy_from_slice(&(u64::from(start) | u64::from(mask) << 32).to_le_bytes());
+        8
     } else {
-        header[1] = MASKED | LEN_64;
-        header[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-        10
-    };
-    header[size..size + 4].copy_from_slice(&mask);
-    out.reserve(size + 4 + len);
-    out.extend_from_slice(&header[..size + 4]);
+        room[..2].copy_from_slice(&[first, MASKED | LEN_64]);
+        room[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+        room[10..].copy_from_slice(&mask.to_le_bytes());
+        14
+    }
 }
 
 #[cfg(test)]
@@ -171,15 +170,16 @@ mod tests {
     #[test]
     fn b060_lengths_use_the_shortest_form_at_exactly_126_and_65536() {
         for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (1 << 33, 10)] {
-            let mut out = Vec::new();
-            append_header(&mut out, First::whole(Opcode::Binary), len, [1, 2, 3, 4]);
-            assert_eq!(out.len(), size + 4, "{len}");
+            let mut room = [0; MAX_HEADER];
+            let written = write_header(&mut room, First::whole(Opcode::Binary), len, [1, 2, 3, 4]);
+            assert_eq!(written, size + 4, "{len}");
+            let out = &room[..written];
             assert_eq!(out[size..], [1, 2, 3, 4]);
 
             let mut config = Config::default();
             config.accept_masked_frames = true;
             config.max_frame_size = u64::MAX;
-            let header = Header::parse(&out, false, &config).unwrap().unwrap();
+            let header = Header::parse(out, false, &config).unwrap().unwrap();
             assert_eq!((header.len, header.size, header.mask), (len as u64, size + 4, Some([1, 2, 3, 4])));
             for cut in 0..out.len() {
                 assert_eq!(Header::parse(&out[..cut], false, &config), Ok(None), "cut at {cut}");

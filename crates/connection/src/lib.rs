@@ -8,6 +8,7 @@
 //! With the feature `deflate` messages can be compressed (permessage-deflate, RFC 7692), once a configuration offers it.
 #![forbid(unsafe_code)]
 
+mod assembly;
 mod buffers;
 mod close;
 mod config;
@@ -24,6 +25,8 @@ pub mod fuzzing;
 mod input;
 mod mask;
 mod opcode;
+mod output;
+mod pieces;
 mod ping;
 mod probe;
 mod progress;

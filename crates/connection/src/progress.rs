@@ -12,6 +12,8 @@ pub(crate) struct Progress {
     /// Bytes of payload; of a compressed message before they are inflated.
     pub(crate) len: u64,
     utf8: Incremental,
+    /// So many bytes at the end of what has come were not checked: where the rest comes at once, that is done with the whole message.
+    pub(crate) unchecked: u32,
     /// The payloads are compressed (RFC 7692 section 6).
     pub(crate) compressed: bool,
 }
@@ -31,6 +33,7 @@ impl Progress {
             fragments: 0,
             len: 0,
             utf8: Incremental::default(),
+            unchecked: 0,
             compressed: header.compressed,
         };
         let mut progress = match (header.opcode, message) {

@@ -2,17 +2,12 @@
 //!
 //! A frame that is whole in the input stays there: only its position is passed on. What arrives in pieces moves to the buffers.
 
-use std::ops::Range;
-
 use crate::buffers::{Buffers, Place};
 use crate::deflate::Inbound;
 use crate::env::Env;
 use crate::frame::Header;
 use crate::progress::Progress;
 use crate::{Config, Input, Kind, Opcode, ProtocolError, mask};
-
-/// From this many missing bytes on, a payload is read straight into its assembly.
-const DIRECT: u64 = 16 << 10;
 
 /// Bytes of a masked frame that are unmasked at a time before they are inflated. A multiple of four keeps the key in step.
 const UNMASKED: usize = 1 << 10;
@@ -51,7 +46,7 @@ enum Flow {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Partial {
+pub(crate) enum Partial {
     /// The next byte starts a frame.
     None,
     /// `carry` holds the start of a header or of a control frame.
@@ -64,9 +59,9 @@ enum Partial {
 #[derive(Debug)]
 #[repr(C)]
 pub(crate) struct Rx {
-    partial: Partial,
-    message: Option<Progress>,
-    buffers: Buffers,
+    pub(crate) partial: Partial,
+    pub(crate) message: Option<Progress>,
+    pub(crate) buffers: Buffers,
     pub(crate) inbound: Inbound,
     pub(crate) deliver_fragments: bool,
 }
@@ -132,6 +127,17 @@ impl Rx {
         config: &Config,
         env: &mut Env,
     ) -> Result<(), ProtocolError> {
+        self.set_aside(input, config, env)?;
+        self.check_rest(config)
+    }
+
+    /// As [`absorb`](Self::absorb), while more bytes are at hand: text in it may be checked later.
+    pub(crate) fn set_aside(
+        &mut self,
+        input: &mut Input<'_>,
+        config: &Config,
+        env: &mut Env,
+    ) -> Result<(), ProtocolError> {
         self.buffers.release(env);
         if input.rest().is_empty() {
             return Ok(());
@@ -148,22 +154,6 @@ impl Rx {
             }
         }
         Ok(())
-    }
-
-    /// Room for the rest of a large payload, so that it can be read without a copy; `None` when there is no such payload.
-    pub(crate) fn spare(&mut self, env: &mut Env) -> Option<&mut [u8]> {
-        let Partial::Payload { missing, .. } = self.partial else { return None };
-        if missing < DIRECT || self.is_compressed() {
-            return None;
-        }
-        Some(self.buffers.spare(missing, env))
-    }
-
-    /// `len` bytes were read into [`spare`](Self::spare).
-    pub(crate) fn filled(&mut self, len: usize, config: &Config) -> Result<(), ProtocolError> {
-        let Partial::Payload { header, missing } = self.partial else { return Ok(()) };
-        let new = self.buffers.filled((len as u64).min(missing) as usize);
-        self.added(header, missing, new, config)
     }
 
     /// A frame at the front of the input.
@@ -283,23 +273,6 @@ impl Rx {
         }
     }
 
-    /// Payload has come to lie at `new` in the assembly, out of `missing` bytes of it.
-    fn added(
-        &mut self,
-        header: Header,
-        missing: u64,
-        new: Range<usize>,
-        config: &Config,
-    ) -> Result<(), ProtocolError> {
-        let rest = missing - new.len() as u64;
-        let bytes = self.buffers.assembled(new);
-        if let Some(key) = header.mask {
-            mask::apply(bytes, mask::rotate(key, header.len - missing));
-        }
-        self.partial = Partial::Payload { header, missing: rest };
-        self.message.as_mut().map_or(Ok(()), |message| message.check(bytes, config))
-    }
-
     /// Inflates `piece`, out of `missing` bytes of this frame, into the assembly.
     fn inflate(
         &mut self,
@@ -328,7 +301,7 @@ impl Rx {
         if rest == 0 && header.fin { self.inbound.finish(env) } else { Ok(()) }
     }
 
-    fn is_compressed(&self) -> bool {
+    pub(crate) fn is_compressed(&self) -> bool {
         self.message.as_ref().is_some_and(|message| message.compressed)
     }
 
@@ -337,12 +310,14 @@ impl Rx {
         self.partial = Partial::Carry;
     }
 
-    /// A data frame is complete at `place`; text in it has been checked piece by piece.
+    /// A data frame is complete at `place`. Text that is delivered in fragments has been checked piece by piece; a whole one is yet to be.
     fn end_frame(&mut self, header: Header, place: Place, config: &Config) -> Result<Flow, ProtocolError> {
         let Some(mut message) = self.message else { return Ok(Flow::Next) };
         if header.fin {
             self.message = None;
-            message.finish(config)?;
+            if self.deliver_fragments {
+                message.finish(config)?;
+            }
         }
         let kind = message.kind;
         if self.deliver_fragments && !is_unfragmented(&header) {

@@ -66,7 +66,8 @@ pub struct ConnectionStats {
     pub last_byte: Option<Instant>,
     /// When the last message came.
     pub last_message: Option<Instant>,
-    /// The most bytes that ever waited to be written, since the first message or since the numbers were first asked for.
+    /// The most bytes that ever waited to be written, since the first message or since the numbers were first asked for. Of a message that is
+    /// written while it is masked ([`Tx::send_through`](crate::Tx::send_through)), what was masked and not written yet.
     pub peak_queued_bytes: usize,
 }
 

@@ -4,13 +4,12 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::deflate::Outbound;
-use crate::frame::{First, MAX_HEADER, append_header};
+use crate::frame::{First, MAX_HEADER};
+use crate::output::Output;
 use crate::ping::{Pings, Purpose};
 use crate::state::Lifecycle;
 use crate::traffic::{ConnectionStats, Counters};
-use crate::{
-    Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close, mask,
-};
+use crate::{Close, Config, Env, Kind, MAX_CONTROL_PAYLOAD, Opcode, Rtt, SendError, Side, State, close};
 
 /// A source of mask keys that takes the place of the default one, [`Env`]. Where it returns `None`, the frame gets a key
 /// from the default one.
@@ -21,9 +20,7 @@ pub type MaskKey = Box<dyn FnMut() -> Option<[u8; 4]>>;
 /// Nothing here does I/O: frames wait as bytes until the caller writes them.
 pub struct Tx {
     pub(crate) lifecycle: Lifecycle,
-    /// Outgoing bytes from `start` on; what was written before is dropped from time to time.
-    out: Vec<u8>,
-    start: usize,
+    pub(crate) output: Output,
     /// Bytes written since the connection began.
     pub(crate) written: u64,
     /// Since when the stream has taken nothing of what waits.
@@ -45,8 +42,7 @@ impl Tx {
     pub(crate) fn new(request: Vec<u8>, config: &Config) -> Self {
         Self {
             lifecycle: Lifecycle::new(),
-            out: request,
-            start: 0,
+            output: Output::new(request),
             written: 0,
             stalled: None,
             limit: config.max_queued_bytes,
@@ -64,11 +60,6 @@ impl Tx {
     #[inline]
     pub const fn state(&self) -> State {
         self.lifecycle.state()
-    }
-
-    /// Bytes that wait to be written.
-    pub const fn queued_bytes(&self) -> usize {
-        self.out.len() - self.start
     }
 
     /// Round-trip times of pings so far.
@@ -111,7 +102,7 @@ impl Tx {
     /// [`SendError`]; nothing was queued.
     #[inline]
     pub fn send_text(&mut self, text: &str, env: &mut Env) -> Result<(), SendError> {
-        self.message(Opcode::Text, text.as_bytes(), env)
+        self.message(Opcode::Text, text.as_bytes(), env, Self::frame)
     }
 
     /// Sends a binary message.
@@ -120,7 +111,7 @@ impl Tx {
     /// [`SendError`]; nothing was queued.
     #[inline]
     pub fn send_binary(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), SendError> {
-        self.message(Opcode::Binary, bytes, env)
+        self.message(Opcode::Binary, bytes, env, Self::frame)
     }
 
     /// Sends `payload` as a frame of its own with `opcode`.
@@ -153,32 +144,7 @@ impl Tx {
         fin: bool,
         env: &mut Env,
     ) -> Result<(), SendError> {
-        let opcode = match (kind, self.fragmented) {
-            (Some(_), true) => return Err(SendError::InsideFragmented),
-            (None, false) => return Err(SendError::NothingToContinue),
-            (Some(Kind::Text), false) => Opcode::Text,
-            (Some(Kind::Binary), false) => Opcode::Binary,
-            (None, true) => Opcode::Continuation,
-        };
-        let first = kind.is_some();
-        if first && fin {
-            return self.message(opcode, payload, env);
-        }
-        self.admit(self.outbound.fragment_len(first, payload.len()))?;
-        match self.outbound.fragment(payload, first, fin, env) {
-            Some(compressed) => {
-                self.frame(First { fin, compressed: first, opcode }, &compressed, env);
-                let len = Some(compressed.len() as u64);
-                self.counters().sent.frames(1, payload.len(), fin, len);
-                env.output.give(compressed);
-            }
-            None => {
-                self.frame(First { fin, compressed: false, opcode }, payload, env);
-                self.counters().sent.frames(1, payload.len(), fin, None);
-            }
-        }
-        self.fragmented = !fin;
-        Ok(())
+        self.fragment(kind, payload, fin, env, Self::frame)
     }
 
     /// Whether messages that begin from now on are compressed: off for messages that must stay secret together with others that somebody
@@ -256,52 +222,6 @@ impl Tx {
         self.pings.queued(payload, end, purpose);
     }
 
-    /// The bytes to write next.
-    #[must_use]
-    pub fn output(&self) -> &[u8] {
-        &self.out[self.start..]
-    }
-
-    /// The first `len` bytes of [`output`](Self::output) were written.
-    pub fn wrote(&mut self, len: usize, env: &mut Env) {
-        self.note_peak();
-        self.start = (self.start + len).min(self.out.len());
-        self.written += len as u64;
-        self.pings.written(self.written, env.now, !self.paused);
-        if self.has_closed() {
-            self.lifecycle.close_has_left(env.now);
-        }
-        self.stalled = None;
-        if self.start == self.out.len() {
-            env.output.give(std::mem::take(&mut self.out));
-            self.start = 0;
-        }
-        if let Some(payload) = self.pings.take_owed_pong() {
-            self.answer_ping(&payload, env);
-        }
-    }
-
-    /// Gives all memory back; nothing more is written.
-    pub(crate) fn clear(&mut self, env: &mut Env) {
-        self.note_peak();
-        env.output.give(std::mem::take(&mut self.out));
-        self.start = 0;
-        self.outbound.clear(env);
-    }
-
-    #[cfg(any(test, feature = "fuzzing"))]
-    pub(crate) const fn held_bytes(&self) -> usize {
-        self.out.capacity()
-    }
-
-    /// The stream takes no more bytes now: `write_timeout` runs from the first time that this is said after the last progress.
-    pub fn stall(&mut self, env: &Env) {
-        self.lifecycle.close_has_left(env.now);
-        if self.stalled.is_none() {
-            self.stalled = Some(env.now);
-        }
-    }
-
     /// What is counted for each message; made at the first one.
     #[inline(always)]
     pub(crate) fn counters(&mut self) -> &mut Counters {
@@ -311,49 +231,89 @@ impl Tx {
         }
     }
 
-    /// The most waits just before some of it is written.
-    fn note_peak(&mut self) {
-        let queued = self.queued_bytes();
-        if let Some(counters) = &mut self.counters {
-            counters.peak_queued_bytes = counters.peak_queued_bytes.max(queued);
-        }
-    }
-
+    /// Has `frame` make a frame of a message.
     #[inline]
-    fn message(&mut self, opcode: Opcode, payload: &[u8], env: &mut Env) -> Result<(), SendError> {
+    pub(crate) fn message(
+        &mut self,
+        opcode: Opcode,
+        payload: &[u8],
+        env: &mut Env,
+        frame: impl FnOnce(&mut Self, First, &[u8], &mut Env),
+    ) -> Result<(), SendError> {
         if self.fragmented {
             return Err(SendError::InsideFragmented);
         }
         self.admit(payload.len())?;
-        if self.outbound.takes(payload.len()) {
+        let compressed = if self.outbound.takes(payload.len()) {
             let most = self.limit - self.queued_bytes() - MAX_HEADER;
-            if let Some(compressed) = self.outbound.message(payload, most, env) {
-                self.frame(First { compressed: true, ..First::whole(opcode) }, &compressed, env);
+            self.outbound.message(payload, most, env)
+        } else {
+            None
+        };
+        let first = First::new(true, compressed.is_some(), opcode);
+        frame(self, first, compressed.as_deref().unwrap_or(payload), env);
+        match compressed {
+            None => self.counters().sent.whole(payload.len()),
+            Some(compressed) => {
                 let len = Some(compressed.len() as u64);
                 self.counters().sent.frames(1, payload.len(), true, len);
                 env.output.give(compressed);
-                return Ok(());
             }
         }
-        self.frame(First::whole(opcode), payload, env);
-        self.counters().sent.whole(payload.len());
+        Ok(())
+    }
+
+    /// Has `frame` make a frame of a fragment.
+    pub(crate) fn fragment(
+        &mut self,
+        kind: Option<Kind>,
+        payload: &[u8],
+        fin: bool,
+        env: &mut Env,
+        frame: impl FnOnce(&mut Self, First, &[u8], &mut Env),
+    ) -> Result<(), SendError> {
+        let opcode = match (kind, self.fragmented) {
+            (Some(_), true) => return Err(SendError::InsideFragmented),
+            (None, false) => return Err(SendError::NothingToContinue),
+            (Some(Kind::Text), false) => Opcode::Text,
+            (Some(Kind::Binary), false) => Opcode::Binary,
+            (None, true) => Opcode::Continuation,
+        };
+        let first = kind.is_some();
+        if first && fin {
+            return self.message(opcode, payload, env, frame);
+        }
+        self.admit(self.outbound.fragment_len(first, payload.len()))?;
+        let compressed = self.outbound.fragment(payload, first, fin, env);
+        self.fragmented = !fin;
+        let first = First::new(fin, first && compressed.is_some(), opcode);
+        frame(self, first, compressed.as_deref().unwrap_or(payload), env);
+        let len = compressed.as_ref().map(|compressed| compressed.len() as u64);
+        self.counters().sent.frames(1, payload.len(), fin, len);
+        env.output.give(compressed.unwrap_or_default());
         Ok(())
     }
 
     #[inline]
     fn admit(&self, len: usize) -> Result<(), SendError> {
+        let all = (self.queued_bytes() + MAX_HEADER).saturating_add(len);
+        if self.state() == State::Open && all <= self.limit {
+            return Ok(());
+        }
+        Err(self.refusal(len))
+    }
+
+    /// Why a payload of `len` bytes is not admitted.
+    #[cold]
+    fn refusal(&self, len: usize) -> SendError {
+        let (queued, len, limit) = (self.queued_bytes(), len.saturating_add(MAX_HEADER), self.limit);
         if self.state() != State::Open {
-            return Err(SendError::NotOpen(self.state()));
+            SendError::NotOpen(self.state())
+        } else if len > limit {
+            SendError::TooBig { len, limit }
+        } else {
+            SendError::QueueFull { queued, len, limit }
         }
-        let queued = self.queued_bytes();
-        let len = len.saturating_add(MAX_HEADER);
-        if len > self.limit {
-            return Err(SendError::TooBig { len, limit: self.limit });
-        }
-        if queued.saturating_add(len) > self.limit {
-            return Err(SendError::QueueFull { queued, len, limit: self.limit });
-        }
-        Ok(())
     }
 
     pub(crate) fn admit_control(&self, payload: &[u8]) -> Result<(), SendError> {
@@ -365,17 +325,17 @@ impl Tx {
 
     #[inline]
     fn frame(&mut self, first: First, payload: &[u8], env: &mut Env) {
-        if self.out.capacity() == 0 {
-            self.out = env.output.take();
-            self.out.clear();
-        } else if self.start > self.out.len() / 2 {
-            self.out.drain(..self.start);
-            self.start = 0;
-        }
+        let key = self.start_frame(first, payload.len(), payload.len(), env);
+        self.output.payload(payload, key);
+    }
+
+    /// Appends the header of a frame with `len` bytes of payload, and takes memory for the first `room` of them. Returns the mask key.
+    #[inline]
+    pub(crate) fn start_frame(&mut self, first: First, len: usize, room: usize, env: &mut Env) -> [u8; 4] {
         let given = self.mask_key.as_mut().and_then(|mask_key| mask_key());
-        let key = given.unwrap_or_else(|| env.next_u32().to_ne_bytes());
-        append_header(&mut self.out, first, payload.len(), key);
-        mask::append(&mut self.out, payload, key);
+        let key = given.unwrap_or_else(|| env.mask_key());
+        self.output.header(first, len, key, room, &mut env.output);
+        key
     }
 }
 

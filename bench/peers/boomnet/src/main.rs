@@ -3,16 +3,14 @@
 
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
-use std::rc::Rc;
 
 use boomnet::stream::{ConnectionInfo, ConnectionInfoProvider, ReadHint};
 use boomnet::ws::{Error, IntoWebsocket, Websocket, WebsocketFrame};
 use contract::Result;
-use contract::contract::{Task, WRITE, client_main};
+use contract::contract::{Task, WRITE, Workload, client_main};
 use contract::on_mio::{Peer, run};
 use simdutf8::basic::from_utf8;
 
@@ -20,25 +18,22 @@ fn main() -> ExitCode {
     client_main(run::<Boomnet>)
 }
 
-struct Boomnet {
-    socket: Websocket<Held>,
-    out: Rc<RefCell<Out>>,
-}
+struct Boomnet(Websocket<Held>);
 
 impl Peer for Boomnet {
     fn open(task: &Task, stream: TcpStream) -> Result<Self> {
-        let out = Rc::new(RefCell::new(Out { stream, waiting: Vec::new() }));
         let info = ConnectionInfo::new(task.addr.ip().to_string(), task.addr.port());
-        let held = Held { out: out.clone(), info };
+        let share = task.workload == Workload::Send && !task.each;
+        let held = Held { stream, info, waiting: Vec::new(), share };
         let mut socket = held.into_websocket(&task.target());
         while !socket.handshake_complete() {
             socket.receive_next().transpose()?;
         }
-        Ok(Self { socket, out })
+        Ok(Self(socket))
     }
 
     fn receive(&mut self, mut on_text: impl FnMut(&str)) -> Result<bool> {
-        for frame in self.socket.read_batch()? {
+        for frame in self.0.read_batch()? {
             match frame {
                 Ok(WebsocketFrame::Text(true, body)) => on_text(from_utf8(body)?),
                 Ok(_) => return Err("not a whole text".into()),
@@ -50,58 +45,63 @@ impl Peer for Boomnet {
     }
 
     fn feed(&mut self, text: &str) -> Result<()> {
-        Ok(self.socket.send_text(true, Some(text.as_bytes()))?)
+        Ok(self.0.send_text(true, Some(text.as_bytes()))?)
     }
 
+    /// What waits is written by [`Held`].
     fn flush(&mut self) -> Result<()> {
-        Ok(self.out.borrow_mut().write()?)
+        Ok(())
     }
 }
 
-/// A socket, and what waits to be written to it.
-struct Out {
+/// A socket, and what waits to be written to it: a message, or where messages share a write as many as fit into it, at the latest until
+/// something is read.
+struct Held {
     stream: TcpStream,
+    info: ConnectionInfo,
     waiting: Vec<u8>,
+    share: bool,
 }
 
-impl Out {
-    fn write(&mut self) -> io::Result<()> {
+impl Held {
+    fn write_waiting(&mut self) -> io::Result<()> {
         self.stream.write_all(&self.waiting)?;
         self.waiting.clear();
         Ok(())
     }
 }
 
-/// boomnet's end of it.
-struct Held {
-    out: Rc<RefCell<Out>>,
-    info: ConnectionInfo,
-}
-
 impl Read for Held {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut out = self.out.borrow_mut();
-        if !out.waiting.is_empty() {
-            out.write()?;
+        if !self.waiting.is_empty() {
+            self.write_waiting()?;
         }
-        out.stream.read(buffer)
+        self.stream.read(buffer)
     }
 }
 
 impl Write for Held {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut out = self.out.borrow_mut();
-        if bytes.len() < WRITE {
-            out.waiting.extend_from_slice(bytes);
-            return Ok(bytes.len());
+        self.write_all(bytes)?;
+        Ok(bytes.len())
+    }
+
+    /// What boomnet calls, five times for a message.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.waiting.len() + bytes.len() > WRITE {
+            self.write_waiting()?;
         }
-        out.write()?;
-        out.stream.write(bytes)
+        if bytes.len() >= WRITE {
+            return self.stream.write_all(bytes);
+        }
+        self.waiting.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// It comes after each message.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        if self.share { Ok(()) } else { self.write_waiting() }
     }
 }
 

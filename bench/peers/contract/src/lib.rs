@@ -25,3 +25,6 @@ pub type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 pub fn unknown_workload(task: &contract::Task) -> Box<dyn std::error::Error> {
     format!("this peer has no '{}'", task.workload.name()).into()
 }
+
+/// The longest header of a frame that a client sends.
+const MAX_HEADER: usize = 14;

@@ -10,7 +10,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::contract::{Report, Task, WRITE, Workload, payload};
 use crate::measure::{RoundTrips, Sending, Tally, measure_idle};
-use crate::{Result, unknown_workload};
+use crate::{MAX_HEADER, Result, unknown_workload};
 
 /// A connection of the peer.
 pub trait Peer: Sized {
@@ -67,7 +67,7 @@ fn send<P: Peer>(task: &Task) -> Result<Report> {
         let mut waiting = 0;
         while let Some(text) = sending.next_text() {
             peer.feed(text)?;
-            waiting += text.len();
+            waiting += text.len() + MAX_HEADER;
             if waiting >= most {
                 peer.flush()?;
                 waiting = 0;

@@ -19,7 +19,7 @@ use tokio_rustls::client::TlsStream;
 use crate::contract::{Report, Task, WRITE, Workload, payload};
 use crate::measure::{RoundTrips, Sending, Tally, measure_idle};
 use crate::tls::client_config;
-use crate::{Result, unknown_workload, upgrade};
+use crate::{MAX_HEADER, Result, unknown_workload, upgrade};
 
 /// What a peer runs on.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + Sync + 'static {}
@@ -89,7 +89,7 @@ fn send<S, P: Peer<S>>(task: &Task, open: impl AsyncFn(&Task) -> Result<P>) -> R
             let mut waiting = 0;
             while let Some(text) = sending.next_text() {
                 peer.feed(text).await?;
-                waiting += text.len();
+                waiting += text.len() + MAX_HEADER;
                 if waiting >= most {
                     peer.flush().await?;
                     waiting = 0;

@@ -15,9 +15,8 @@ use contract::contract::{Task, Workload, client_main};
 use contract::on_mio::{Peer, blocks, run};
 use nexus_web::ws::{Client, FrameWriter, Message, Role};
 
-/// Bytes of a receive buffer on one connection, and of every buffer on each of many.
-const BUFFER: usize = 256 << 10;
-const SMALL: usize = 4 << 10;
+/// Bytes of each buffer where there are many connections.
+const SMALL: usize = 1024;
 
 fn main() -> ExitCode {
     client_main(|task| match task.workload {
@@ -48,7 +47,7 @@ impl<S: Secure> Peer for Nexus<S> {
     fn open(task: &Task, stream: TcpStream) -> Result<Self> {
         let blocks = blocks(task);
         let builder = match blocks {
-            true => Client::builder().buffer_capacity(BUFFER),
+            true => Client::builder(),
             false => Client::builder().buffer_capacity(SMALL).write_buffer_capacity(SMALL),
         };
         let client = builder.connect_with(S::secure(task, stream)?, &task.url())?;

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use contract::Result;
 use contract::contract::{Report, Takeover, Task, WRITE, Workload, client_main};
@@ -14,8 +15,8 @@ use tokio::net::TcpStream;
 use yawc::frame::{Frame, OpCode};
 use yawc::{CompressionLevel, DeflatePool, Options, WebSocket};
 
-/// One message is compressed or inflated at a time.
-const POOL: usize = 4;
+/// That of all connections. One message is compressed or inflated at a time.
+static POOL: LazyLock<DeflatePool> = LazyLock::new(|| DeflatePool::new(4));
 /// Bytes of each buffer where there are many connections.
 const SMALL: usize = 1024;
 /// Bytes of a message at most, as with the others; yawc's default is 1 MiB.
@@ -75,10 +76,9 @@ fn options(task: &Task) -> Options {
     let options = options.with_compression_level(CompressionLevel::new(task.compression.level.into()));
     match task.compression.takeover {
         Takeover::Yes => options,
-        Takeover::No => options
-            .server_no_context_takeover()
-            .client_no_context_takeover()
-            .with_deflate_pool(DeflatePool::new(POOL)),
+        Takeover::No => {
+            options.server_no_context_takeover().client_no_context_takeover().with_deflate_pool(POOL.clone())
+        }
     }
 }
 

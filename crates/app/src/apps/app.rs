@@ -278,12 +278,14 @@ impl App {
         if let (control, Stage::Live(live)) = (&mut self.control, &mut self.stage)
             && let Some(outbox) = control.outbox.as_mut().filter(|outbox| outbox.has_backlog())
         {
-            let tx = live.connection.tx();
-            let before = tx.queued_bytes();
-            let encoded = outbox.encode(tx, &mut apps.env);
+            let (tx, io, writes_at_once) = live.sending_half();
+            let before = outbox.end(tx);
+            let is_blocked = control.blocked && tx.queued_bytes() > 0;
+            let io = (writes_at_once && !is_blocked).then_some(io);
+            let encoded = outbox.encode(tx, io, &mut apps.env);
             let is_full = matches!(encoded, Err(SendError::QueueFull { .. }));
             control.blocked |= is_full || outbox.waiting_bytes() > 0;
-            if tx.queued_bytes() > before {
+            if outbox.end(tx) > before {
                 control.mark_dirty(apps, id);
             }
         }

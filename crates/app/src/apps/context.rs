@@ -14,7 +14,7 @@ use crate::app_url::AppUrl;
 use crate::attempts::Attempts;
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::write_all;
+use crate::live::{is_large, write_all};
 use crate::outcome::{NoRetry, Outcome};
 use crate::plan::Plan;
 use crate::threads::{Mailbox, Outbox, Sender, SenderState};
@@ -22,7 +22,9 @@ use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 /// One app in the hands of a callback: send, close, timers, and the other apps of the reactor.
 ///
 /// Nothing here blocks. What is sent is encoded at once and leaves in one write when the callbacks that the app is called for now have returned;
-/// what another app makes it send, when the turn of the reactor ends.
+/// what another app makes it send, when the turn of the reactor ends. A message or fragment of 64 KiB or more is written while it is encoded, so that it
+/// takes little memory; what the socket refuses of it leaves as all else. Over TLS, and under a wire trace or a
+/// [`send_limit`](crate::RunOptions::send_limit), it is no exception.
 pub struct Context<'a> {
     pub(crate) apps: &'a mut Apps,
     pub(crate) identity: Identity<'a>,
@@ -66,8 +68,8 @@ impl Context<'_> {
     #[inline]
     pub fn send_text(&mut self, text: impl AsRef<str>) -> Result<(), SendError> {
         let text = text.as_ref();
-        if self.control.is_limited() {
-            return self.send_limited(Message::Text(text));
+        if !self.is_only_queued(text.len()) {
+            return self.send_otherwise(Message::Text(text));
         }
         self.transmit(|tx, apps| tx.send_text(text, apps.env.untimed()))
     }
@@ -79,8 +81,8 @@ impl Context<'_> {
     #[inline]
     pub fn send_bytes(&mut self, bytes: impl AsRef<[u8]>) -> Result<(), SendError> {
         let bytes = bytes.as_ref();
-        if self.control.is_limited() {
-            return self.send_limited(Message::Binary(bytes));
+        if !self.is_only_queued(bytes.len()) {
+            return self.send_otherwise(Message::Binary(bytes));
         }
         self.transmit(|tx, apps| tx.send_binary(bytes, apps.env.untimed()))
     }
@@ -92,13 +94,13 @@ impl Context<'_> {
     /// [`close`](Self::close) and [`send_fragment`](Self::send_fragment).
     pub fn send(&mut self, data: impl AsRef<[u8]>, opcode: Opcode) -> Result<(), SendError> {
         let data = data.as_ref();
-        if self.control.is_limited() {
+        if !self.is_only_queued(data.len()) {
             match opcode {
                 Opcode::Text => {
                     let text = std::str::from_utf8(data).map_err(|_| SendError::NotUtf8)?;
-                    return self.send_limited(Message::Text(text));
+                    return self.send_otherwise(Message::Text(text));
                 }
-                Opcode::Binary => return self.send_limited(Message::Binary(data)),
+                Opcode::Binary => return self.send_otherwise(Message::Binary(data)),
                 _ => {}
             }
         }
@@ -114,6 +116,10 @@ impl Context<'_> {
     pub fn send_fragment(&mut self, kind: Option<Kind>, payload: &[u8], fin: bool) -> Result<(), SendError> {
         if self.control.is_limited() {
             return Err(SendError::FragmentsUnderSendLimit);
+        }
+        if is_large(payload.len()) {
+            return self
+                .send_large(|tx, env, write| tx.send_fragment_through(kind, payload, fin, env, write));
         }
         self.transmit(|tx, apps| tx.send_fragment(kind, payload, fin, apps.env.untimed()))
     }

@@ -4,6 +4,7 @@ mod app;
 mod connection;
 mod context;
 mod handler;
+mod large;
 mod limits;
 mod numbers;
 mod queue;
@@ -248,7 +249,10 @@ impl Apps {
             || self.stopping
             || self.draining
             || self.inbox.has_jobs();
-        Next::new([self.schedule.next(), self.stop_at].into_iter().flatten().min(), again)
+        // Nothing wakes a reactor that has no app for it.
+        let frees_at = self.env.frees_at().filter(|_| !self.is_empty());
+        let deadlines = [self.schedule.next(), self.stop_at, frees_at];
+        Next::new(deadlines.into_iter().flatten().min(), again)
     }
 
     /// After a change outside of a turn: wakes the host if it would sleep over it.

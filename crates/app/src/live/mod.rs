@@ -33,10 +33,10 @@ pub(crate) use chunk::{Chunk, Location, Stop};
 pub(crate) use observers::Observers;
 pub(crate) use secure::{ProxyTls, Scratch, Secure};
 pub(crate) use trace::Trace;
-pub(crate) use wire::{Wire, Written, write_all};
+pub(crate) use wire::{Wire, Written, is_large, write_all, write_some};
 
 /// Bytes that are read at a time from a server that has once made so few use up the budget: they can be
-/// inflated a thousandfold before the budget is looked at again.
+/// inflated a thousandfold before the budget is looked at again. After a large payload, too: of the next one, little is then copied.
 const SMALL_READ: usize = 16 << 10;
 
 /// After a short read of this many bytes or more, the next ones of a bulk transfer have probably come already: looking costs less than
@@ -75,6 +75,8 @@ pub(crate) struct Live {
     was_paused: bool,
     /// A read was inflated so far that the next ones are to be small.
     inflates_hugely: bool,
+    /// A payload larger than the buffer was read to its place, and the next one probably is as large.
+    reads_past_buffer: bool,
     /// How many messages of this app may pass without a look at the clock.
     pub(crate) max_stride: u8,
     pub(crate) connection: Connection,
@@ -101,6 +103,7 @@ impl Live {
             queued: false,
             was_paused: false,
             inflates_hugely: false,
+            reads_past_buffer: false,
             max_stride: 1,
             behind: None,
             observers,
@@ -220,7 +223,10 @@ impl Live {
         // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
         let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
         let (read, room) = match spare {
-            Some(spare) => (read(&mut self.wire.io, &mut self.observers, spare), None),
+            Some(spare) => {
+                self.reads_past_buffer |= spare.len() >= buffer.len();
+                (read(&mut self.wire.io, &mut self.observers, spare), None)
+            }
             None => {
                 let room = self.read_size(buffer.len() - held);
                 let fresh = &mut buffer[held..held + room];
@@ -302,7 +308,8 @@ impl Live {
     }
 
     /// Keeps the rest of an input whose whole messages were delivered: the last `rest` of `len` bytes of `buffer`. A large rest goes into
-    /// the connection, a small one to the front of the buffer. Returns its length there.
+    /// the connection, and so does what is probably the start of a large payload; a small one goes to the front of the buffer. Returns its
+    /// length there.
     ///
     /// # Errors
     /// What is wrong with the bytes.
@@ -315,11 +322,12 @@ impl Live {
         env: &mut Env,
     ) -> Result<usize, Error> {
         let used = len - rest;
+        let is_probably_large = std::mem::take(&mut self.reads_past_buffer);
         if rest == 0 {
             return Ok(0);
         }
-        if rest > self.read_size(buffer.len()) / 4 {
-            self.connection.absorb(&mut Input::new(&buffer[used..len]), env)?;
+        if is_probably_large || rest > self.read_size(buffer.len()) / 4 {
+            self.connection.set_aside(&mut Input::new(&buffer[used..len]), env)?;
             return Ok(0);
         }
         buffer.copy_within(used..len, 0);
@@ -338,7 +346,7 @@ impl Live {
 
     /// How much of `buffer` bytes one read may fill.
     fn read_size(&self, buffer: usize) -> usize {
-        if self.inflates_hugely {
+        if self.inflates_hugely || self.reads_past_buffer {
             return buffer.min(SMALL_READ);
         }
         self.behind.as_ref().map_or(buffer, |behind| buffer.min(behind.read_limit))

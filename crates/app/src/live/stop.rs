@@ -14,7 +14,12 @@ impl Live {
     /// How the connection ends by this.
     #[inline]
     pub(crate) fn stopped(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
-        if held.is_empty() && self.broken.is_none() && matches!(stop, Stop::Dry | Stop::Budget) {
+        let is_nothing = match stop {
+            Stop::Dry => !self.connection.has_unchecked_text(),
+            Stop::Budget => true,
+            Stop::End | Stop::Failed(_) => false,
+        };
+        if is_nothing && held.is_empty() && self.broken.is_none() {
             return Ok(());
         }
         self.settle(held, stop, env)
@@ -23,8 +28,14 @@ impl Live {
     /// [`stopped`](Self::stopped), where there is something to do.
     fn settle(&mut self, held: &[u8], stop: Stop, env: &mut Env) -> Result<(), Error> {
         let mut outcome = Ok(());
-        if self.secure.is_none() && self.connection.error().is_none() {
-            outcome = self.connection.absorb(&mut Input::new(held), env).map_err(Error::from);
+        if self.connection.error().is_none() {
+            // What TLS has left is not the connection's.
+            let mut input = Input::new(if self.secure.is_some() { &[] } else { held });
+            let taken = match stop {
+                Stop::Budget => self.connection.set_aside(&mut input, env),
+                _ => self.connection.absorb(&mut input, env),
+            };
+            outcome = taken.map_err(Error::from);
         }
         // What the server said before it stopped listening has been read now.
         let stop = match stop {

@@ -5,6 +5,15 @@ use std::io::{self, Write as _};
 use websocket_connection::{Env, Tx};
 use websocket_dispatcher::{Dispatcher, Interest, Io, Key};
 
+/// From this many bytes on a message is not left for the write at the end of the visit, by when it would not be in the cache any more.
+const LARGE: usize = 64 << 10;
+
+/// Whether a payload of `len` bytes is written while it is masked.
+#[inline]
+pub(crate) const fn is_large(len: usize) -> bool {
+    len >= LARGE
+}
+
 /// A stream that the dispatcher watches.
 pub(crate) struct Wire {
     pub(crate) key: Key,
@@ -57,6 +66,16 @@ pub(crate) fn write_all(tx: &mut Tx, io: &mut Io, env: &mut Env) -> Written {
         }
     }
     Written { bytes, emptied: flush(tx, io, env) }
+}
+
+/// Writes once. Returns how many bytes the stream has taken: none if it takes no more now or is broken, which the next write finds, too.
+pub(crate) fn write_some(io: &mut Io, bytes: &[u8]) -> usize {
+    loop {
+        match io.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            written => return written.unwrap_or(0),
+        }
+    }
 }
 
 /// Flushes a stream that buffers bytes itself; `true` when nothing is left.

@@ -170,7 +170,7 @@ impl Driver<'_> {
                 live.all_was_delivered();
                 return live.keep(self.buffer, len, len - used, self.apps.env.untimed());
             }
-            (Conversation::Ended, _) => live.connection.absorb(&mut input, self.apps.env.untimed())?,
+            (Conversation::Ended, _) => live.connection.set_aside(&mut input, self.apps.env.untimed())?,
         }
         Ok(0)
     }
@@ -208,7 +208,7 @@ impl Driver<'_> {
                     is_paused = true;
                 }
                 Ok(Conversation::Ended) if !self.apps.interrupted => {
-                    outcome = connection.absorb(&mut input, self.apps.env.untimed()).map_err(Error::from);
+                    outcome = connection.set_aside(&mut input, self.apps.env.untimed()).map_err(Error::from);
                 }
                 Ok(Conversation::Ended) => {}
                 Err(error) => outcome = Err(error),

@@ -72,6 +72,7 @@ impl<D: Dispatcher> Reactor<D> {
         self.listed = listed;
         self.first_part = left_out.unwrap_or_default();
         self.apps.tidy_schedule();
+        self.apps.env.free_unused();
         self.apps.in_turn = false;
         if self.apps.inbox.wants_stats() {
             self.apps.inbox.set_stats(self.apps.stats());

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use websocket_connection::{SendError, Tx};
+use websocket_dispatcher::Io;
 
 use super::mailbox::{Command, Mailbox, Order};
+use crate::live::{is_large, write_some};
 use crate::message::OwnedMessage;
 use crate::options::Unsent;
 use crate::send_queue::{SendQueue, Waiting};
@@ -95,12 +97,18 @@ impl Outbox {
         !self.backlog.is_empty() || self.send_queue.as_ref().is_some_and(|queue| !queue.is_empty())
     }
 
-    /// Encodes what may be sent by now, then the backlog, until the output is full.
+    /// Encodes what may be sent by now, then the backlog, until the output is full. Large messages are written to `io`
+    /// meanwhile, if it is given and takes them.
     ///
     /// # Errors
     /// Why a message has to wait: the output is full, a fragmented message is being sent, or the connection
     /// closes.
-    pub(crate) fn encode(&mut self, tx: &mut Tx, env: &mut Surroundings) -> Result<(), SendError> {
+    pub(crate) fn encode(
+        &mut self,
+        tx: &mut Tx,
+        mut io: Option<&mut Io>,
+        env: &mut Surroundings,
+    ) -> Result<(), SendError> {
         if let Some(queue) = &mut self.send_queue {
             while let Some(Waiting { message, is_of_sender }) = queue.send_next(tx, env)? {
                 if is_of_sender {
@@ -109,18 +117,39 @@ impl Outbox {
             }
         }
         while let Some(message) = self.backlog.front() {
-            let may_be_sent = match (&mut self.send_queue, message.as_message()) {
-                (Some(queue), Some(message)) => queue.try_send(message, tx, env)?,
+            let mut written = 0;
+            let may_be_sent = match (&mut self.send_queue, message.as_message(), &mut io) {
+                (Some(queue), Some(message), _) => queue.try_send(message, tx, env)?,
+                (None, Some(message), Some(io)) if is_large(message.as_bytes().len()) => {
+                    env.user_code_ran();
+                    let write = |output: &[u8]| {
+                        let taken = write_some(io, output);
+                        written += taken;
+                        taken
+                    };
+                    tx.send_through(message, env.current(), write)?;
+                    true
+                }
                 _ => message.encode(tx, env.untimed()).map(|()| true)?,
             };
             self.mailbox.release(message);
             let Some(message) = self.backlog.pop_front() else { break };
+            if written > 0 {
+                self.wrote(written, env);
+            }
             match &mut self.send_queue {
                 Some(queue) if !may_be_sent => queue.push(of_sender(message), tx, env),
                 _ => self.output.push(message, tx),
             }
+            // The stream takes no more for now.
+            io = io.filter(|_| tx.queued_bytes() == 0);
         }
         Ok(())
+    }
+
+    /// The position at which what was encoded so far ends.
+    pub(crate) const fn end(&self, tx: &Tx) -> u64 {
+        self.output.end(tx)
     }
 
     /// `len` bytes more of the output were written.

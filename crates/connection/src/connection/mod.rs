@@ -207,20 +207,46 @@ impl Connection {
     /// # Errors
     /// As [`receive`](Self::receive).
     pub fn absorb(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<(), Error> {
+        self.take_rest(input, env, Rx::absorb)
+    }
+
+    /// As [`absorb`](Self::absorb), although more bytes are at hand: it makes room for them in the caller's buffer. Up to a megabyte of text is
+    /// not checked then, but with the rest of its message, or by [`absorb`](Self::absorb), which is to be called, with an empty input if there
+    /// is no other, once no more bytes are at hand.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn set_aside(&mut self, input: &mut Input<'_>, env: &mut Env) -> Result<(), Error> {
+        self.take_rest(input, env, Rx::set_aside)
+    }
+
+    fn take_rest(
+        &mut self,
+        input: &mut Input<'_>,
+        env: &mut Env,
+        take: impl FnOnce(&mut Rx, &mut Input<'_>, &Config, &mut Env) -> Result<(), ProtocolError>,
+    ) -> Result<(), Error> {
         self.check_error(input)?;
         self.tx.pings.received += input.rest().len() as u64;
         match self.tx.state() {
             State::Connecting | State::Closed => Ok(()),
             State::Closing if self.close_frame.is_some() => Ok(()),
             State::Open | State::Closing => {
-                let absorbed = self.rx.absorb(input, &self.config, env);
-                absorbed.map_err(|error| self.fail(error.into(), input, env))
+                let taken = take(&mut self.rx, input, &self.config, env);
+                taken.map_err(|error| self.fail(error.into(), input, env))
             }
         }
     }
 
+    /// Whether there is text that was not checked, as [`set_aside`](Self::set_aside) and [`filled`](Self::filled) may leave it.
+    #[inline]
+    pub fn has_unchecked_text(&self) -> bool {
+        self.rx.has_unchecked()
+    }
+
     /// Room for the rest of a large payload that has been absorbed in part: reading there saves a copy. Report the bytes with
-    /// [`filled`](Self::filled), then call [`receive`](Self::receive). `None` when there is no such payload.
+    /// [`filled`](Self::filled), then call [`receive`](Self::receive), and [`absorb`](Self::absorb) when no more are at hand. `None` when
+    /// there is no such payload.
     pub fn spare(&mut self, env: &mut Env) -> Option<&mut [u8]> {
         if self.error.is_some() { None } else { self.rx.spare(env) }
     }
@@ -269,6 +295,10 @@ impl Connection {
             if self.can_ask_again() && !input.rest().is_empty() {
                 // What comes behind a refusal belongs to no response.
                 self.upgrade = None;
+            }
+            if self.error.is_some() {
+                // A text that was found bad as a whole may still lie there.
+                self.rx.clear(env);
             }
             self.check_error(input)?;
             if self.tx.state() == State::Connecting {

@@ -123,7 +123,7 @@ impl Client {
             self.conn.filled(len, &mut self.env)?;
             self.receive(&mut Input::new(&[]))?;
             if len == 0 {
-                return Ok(());
+                return self.conn.absorb(&mut Input::new(&[]), &mut self.env);
             }
         }
         let mut buffer = std::mem::take(&mut self.buffer);

@@ -2,7 +2,7 @@
 
 use super::SECOND;
 use crate::fuzzing::harness::{Client, Leave, Seen, close_frame, frame};
-use crate::{CloseCode, Config, Error, Opcode, ProtocolError, Side, State};
+use crate::{CloseCode, Config, Error, Input, Opcode, ProtocolError, Side, State};
 
 use Opcode::{Binary, Close, Continuation, Ping, Pong, Text};
 use ProtocolError::*;
@@ -86,6 +86,7 @@ fn b076_b079_b080_b081_b082_b083_b084_b085_b086_b087_b088_b092_every_breach_is_a
         let sent = client.sent();
         let [close] = sent.as_slice() else { panic!("{sent:?}") };
         assert_eq!(close.close(), Some((code, error.to_string().as_str())), "{error}");
+        assert_eq!(client.came(b""), Err(Error::Protocol(error.clone())));
         assert_eq!(client.conn.held_bytes(), 0, "{error}");
     }
 }
@@ -184,9 +185,54 @@ fn b089_bad_text_is_found_in_a_large_payload_that_is_read_in_place() {
     spare[..3].copy_from_slice(b"ok\xe2");
     client.conn.filled(3, &mut client.env).unwrap();
     client.conn.spare(&mut client.env).unwrap()[0] = b'!';
-    assert_eq!(client.conn.filled(1, &mut client.env), Err(InvalidUtf8.into()));
+    client.conn.filled(1, &mut client.env).unwrap();
+    assert!(client.conn.has_unchecked_text());
+    // No more bytes are at hand.
+    assert_eq!(client.came(b""), Err(InvalidUtf8.into()));
     assert_eq!(client.conn.held_bytes(), client.conn.queued_bytes().max(client.conn.tx().held_bytes()));
     assert_eq!(client.sent()[0].close().map(|(code, _)| code), Some(1007));
+}
+
+/// Bytes came, and more are at hand.
+fn came_with_more(client: &mut Client, bytes: &[u8]) -> Result<(), Error> {
+    let mut input = Input::new(bytes);
+    assert!(client.conn.receive(&mut input, &mut client.env)?.is_none());
+    client.conn.set_aside(&mut input, &mut client.env)
+}
+
+#[test]
+fn b089_while_more_bytes_are_at_hand_text_waits_for_the_rest_up_to_a_megabyte() {
+    let good = "\u{e9}".repeat(300_000).into_bytes();
+    for bad in [100, 200_000, good.len() - 1] {
+        for masked in [false, true] {
+            let mut config = Config::default();
+            config.accept_masked_frames = true;
+            let mut client = Client::open(config);
+            let mut text = good.clone();
+            text[bad] = b'x';
+            let mut bytes = frame(true, Text, &text);
+            if masked {
+                bytes[1] |= 0x80;
+                bytes.splice(10..10, [0; 4]);
+            }
+            for piece in bytes[..bytes.len() - 1].chunks(1001) {
+                came_with_more(&mut client, piece).unwrap();
+            }
+            assert!(client.conn.has_unchecked_text());
+            assert_eq!(client.came(&bytes[bytes.len() - 1..]), Err(InvalidUtf8.into()), "{bad}");
+            assert_eq!(client.take(), []);
+        }
+    }
+    // It does not wait longer.
+    let mut client = Client::open(Config::default());
+    let bytes = frame(true, Text, &[&good[..], b"\xff", &good, &good].concat());
+    let mut taken = 0;
+    let failed = bytes.chunks(1001).find_map(|piece| {
+        taken += piece.len();
+        came_with_more(&mut client, piece).err()
+    });
+    assert_eq!(failed, Some(InvalidUtf8.into()));
+    assert!((1 << 20..(1 << 20) + 2000).contains(&taken), "{taken}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod heads;
 mod keep_alive;
 mod limits;
 mod numbers;
+mod pieces;
 mod probes;
 mod properties;
 mod queue;

@@ -1,4 +1,4 @@
-//! The clients, as data. A new one is one line here and a program that keeps the contract of `bench/README.md`.
+//! The clients, as data. A new one is an entry here and a program that keeps the contract of `bench/README.md`.
 
 use serde::Serialize;
 use websocket_bench::contract::Workload;
@@ -93,7 +93,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         name: "fastwebsockets",
         role: Role::Peer,
         workloads: &ON_TOKIO,
-        leaves_out: "connecting and the upgrade, which are the benchmark's; joining fragments in send",
+        leaves_out: "connecting and the upgrade, which are the benchmark's",
     },
     Client { name: "sockudo-ws", role: Role::Peer, workloads: &ON_TOKIO, leaves_out: "" },
     Client {
