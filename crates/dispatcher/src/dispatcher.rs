@@ -53,6 +53,21 @@ use crate::{Clock, Interest, Io, Key, Ready};
 /// 13. **A source is registered like a stream.** An [`Io`] made by [`Io::source`] is not read by the reactor;
 ///     a dispatcher watches its descriptor or socket all the same. What the system refuses to watch (epoll
 ///     refuses a regular file) is an error of `register` that leaves the key free.
+/// 14. **A dispatcher may read and write sockets itself**, in batches: `register` puts its own stream in the
+///     socket's place ([`Io::drive`]), and the reactor reads and writes that as it would the socket.
+///     - *Order.* Bytes keep their order in both directions, whatever is batched; an end and an error come
+///       behind the bytes.
+///     - *Writing.* What `write` has taken is handed to the system by the next wait at the latest, by
+///       [`hand_over`](Self::hand_over), or when the stream is dropped, then as far as the system takes it at once. It counts as written, like what is in
+///       the system's own buffer, and must be little: `write` fails with `WouldBlock` beyond a bound, and `flush`
+///       does while the system has refused some of it. Room is reported as point 2 says. A failure to hand
+///       it over makes the stream ready, and is the error of the next `write` or `flush`.
+///     - *Reading.* What was received and not read is bounded too, and so are the streams' shares: a peer whose
+///       bytes are not read is held back by TCP, with [`Interest::None`] or when the reactor leaves a stream
+///       for later. A read that finds nothing received asks the system: `WouldBlock` means that nothing has
+///       arrived.
+///     - *Ownership.* Slices are lent for one call, and buffers that the system still uses are the
+///       dispatcher's. When the stream is dropped, requests for it are ended before its descriptor is closed.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///
@@ -93,6 +108,11 @@ pub trait Dispatcher {
     fn short_read_drains(&self) -> bool {
         false
     }
+
+    /// Hands to the system what streams have taken that this dispatcher writes itself (point 14), without
+    /// waiting. The reactor calls it after a turn that no wait follows at once, because it gives the thread back. What
+    /// goes wrong shows in the next wait. By default there is nothing to do.
+    fn hand_over(&mut self) {}
 }
 
 /// A loop that the reactor may block in.
@@ -164,6 +184,10 @@ impl<D: Dispatcher + ?Sized> Dispatcher for Box<D> {
 
     fn short_read_drains(&self) -> bool {
         (**self).short_read_drains()
+    }
+
+    fn hand_over(&mut self) {
+        (**self).hand_over();
     }
 }
 

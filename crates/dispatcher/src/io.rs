@@ -77,12 +77,36 @@ pub trait Stream: Read + Write + Any {
 pub struct Io(Kind);
 
 enum Kind {
-    Tcp(mio::net::TcpStream),
+    /// With whether a dispatcher may read and write it.
+    Tcp(mio::net::TcpStream, bool),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
     Custom(Box<dyn Stream>),
+    /// A socket of the system that its dispatcher reads and writes.
+    Driven(Box<dyn Stream>),
     Source(Box<dyn Source>),
 }
+
+/// What is left of a socket while its dispatcher wraps it.
+struct Gone;
+
+impl Read for Gone {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Write for Gone {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::NotConnected.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Gone {}
 
 impl Io {
     /// Takes over a TCP stream, connected or connecting, and makes it non-blocking.
@@ -97,7 +121,7 @@ impl Io {
     /// As [`tcp`](Self::tcp), for a stream that is non-blocking already, which spares a system call. With one that is not, the loop would wait
     /// in it.
     pub fn nonblocking_tcp(stream: std::net::TcpStream) -> Self {
-        Self(Kind::Tcp(mio::net::TcpStream::from_std(stream)))
+        Self(Kind::Tcp(mio::net::TcpStream::from_std(stream), true))
     }
 
     /// Takes over a unix stream socket and makes it non-blocking.
@@ -123,6 +147,42 @@ impl Io {
         Self(Kind::Source(Box::new(source)))
     }
 
+    /// Has a dispatcher read and write the socket itself: puts `wrap` of it in its place, also where it is the innermost stream of a wrapper.
+    /// Returns `false` where there is no such socket: for a source, a custom stream with a descriptor or without a stream inside, and a
+    /// socket that is driven already or [refuses](Self::refuse_to_be_driven).
+    ///
+    /// The wrapper names the socket as its [`inner`](Stream::inner) stream, and reads and writes as the socket would: see the contract of
+    /// [`Dispatcher`](crate::Dispatcher), point 14. For everything else this stays a socket of the system.
+    pub fn drive<S: Stream>(&mut self, wrap: impl FnOnce(Self) -> S) -> bool {
+        match &mut self.0 {
+            Kind::Driven(_) | Kind::Source(_) | Kind::Tcp(_, false) => return false,
+            Kind::Custom(stream) => {
+                #[cfg(unix)]
+                let has_its_own = stream.fd().is_some();
+                #[cfg(windows)]
+                let has_its_own = stream.socket().is_some();
+                return !has_its_own && stream.inner_mut().is_some_and(|inner| inner.drive(wrap));
+            }
+            _ => {}
+        }
+        let socket = std::mem::replace(self, Self::custom(Gone));
+        *self = Self(Kind::Driven(Box::new(wrap(socket))));
+        true
+    }
+
+    /// Keeps dispatchers from reading and writing this TCP socket themselves, for a caller that reads it by its descriptor. Without effect on a
+    /// stream that is registered already, and on others, which such a caller cannot read.
+    pub fn refuse_to_be_driven(&mut self) {
+        if let Kind::Tcp(_, may_be_driven) = &mut self.0 {
+            *may_be_driven = false;
+        }
+    }
+
+    /// Whether a dispatcher reads and writes this socket itself, so that its bytes cannot be read by its descriptor.
+    pub fn is_driven(&self) -> bool {
+        matches!(self.0, Kind::Driven(_))
+    }
+
     /// Returns the source as its type; `None` if this is a stream or a source of another type.
     pub fn source_mut<S: Source>(&mut self) -> Option<&mut S> {
         let Kind::Source(source) = &mut self.0 else { return None };
@@ -136,7 +196,7 @@ impl Io {
     pub fn connected(&mut self) -> io::Result<bool> {
         // A stream that knows its peer is connected. Of one that does not, the error that is pending says why.
         let (peer, pending) = match &mut self.0 {
-            Kind::Tcp(stream) => match stream.peer_addr() {
+            Kind::Tcp(stream, _) => match stream.peer_addr() {
                 Ok(_) => return Ok(true),
                 Err(error) => (error, stream.take_error()?),
             },
@@ -145,7 +205,7 @@ impl Io {
                 Ok(_) => return Ok(true),
                 Err(error) => (error, stream.take_error()?),
             },
-            Kind::Custom(stream) => return stream.connected(),
+            Kind::Custom(stream) | Kind::Driven(stream) => return stream.connected(),
             Kind::Source(_) => return Ok(true),
         };
         match pending {
@@ -176,9 +236,9 @@ impl Io {
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
-            Kind::Tcp(stream) => Some(stream.as_fd()),
+            Kind::Tcp(stream, _) => Some(stream.as_fd()),
             Kind::Unix(stream) => Some(stream.as_fd()),
-            Kind::Custom(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
+            Kind::Custom(stream) | Kind::Driven(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
             Kind::Source(source) => source.fd().or_else(|| source.io()?.fd()),
         }
     }
@@ -187,8 +247,10 @@ impl Io {
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
-            Kind::Tcp(stream) => Some(stream.as_socket()),
-            Kind::Custom(stream) => stream.socket().or_else(|| stream.inner()?.socket()),
+            Kind::Tcp(stream, _) => Some(stream.as_socket()),
+            Kind::Custom(stream) | Kind::Driven(stream) => {
+                stream.socket().or_else(|| stream.inner()?.socket())
+            }
             Kind::Source(source) => source.socket().or_else(|| source.io()?.socket()),
         }
     }
@@ -197,10 +259,10 @@ impl Io {
     /// that has none, and once the system does not know it any more.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
-            Kind::Tcp(stream) => stream.peer_addr().ok(),
+            Kind::Tcp(stream, _) => stream.peer_addr().ok(),
             #[cfg(unix)]
             Kind::Unix(_) => None,
-            Kind::Custom(stream) => stream.peer_addr(),
+            Kind::Custom(stream) | Kind::Driven(stream) => stream.peer_addr(),
             Kind::Source(_) => None,
         }
     }
@@ -208,17 +270,17 @@ impl Io {
     /// The address of this end, as [`peer_addr`](Self::peer_addr).
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
-            Kind::Tcp(stream) => stream.local_addr().ok(),
+            Kind::Tcp(stream, _) => stream.local_addr().ok(),
             #[cfg(unix)]
             Kind::Unix(_) => None,
-            Kind::Custom(stream) => stream.local_addr(),
+            Kind::Custom(stream) | Kind::Driven(stream) => stream.local_addr(),
             Kind::Source(_) => None,
         }
     }
 
     /// The custom stream as its type, also from inside a wrapper.
     pub fn downcast_ref<S: Stream>(&self) -> Option<&S> {
-        let Kind::Custom(stream) = &self.0 else { return None };
+        let (Kind::Custom(stream) | Kind::Driven(stream)) = &self.0 else { return None };
         let stream = stream.as_ref();
         (stream as &dyn Any).downcast_ref().or_else(|| stream.inner()?.downcast_ref())
     }
@@ -226,7 +288,7 @@ impl Io {
     /// The custom stream as the type that its dispatcher knows, also from inside a wrapper or a source.
     pub fn downcast_mut<S: Stream>(&mut self) -> Option<&mut S> {
         let stream = match &mut self.0 {
-            Kind::Custom(stream) => stream,
+            Kind::Custom(stream) | Kind::Driven(stream) => stream,
             Kind::Source(source) => return source.io_mut()?.downcast_mut(),
             _ => return None,
         };
@@ -242,7 +304,7 @@ impl Io {
         visit: impl FnOnce(&mut dyn mio::event::Source) -> R,
     ) -> Option<R> {
         match &mut self.0 {
-            Kind::Tcp(stream) => Some(visit(stream)),
+            Kind::Tcp(stream, _) => Some(visit(stream)),
             #[cfg(unix)]
             Kind::Unix(stream) => Some(visit(stream)),
             #[cfg(unix)]
@@ -251,7 +313,7 @@ impl Io {
                 let fd = stream.fd()?.as_raw_fd();
                 Some(visit(&mut mio::unix::SourceFd(&fd)))
             }
-            Kind::Custom(stream) => stream.inner_mut()?.with_source(visit),
+            Kind::Custom(stream) | Kind::Driven(stream) => stream.inner_mut()?.with_source(visit),
             #[cfg(unix)]
             Kind::Source(source) if source.io().is_none() => {
                 use std::os::fd::AsRawFd;
@@ -282,10 +344,10 @@ fn unreadable() -> io::Error {
 macro_rules! each {
     ($io:expr, $stream:ident => $body:expr) => {
         match &mut $io.0 {
-            Kind::Tcp($stream) => $body,
+            Kind::Tcp($stream, _) => $body,
             #[cfg(unix)]
             Kind::Unix($stream) => $body,
-            Kind::Custom($stream) => $body,
+            Kind::Custom($stream) | Kind::Driven($stream) => $body,
             Kind::Source(_) => Err(unreadable()),
         }
     };
@@ -318,10 +380,11 @@ impl Write for Io {
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Tcp(stream) => f.debug_tuple("Io").field(stream).finish(),
+            Kind::Tcp(stream, _) => f.debug_tuple("Io").field(stream).finish(),
             #[cfg(unix)]
             Kind::Unix(stream) => f.debug_tuple("Io").field(stream).finish(),
             Kind::Custom(_) => f.write_str("Io(custom)"),
+            Kind::Driven(_) => f.write_str("Io(driven)"),
             Kind::Source(_) => f.write_str("Io(source)"),
         }
     }

@@ -29,11 +29,11 @@ pub struct KernelTime {
 }
 
 impl KernelTime {
-    /// Asks the kernel for the times of what arrives on `io`. `None` if this is not a TCP socket of the system, if the kernel refuses,
-    /// and on other systems than Linux.
+    /// Asks the kernel for the times of what arrives on `io`. `None` if this is not a TCP socket of the system, if its dispatcher reads it
+    /// itself (io_uring's does), if the kernel refuses, and on other systems than Linux.
     pub fn of(io: &Io) -> Option<Self> {
         // A custom stream may have a descriptor, but its bytes are not to be read past it; a unix socket has no address.
-        if !io.is_socket() || io.local_addr().is_none() {
+        if !io.is_socket() || io.is_driven() || io.local_addr().is_none() {
             return None;
         }
         system::request(io).then_some(Self { newest: None })

@@ -62,6 +62,7 @@ mod rig;
 mod simulated;
 mod sources;
 mod time;
+mod transfer;
 mod unwatched;
 mod waking;
 
@@ -80,6 +81,7 @@ pub mod points {
     pub use super::readiness::*;
     pub use super::sources::*;
     pub use super::time::*;
+    pub use super::transfer::*;
     pub use super::unwatched::*;
     pub use super::waking::*;
 }
@@ -175,6 +177,10 @@ macro_rules! __conformance_points {
             a_source_is_reported_like_a_stream
             reregistration_reports_a_source_that_is_still_ready
             deregistering_closes_a_source
+            bytes_keep_their_order
+            what_was_written_goes_out_with_the_next_wait
+            what_was_written_goes_out_before_the_end
+            a_peer_that_does_not_read_holds_back_the_writer
             a_wake_before_the_wait_ends_it
             a_wake_is_not_sticky
             a_wake_does_not_swallow_readiness
@@ -210,6 +216,9 @@ macro_rules! __conformance_points {
             a_storm_of_wakes_loses_none
             other_threads_reach_the_apps
             other_threads_read_the_numbers
+            what_was_written_goes_out_when_it_is_handed_over
+            a_peer_is_held_back_while_nothing_is_read
+            what_has_arrived_can_be_read_without_a_wait
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
             #[cfg(unix)] udp_sockets_are_watched

@@ -69,6 +69,8 @@ pub const HOSTS: &[Host] = &[
     blocking!("busy-poll", websocket_dispatcher_busy_poll::BusyPoll::new()?),
     #[cfg(target_os = "linux")]
     blocking!("io-uring", websocket_dispatcher_io_uring::IoUringDispatcher::new()?),
+    #[cfg(target_os = "linux")]
+    blocking!("io-uring-polling", websocket_dispatcher_io_uring::IoUringDispatcher::polling()?),
     #[cfg(unix)]
     guest!("tokio", tokio_blocking::Blocking::on_one_thread(), |setup| {
         guests::tokio(tokio::runtime::Builder::new_current_thread(), setup)

@@ -78,7 +78,7 @@ impl Race {
         options: &ConnectOptions,
         net: &mut Net<'_>,
     ) -> Result<Self, Error> {
-        let wire = net.watch(io).map_err(|source| Error::Connect { address: None, source })?;
+        let wire = net.watch(io, options).map_err(|source| Error::Connect { address: None, source })?;
         let mut race = Self { deadline, ..Self::new(Default::default(), None, options, net.now()) };
         race.eyeballs.started(Racer { wire, address: None, place: None }, net.now());
         Ok(race)
@@ -236,7 +236,7 @@ impl Race {
     ) {
         log::debug!(target: "websocket::connect", "{}: connecting to {address}", net.app);
         let connected = net.links.connector.connect(address, &options.socket);
-        match connected.and_then(|io| net.watch(io)) {
+        match connected.and_then(|io| net.watch(io, options)) {
             Ok(wire) => self.eyeballs.started(Racer { wire, address: Some(address), place }, net.now()),
             Err(error) => self.failure = Some((Some(address), error)),
         }

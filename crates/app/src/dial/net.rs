@@ -10,7 +10,8 @@ use websocket_link::{Answer, Asker, Connector, Query, Resolver};
 
 use super::gate::{Gate, Server};
 use crate::id::{AppId, QueryId};
-use crate::live::Wire;
+use crate::live::{Wire, kernel_time};
+use crate::options::ConnectOptions;
 use crate::panics::contain_panic;
 use crate::watched::{KeyOwner, Watched};
 
@@ -71,7 +72,8 @@ impl Net<'_> {
     }
 
     /// Watches a stream that is connecting.
-    pub(super) fn watch(&mut self, mut io: Io) -> io::Result<Wire> {
+    pub(super) fn watch(&mut self, mut io: Io, options: &ConnectOptions) -> io::Result<Wire> {
+        kernel_time::prepare(&options.feed, &mut io);
         let key = self.links.watched.insert(KeyOwner::App(self.app));
         // A custom one may be connected, or may have to hear something first: it is asked at the first event.
         let interest = if io.is_socket() { Interest::Write } else { Interest::ReadWrite };

@@ -16,6 +16,13 @@ impl Observers {
     }
 }
 
+/// Has a stream read by system calls whose kernel is to tell when it receives bytes.
+pub(crate) fn prepare(options: &FeedOptions, io: &mut Io) {
+    if options.kernel_receive_time {
+        io.refuse_to_be_driven();
+    }
+}
+
 /// Has the kernel tell when it receives bytes, where the option asks for it and the stream allows it.
 pub(super) fn ask(options: &FeedOptions, io: &Io, observers: &mut Option<Box<Observers>>) {
     if options.kernel_receive_time

@@ -7,7 +7,7 @@ mod chunk;
 mod feed;
 mod judge;
 #[cfg_attr(not(feature = "kernel-receive-time"), path = "no_kernel_time.rs")]
-mod kernel_time;
+pub(crate) mod kernel_time;
 mod observers;
 mod rounds;
 #[cfg_attr(not(feature = "tls"), path = "no_tls.rs")]

@@ -15,3 +15,6 @@ pub(super) fn ask(_: &FeedOptions, _: &Io, _: &mut Option<Box<Observers>>) {}
 pub(super) fn read(io: &mut Io, _: &mut Option<Box<Observers>>, room: &mut [u8]) -> io::Result<usize> {
     io.read(room)
 }
+
+/// As with the feature: there is nothing to prepare.
+pub(crate) const fn prepare(_: &FeedOptions, _: &mut Io) {}

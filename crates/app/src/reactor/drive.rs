@@ -140,8 +140,13 @@ impl Driver<'_> {
                     self.write(app, id);
                 }
                 let looked = self.apps.env.now();
-                if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
-                    self.read(app, id, None);
+                // A dispatcher that reads the socket itself has received what was there when it last waited: the second read asks the system.
+                let reads =
+                    if matches!(&app.stage, Stage::Live(live) if live.wire.io.is_driven()) { 2 } else { 1 };
+                for _ in 0..reads {
+                    if matches!(&app.stage, Stage::Live(live) if !live.queued) && !self.apps.interrupted {
+                        self.read(app, id, None);
+                    }
                 }
                 self.judge(app, id, looked);
             }

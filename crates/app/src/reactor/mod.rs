@@ -241,7 +241,9 @@ impl<D: Dispatcher> Reactor<D> {
     ///
     /// The caller must take the next turn when [`Next`] says so, or when the [waker](Dispatcher::waker) is woken.
     pub fn turn(&mut self, ready: &[Ready]) -> Next {
-        match self.take_turn(ready) {
+        let taken = self.take_turn(ready);
+        self.dispatcher.hand_over();
+        match taken {
             Ok(next) => {
                 self.apps.host_waits_for = Some(next);
                 next

@@ -98,6 +98,12 @@ impl<D: Wait> Reactor<D> {
     /// [`Error::Dispatcher`] when the event loop is broken. Every app gets that error in `on_error`, and `on_close`; none
     /// connects again.
     pub fn poll(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
+        let next = self.wait_and_turn(timeout);
+        self.dispatcher.hand_over();
+        next
+    }
+
+    fn wait_and_turn(&mut self, timeout: Option<Duration>) -> Result<Next, Error> {
         let limit = timeout.map(|timeout| later(self.apps.env.clock().now(), timeout));
         let deadline = [self.next_deadline(), limit].into_iter().flatten().min();
         let waited = self.dispatcher.wait(deadline, &mut self.ready);
@@ -115,8 +121,9 @@ impl<D: Wait> Reactor<D> {
     pub fn run(&mut self) -> Result<(), Error> {
         self.apps.stopped = false;
         while !self.is_done() {
-            self.poll(None)?;
+            self.wait_and_turn(None)?;
         }
+        self.dispatcher.hand_over();
         Ok(())
     }
 
@@ -127,8 +134,9 @@ impl<D: Wait> Reactor<D> {
     pub fn run_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
         self.apps.stopped = false;
         while !self.apps.stopped && !done(self.apps()) {
-            self.poll(None)?;
+            self.wait_and_turn(None)?;
         }
+        self.dispatcher.hand_over();
         Ok(())
     }
 }

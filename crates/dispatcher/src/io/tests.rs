@@ -104,3 +104,30 @@ fn a_custom_stream_can_be_a_source() {
     let refused = MioDispatcher::new().unwrap().register(Key::new(0, 0), &mut source, Interest::Read);
     assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::Unsupported);
 }
+
+#[test]
+fn a_driven_socket_is_a_socket_still_however_deep() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let socket = || Io::tcp(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
+    let mut io = socket();
+    let address = io.local_addr();
+    assert!(!io.is_driven() && io.drive(Wrapper) && io.is_driven());
+    assert!(io.is_socket() && io.local_addr() == address && address.is_some());
+    assert_eq!(io.connecting_interest(), Interest::Write);
+    assert!(io.connected().unwrap());
+    assert!(!io.drive(Wrapper), "by one dispatcher only");
+    assert!(io.downcast_ref::<Wrapper>().is_some_and(|wrapper| !wrapper.0.is_driven()));
+    #[cfg(unix)]
+    assert!(io.fd().is_some());
+
+    let mut wrapper = Io::custom(Wrapper(Io::custom(Wrapper(socket()))));
+    assert!(wrapper.drive(Wrapper) && !wrapper.is_driven() && !wrapper.is_socket());
+    assert!(!wrapper.drive(Wrapper));
+    assert!(wrapper.write(b"x").is_ok());
+
+    let mut refuses = socket();
+    refuses.refuse_to_be_driven();
+    assert!(!refuses.drive(Wrapper) && refuses.is_socket());
+    assert!(!Io::custom(Simulated).drive(Wrapper));
+    assert!(!Io::source(socket()).drive(Wrapper), "the reactor does not read a source");
+}

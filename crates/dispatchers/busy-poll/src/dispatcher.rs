@@ -101,6 +101,10 @@ impl<D: Dispatcher> Dispatcher for BusyPoll<D> {
     fn short_read_drains(&self) -> bool {
         self.inner.short_read_drains()
     }
+
+    fn hand_over(&mut self) {
+        self.inner.hand_over();
+    }
 }
 
 impl<D: Wait> Wait for BusyPoll<D> {

@@ -1,7 +1,7 @@
 //! Wakes from any thread.
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,9 +51,9 @@ impl Bell {
     }
 }
 
-impl AsFd for Bell {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.receiver.as_fd()
+impl AsRawFd for Bell {
+    fn as_raw_fd(&self) -> RawFd {
+        self.receiver.as_raw_fd()
     }
 }
 

@@ -1,214 +1,127 @@
 //! The dispatcher itself.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
 
-use crate::bell::Bell;
-use crate::request::{self, BELL, CANCEL, Names};
-use crate::ring::{ENTRIES, Ring};
+use crate::engine::Engine;
+use crate::ring::{ENTRIES, MANY_ENTRIES, Ring};
+use crate::socket::RingSocket;
 
 /// A [`Dispatcher`] on io_uring: see the [crate's page](crate).
 pub struct IoUringDispatcher {
-    ring: Ring,
-    watched: KeyTable<Watched>,
-    names: Names,
-    /// Streams that no request is under way for.
-    unasked: Vec<Key>,
-    /// Requests to be ended.
-    obsolete: Vec<u64>,
-    bell: Bell,
-    bell_is_asked: bool,
+    engine: Rc<RefCell<Engine>>,
 }
 
-struct Watched {
-    /// A duplicate descriptor for the same socket: that of the stream is lent for one call only.
-    fd: OwnedFd,
-    interest: Interest,
-    request: Option<u64>,
-}
-
-/// What was taken from the ring.
-#[derive(Default)]
-struct Taken {
-    /// A stream was seen, or a wake.
-    news: bool,
-    /// The end of a request, if nothing else.
-    anything: bool,
+/// What a ring does for sockets: see [`IoUringDispatcher::mode`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Mode {
+    /// It receives and sends: Linux 6.1 or later.
+    Completions,
+    /// It reports when they are ready, and they are read and written by system calls.
+    Polling,
 }
 
 impl IoUringDispatcher {
-    /// Opens a ring.
+    /// Opens a ring that receives and sends, or one that polls where the kernel does not support the former: see [`mode`](Self::mode).
     ///
     /// # Errors
     /// When the kernel has no io_uring, is older than Linux 5.11, or forbids it, as many containers do; the
     /// message says which, and that [`MioDispatcher`](websocket_dispatcher::MioDispatcher) works everywhere.
     /// When the system has no descriptors left.
     pub fn new() -> io::Result<Self> {
+        match Ring::completing(MANY_ENTRIES) {
+            Ok(ring) => Self::on(ring),
+            Err(error) => {
+                let dispatcher = Self::polling()?;
+                log::info!(target: "websocket::dispatcher", "io_uring polls here, and does not receive and send: {error}");
+                Ok(dispatcher)
+            }
+        }
+    }
+
+    /// Opens a ring that polls, whatever the kernel supports.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn polling() -> io::Result<Self> {
         Ring::new(ENTRIES).and_then(Self::on)
     }
 
     fn on(ring: Ring) -> io::Result<Self> {
-        Ok(Self {
-            ring,
-            watched: KeyTable::new(),
-            names: Names::default(),
-            unasked: Vec::new(),
-            obsolete: Vec::new(),
-            bell: Bell::new()?,
-            bell_is_asked: false,
-        })
+        Ok(Self { engine: Rc::new(RefCell::new(Engine::on(ring)?)) })
     }
 
-    /// Puts requests into the ring for all that has changed. What finds no room waits for the next time.
-    fn ask(&mut self) -> io::Result<()> {
-        while let Some(request) = self.obsolete.last() {
-            if !self.ring.cancel(*request, CANCEL)? {
-                return Ok(());
-            }
-            self.obsolete.pop();
-        }
-        if !self.bell_is_asked {
-            self.bell_is_asked = self.ring.poll(self.bell.as_fd(), request::events(Interest::Read), BELL)?;
-        }
-        while let Some(&key) = self.unasked.last() {
-            if let Ok(watched) = self.watched.get_mut(key)
-                && watched.request.is_none()
-                && !watched.interest.is_none()
-            {
-                let name = self.names.name(key);
-                if !self.ring.poll(watched.fd.as_fd(), request::events(watched.interest), name)? {
-                    return Ok(());
-                }
-                watched.request = Some(name);
-            }
-            self.unasked.pop();
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, ready: &mut Vec<Ready>) -> Taken {
-        let mut taken = Taken::default();
-        let mut rung = false;
-        for report in self.ring.completions() {
-            if report.data == BELL {
-                rung = true;
-                self.bell_is_asked = report.more;
-                continue;
-            }
-            taken.anything = true;
-            // A report for a request that is not its stream's any more comes late.
-            let Some(key) = self.watched.key_in(request::slot(report.data)) else { continue };
-            let Ok(watched) = self.watched.get_mut(key) else { continue };
-            if watched.request != Some(report.data) {
-                continue;
-            }
-            // The kernel ends the requests of a thread that ends.
-            let ended_with_its_thread = report.result == -libc::ECANCELED;
-            if !report.more {
-                watched.request = None;
-                if report.result >= 0 || ended_with_its_thread {
-                    self.unasked.push(key);
-                }
-            }
-            if !ended_with_its_thread {
-                ready.push(request::ready(key, report.result));
-                taken.news = true;
-            }
-        }
-        if rung {
-            self.bell.hush();
-            taken.news = true;
-        }
-        taken
-    }
-
-    /// Cancels requests that are obsolete, so that the kernel releases the sockets.
-    fn let_go(&mut self) -> io::Result<()> {
-        if self.obsolete.is_empty() {
-            return Ok(());
-        }
-        self.ask()?;
-        self.ring.submit()
+    /// Returns what the ring does for sockets. Streams of other kinds and sources are polled in any case.
+    pub fn mode(&self) -> Mode {
+        if self.engine.borrow().completes() { Mode::Completions } else { Mode::Polling }
     }
 }
 
 impl Dispatcher for IoUringDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.watched.vacant(key)?;
+        let mut engine = self.engine.borrow_mut();
+        engine.vacant(key)?;
+        if engine.completes() {
+            let mut outcome = Ok(());
+            let is_driven = io.drive(|socket| {
+                outcome = engine.drive(key, &socket, interest);
+                RingSocket::new(key, socket, self.engine.clone())
+            });
+            if is_driven {
+                return outcome;
+            }
+        }
         let Some(fd) = io.fd() else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "this stream has no descriptor that io_uring could poll; run it on a dispatcher that knows its type",
             ));
         };
-        self.watched.insert(key, Watched { fd: fd.try_clone_to_owned()?, interest, request: None })?;
-        self.unasked.push(key);
-        Ok(())
+        engine.poll(key, fd.try_clone_to_owned()?, interest)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
-        let watched = self.watched.get_mut(key)?;
-        watched.interest = interest;
-        self.obsolete.extend(watched.request.take());
-        self.unasked.push(key);
-        Ok(())
+        self.engine.borrow_mut().change(key, interest)
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        if let Some(Watched { fd, request, .. }) = self.watched.remove(key) {
-            drop(fd);
-            self.obsolete.extend(request);
-            if let Err(error) = self.let_go() {
-                log::debug!(target: "websocket::dispatcher", "{key:?} left the ring with an error: {error}");
-            }
-        }
+        self.engine.borrow_mut().forget(key);
+        // A socket that is driven takes itself from the ring.
         drop(io);
     }
 
     fn waker(&self) -> Waker {
-        self.bell.waker()
+        self.engine.borrow().waker()
     }
 
     // An end that came with the bytes is flagged, and what comes later is reported again.
     fn short_read_drains(&self) -> bool {
         true
     }
+
+    fn hand_over(&mut self) {
+        self.engine.borrow_mut().hand_over();
+    }
 }
 
 impl Wait for IoUringDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        loop {
-            self.ask()?;
-            // What came while the reactor was at work costs no system call.
-            if self.ring.is_settled() {
-                let taken = self.take(ready);
-                if taken.news {
-                    return Ok(());
-                }
-                if taken.anything {
-                    continue;
-                }
-            }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            self.ring.enter(left)?;
-            let taken = self.take(ready);
-            // With nothing taken it was the deadline or a signal.
-            if taken.news || !taken.anything || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Ok(());
-            }
-        }
+        self.engine.borrow_mut().wait(deadline, ready)
     }
 }
 
 impl fmt::Debug for IoUringDispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IoUringDispatcher")
-            .field("streams", &self.watched.iter().count())
+            .field("mode", &self.mode())
+            .field("streams", &self.engine.borrow().streams())
             .finish_non_exhaustive()
     }
 }

@@ -7,22 +7,48 @@ pub(crate) const BELL: u64 = u64::MAX;
 /// The requests that end others.
 pub(crate) const CANCEL: u64 = u64::MAX - 1;
 
-/// Gives each request its own name: the slot of its stream, and above it a number that no other request has
-/// for a long time.
+/// What a request is for, in the two highest bits of its name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Poll,
+    Receive,
+    Send,
+    /// One of the constants above.
+    Other,
+}
+
+const KIND: u32 = 62;
+const NUMBERS: u32 = 1 << 30;
+
+/// Gives each request its own name: its kind, a number that no other request has for a long time, and the slot of its stream.
 ///
 /// The report of a request that was ended may come late, when another is under way for the same slot.
 #[derive(Default)]
 pub(crate) struct Names(u32);
 
 impl Names {
-    pub(crate) const fn name(&mut self, key: Key) -> u64 {
-        // The last number is that of the constants above.
-        self.0 = (self.0 + 1) % u32::MAX;
-        (self.0 as u64) << 32 | key.slot() as u64
+    pub(crate) const fn name(&mut self, kind: Kind, key: Key) -> u64 {
+        self.0 = (self.0 + 1) % NUMBERS;
+        (kind as u64) << KIND | (self.0 as u64) << 32 | key.slot() as u64
     }
 }
 
-/// The slot in a name.
+/// The name of the request that sends the output at `place` of those under way.
+pub(crate) const fn send(place: usize) -> u64 {
+    (Kind::Send as u64) << KIND | place as u64
+}
+
+/// The kind in a name.
+pub(crate) const fn kind(name: u64) -> Kind {
+    match name >> KIND {
+        0 => Kind::Poll,
+        1 => Kind::Receive,
+        2 => Kind::Send,
+        _ => Kind::Other,
+    }
+}
+
+/// The slot in a name, or the place of an output.
 pub(crate) const fn slot(name: u64) -> usize {
     (name & u32::MAX as u64) as usize
 }
@@ -55,11 +81,19 @@ mod tests {
     #[test]
     fn no_two_requests_have_the_same_name() {
         let key = Key::new(u32::MAX, 7);
-        let mut names = Names(u32::MAX - 3);
-        let given: Vec<_> = (0..6).map(|_| names.name(key)).collect();
+        let mut names = Names(NUMBERS - 3);
+        let kinds = [Kind::Poll, Kind::Receive].into_iter().cycle();
+        let mut given: Vec<_> = kinds.take(6).map(|kind| names.name(kind, key)).collect();
+        given.extend([send(key.slot()), BELL, CANCEL]);
         for (at, name) in given.iter().enumerate() {
-            assert_eq!(slot(*name), key.slot());
-            assert!(*name != BELL && *name != CANCEL);
+            let expected = match at {
+                0..6 if at % 2 == 0 => Kind::Poll,
+                0..6 => Kind::Receive,
+                6 => Kind::Send,
+                _ => Kind::Other,
+            };
+            assert_eq!(kind(*name), expected);
+            assert!(expected == Kind::Other || slot(*name) == key.slot());
             assert!(!given[..at].contains(name));
         }
     }

@@ -1,6 +1,7 @@
 //! The suite catches broken dispatchers: each point is missed by some fault that a dispatcher could have.
 
 mod broken;
+mod hoarder;
 
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -93,6 +94,13 @@ faults! {
     TurnsTheClockBack: the_clock_does_not_go_backwards;
     FailsWhenInterrupted: an_interrupted_wait_is_no_error;
     SleepsOnWhenInterrupted: an_interrupted_wait_is_no_error;
+    LosesOutputAtTheEnd: what_was_written_goes_out_before_the_end;
+    KeepsOutput: what_was_written_goes_out_with_the_next_wait;
+    KeepsOutputUntilItWaits: what_was_written_goes_out_when_it_is_handed_over;
+    OvertakesOutput: bytes_keep_their_order;
+    TakesOutputWithoutEnd: a_peer_that_does_not_read_holds_back_the_writer;
+    ReadsAhead: a_peer_is_held_back_while_nothing_is_read;
+    ReadsOnlyWhenItWaits: what_has_arrived_can_be_read_without_a_wait;
     // Here on come faults that only whole apps meet.
     ForgetsRoomForBytes: whole_apps_see_the_same_events_as_on_mio;
     StarvesWhileBusy: whole_apps_see_the_same_events_as_on_mio;

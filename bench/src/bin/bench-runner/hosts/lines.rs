@@ -12,6 +12,8 @@ pub(crate) fn of(host: &str) -> Result<Option<usize>> {
         "mio" => crates.join("dispatcher/src/mio.rs"),
         // One adapter, two runtimes.
         "tokio-threads" => crates.join("dispatchers/tokio/src"),
+        // One adapter, two ways to use the ring.
+        "io-uring-polling" => crates.join("dispatchers/io-uring/src"),
         _ => crates.join("dispatchers").join(host).join("src"),
     };
     if !source.exists() {

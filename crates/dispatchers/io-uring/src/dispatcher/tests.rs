@@ -2,7 +2,6 @@
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
-use std::thread;
 use std::time::Duration;
 
 use websocket_dispatcher::MioDispatcher;
@@ -29,7 +28,17 @@ mod one_shot {
     websocket_testkit::conformance!(or_mio(Ring::one_shot(ENTRIES)));
 }
 
+mod polling {
+    use super::*;
+    websocket_testkit::conformance!(or_mio(Ring::new(ENTRIES)));
+}
+
 mod full {
+    use super::*;
+    websocket_testkit::conformance!(or_mio(Ring::completing(FEW)));
+}
+
+mod polling_and_full {
     use super::*;
     websocket_testkit::conformance!(or_mio(Ring::new(FEW)));
 }
@@ -58,26 +67,124 @@ fn look(dispatcher: &mut IoUringDispatcher) -> Vec<Ready> {
     ready
 }
 
-/// The kernel ends the requests of a thread that ends, also those of streams that live on.
+/// One that receives and sends, where the kernel can.
+fn completing() -> Option<IoUringDispatcher> {
+    open().filter(|dispatcher| dispatcher.mode() == Mode::Completions)
+}
+
 #[test]
-fn a_dispatcher_may_move_to_another_thread() {
-    let Some(mut dispatcher) = open() else { return };
-    // That the request for wakes is made here leaves only the stream's to be lost.
+fn the_mode_is_what_the_ring_does() {
+    let Some(dispatcher) = open() else { return };
+    let polling = IoUringDispatcher::polling().unwrap();
+    assert_eq!(polling.mode(), Mode::Polling);
+    assert_eq!(dispatcher.mode() == Mode::Completions, Ring::completing(FEW).is_ok());
+    assert!(format!("{polling:?}").contains("Polling"), "{polling:?}");
+}
+
+#[test]
+fn a_socket_is_driven_only_where_the_ring_receives() {
+    let Some(mut dispatcher) = completing() else { return };
+    let (io, _far) = watched(&mut dispatcher, Key::new(0, 0), Interest::Read);
+    assert!(io.is_driven() && io.is_socket());
+    let mut polling = IoUringDispatcher::polling().unwrap();
+    assert!(!watched(&mut polling, Key::new(0, 0), Interest::Read).0.is_driven());
+}
+
+#[test]
+fn what_was_received_is_read_in_pieces_of_any_size() {
+    let Some(mut dispatcher) = completing() else { return };
+    let (mut io, mut far) = watched(&mut dispatcher, Key::new(0, 0), Interest::Read);
     look(&mut dispatcher);
-    let key = Key::new(0, 0);
-    let (_io, mut far) = watched(&mut dispatcher, key, Interest::Read);
-    let asked = thread::spawn(move || {
-        assert_eq!(look(&mut dispatcher), []);
-        dispatcher
-    });
-    let mut dispatcher = asked.join().unwrap();
-    far.write_all(b"x").unwrap();
-    let (patience, mut ready) = (Instant::now() + PATIENCE, Vec::new());
-    while ready.is_empty() {
-        dispatcher.wait(Some(patience), &mut ready).unwrap();
-        assert!(Instant::now() < patience, "the request was lost with its thread");
+    let sent: Vec<u8> = (0..30_000_u32).map(|at| (at ^ at >> 8) as u8).collect();
+    far.write_all(&sent).unwrap();
+    assert_eq!(look(&mut dispatcher).len(), 1, "several buffers are one report");
+    let mut received = Vec::new();
+    let mut piece = [0; 9000];
+    for len in [1, 9000, 4096, 3, 8192, 9000] {
+        let read = io.read(&mut piece[..len]).unwrap();
+        received.extend_from_slice(&piece[..read]);
+        // What is left is moved out of the ring's buffers.
+        look(&mut dispatcher);
     }
-    assert_eq!(ready, [Ready::new(key, true, false)]);
+    while received.len() < sent.len() {
+        let read = io.read(&mut piece).unwrap();
+        received.extend_from_slice(&piece[..read]);
+    }
+    assert!(received == sent);
+    assert_eq!(io.read(&mut piece).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+}
+
+/// More arrives at once than there are buffers at first.
+#[test]
+fn streams_that_found_no_buffer_receive_later() {
+    const EACH: usize = 120_000;
+    let Some(mut dispatcher) = completing() else { return };
+    let mut streams: Vec<_> =
+        (0..8).map(|slot| watched(&mut dispatcher, Key::new(slot, 0), Interest::Read)).collect();
+    look(&mut dispatcher);
+    for (_, far) in &mut streams {
+        far.write_all(&[7; EACH]).unwrap();
+    }
+    let mut received = [0; 8];
+    let (patience, mut ready) = (Instant::now() + PATIENCE, Vec::new());
+    while received.iter().sum::<usize>() < 8 * EACH {
+        dispatcher.wait(Some(patience), &mut ready).unwrap();
+        assert!(Instant::now() < patience, "{received:?} were received");
+        for ready in ready.drain(..) {
+            // Short reads are enough: what comes later is reported.
+            let slot = ready.key.slot();
+            received[slot] += streams[slot].0.read(&mut vec![0; EACH]).unwrap_or(0);
+        }
+    }
+    assert_eq!(received, [EACH; 8]);
+}
+
+#[test]
+fn a_socket_that_takes_no_more_is_flushed_when_there_is_room() {
+    let Some(mut dispatcher) = completing() else { return };
+    let key = Key::new(0, 0);
+    let (mut io, mut far) = watched(&mut dispatcher, key, Interest::ReadWrite);
+    let mut written = 0;
+    while io.flush().is_ok() {
+        written += io.write(&[7; 1000]).unwrap();
+        look(&mut dispatcher);
+    }
+    assert_eq!(io.flush().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    assert_eq!(io.write(b"x").unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    far.read_exact(&mut vec![0; written - 1000]).unwrap();
+    let (patience, mut ready) = (Instant::now() + PATIENCE, Vec::new());
+    while !ready.iter().any(|ready: &Ready| ready.key == key && ready.writable) {
+        dispatcher.wait(Some(patience), &mut ready).unwrap();
+        assert!(Instant::now() < patience, "room was not reported");
+    }
+    io.flush().unwrap();
+    look(&mut dispatcher);
+    far.read_exact(&mut [0; 1000]).unwrap();
+}
+
+#[test]
+fn output_that_was_refused_is_an_error_of_the_next_write() {
+    let Some(mut dispatcher) = completing() else { return };
+    let key = Key::new(0, 0);
+    let (mut io, far) = watched(&mut dispatcher, key, Interest::Write);
+    look(&mut dispatcher);
+    drop(far);
+    assert_eq!(io.write(b"to the dead").unwrap(), 11);
+    assert!(look(&mut dispatcher).iter().any(|ready| ready.key == key && ready.writable));
+    assert_eq!(io.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn streams_may_outlive_their_dispatcher() {
+    let Some(mut dispatcher) = completing() else { return };
+    let (mut io, mut far) = watched(&mut dispatcher, Key::new(0, 0), Interest::Read);
+    look(&mut dispatcher);
+    drop(dispatcher);
+    io.write_all(b"bye").unwrap();
+    drop(io);
+    let mut bytes = Vec::new();
+    far.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes, b"bye");
 }
 
 /// Without another wait: the kernel holds a socket open while it is polled.

@@ -53,6 +53,10 @@ impl<D: Dispatcher> Dispatcher for SharedDispatcher<D> {
     fn short_read_drains(&self) -> bool {
         self.dispatcher.borrow().short_read_drains()
     }
+
+    fn hand_over(&mut self) {
+        self.dispatcher.borrow_mut().hand_over();
+    }
 }
 
 impl<D: Wait> Wait for SharedDispatcher<D> {

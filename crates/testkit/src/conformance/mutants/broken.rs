@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, KeyTable, MioDispatcher, Ready, Wait};
 
 use super::Fault;
+use super::hoarder::Hoard;
 
 pub(super) struct Broken {
     fault: Fault,
@@ -36,6 +37,7 @@ pub(super) struct Broken {
     sources: BTreeSet<Key>,
     /// Those that ended while they were watched for nothing.
     ended_unwatched: BTreeSet<Key>,
+    hoard: Hoard,
 }
 
 impl Drop for Broken {
@@ -113,6 +115,7 @@ impl Broken {
             deaf_to_room: Vec::new(),
             sources: BTreeSet::new(),
             ended_unwatched: BTreeSet::new(),
+            hoard: Hoard::default(),
         }
     }
 
@@ -199,7 +202,10 @@ impl Dispatcher for Broken {
                 Err(io::ErrorKind::AlreadyExists.into())
             }
             Fault::TakesWhatItCannotWatch if fd.is_none() => Ok(()),
-            _ => self.inner.register(key, io, interest),
+            _ => {
+                self.hoard.drive(self.fault, io);
+                self.inner.register(key, io, interest)
+            }
         };
         let is_refused_file = is_source && outcome.is_err();
         let outcome =
@@ -333,6 +339,7 @@ impl Wait for Broken {
             return Ok(());
         }
         self.late.clear();
+        self.hoard.exchange();
         self.looks = if deadline.is_some_and(|at| at <= Instant::now()) { self.looks + 1 } else { 0 };
         if self.fault == Fault::StarvesWhileBusy && self.looks > 1 {
             return Ok(());
