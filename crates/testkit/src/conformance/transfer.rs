@@ -146,6 +146,7 @@ pub fn a_peer_that_does_not_read_holds_back_the_writer<H: Host>(host: &mut H) {
             arrived.len() >= written
         });
         assert!(arrived == pattern(0, written), "what was taken is not what has arrived");
+        rig.dispatcher.deregister(line.key, line.io);
     }
 }
 
@@ -175,6 +176,8 @@ pub fn a_peer_is_held_back_while_nothing_is_read<H: Host>(host: &mut H) {
         let mut other = rig.open(10 + slot, Interest::Read);
         other.far.write(b"x");
         rig.until_readable("bytes beside a stream that was not read", other.key);
+        rig.dispatcher.deregister(other.key, other.io);
+        rig.dispatcher.deregister(line.key, line.io);
     }
 }
 
