@@ -25,6 +25,8 @@ pub(crate) struct Client {
     pub(crate) leaves_out: &'static str,
 }
 
+/// This project.
+pub(crate) const OURS: &str = "ours";
 /// The floor that ratios refer to.
 pub(crate) const FLOOR: &str = "min-ws";
 /// The floor below the floor.
@@ -79,7 +81,7 @@ pub(crate) const CLIENTS: &[Client] = &[
     },
     Client { name: FLOOR, role: Role::Floor, workloads: &FLOOR_WORKLOADS, leaves_out: FLOOR_LEAVES_OUT },
     Client { name: "min-ws-busy", role: Role::Floor, workloads: &SPINNING, leaves_out: FLOOR_LEAVES_OUT },
-    Client { name: "ours", role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" },
+    Client { name: OURS, role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" },
     Client { name: "ours-busy", role: Role::Ours, workloads: &SPINNING, leaves_out: "" },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN, leaves_out: "" },
     Client {

@@ -6,6 +6,7 @@ mod clients;
 mod launch;
 mod options;
 mod results;
+mod summary;
 mod table;
 
 use std::ffi::OsString;
@@ -113,7 +114,10 @@ fn write(options: &Options, results: &Results) -> Result<()> {
     save(&options.json, &(serde_json::to_string_pretty(results)? + "\n"))?;
     save(&chart, &chart::render(&Workload::ALL, &results.rows))?;
     println!("written: {} and {}", options.json.display(), chart.display());
-    Ok(())
+    match &options.markdown {
+        Some(path) => save(path, &summary::render(&results.rows)),
+        None => Ok(()),
+    }
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {

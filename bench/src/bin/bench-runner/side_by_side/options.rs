@@ -29,6 +29,7 @@ pub(crate) struct Options {
     /// Workloads that a client is left out of.
     without: Vec<(String, Workload)>,
     pub(crate) json: PathBuf,
+    pub(crate) markdown: Option<PathBuf>,
     /// The names of the chosen cells; `None` for all.
     cells: Option<Vec<String>>,
 }
@@ -64,7 +65,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut names = Vec::new();
     let (mut quick, mut rounds) = (false, None);
-    let (mut cell_names, mut client_names) = (None, None);
+    let (mut cell_names, mut client_names, mut markdown) = (None, None, None);
     let (mut without, mut pairs) = (Vec::new(), Vec::new());
     let mut json = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/latest.json");
     while let Some(argument) = parser.next()? {
@@ -82,6 +83,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                 }
             }
             Long("json") => json = parser.value()?.into(),
+            Long("markdown") => markdown = Some(parser.value()?.into()),
             Long("help") | Short('h') => return Ok(Request::Help),
             Value(name) => names.push(name.string()?),
             other => return Err(other.unexpected().into()),
@@ -105,6 +107,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         clients: clients(client_names, &without)?,
         without: pairs,
         json,
+        markdown,
         cells: cell_names,
     }))
 }
@@ -140,6 +143,7 @@ options:
   --clients A,B        only these clients: {}
   --without A,B/C      not these: client A, client B in workload C
   --json FILE          where the rows go, the chart beside them (default: bench/results/latest.json)
+  --markdown FILE      where a table in short goes: our cost on each cell, and that of the cheapest peer
   --count-allocations  count heap allocations too; the other figures then include the counting
 
 other measurements, each with a --help of its own:

@@ -160,11 +160,16 @@ fn grid(cell: &'static str, columns: &[Column], rows: &[Row]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::side_by_side::clients::Role;
 
-    fn row(client: &'static str, cell: &'static str, cpu_ns: f64, times_cheaper: f64) -> Row {
+    pub(in super::super) fn row(
+        client: &'static str,
+        cell: &'static str,
+        cpu_ns: f64,
+        times_cheaper: f64,
+    ) -> Row {
         Row {
             client,
             role: Role::Peer,
