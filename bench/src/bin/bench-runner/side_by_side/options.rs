@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn options_choose() {
         let options =
-            options("receive --rounds 3 --cells 32B,1KiB --clients tungstenite,min-ws --json out/x.json")
+            options("receive --rounds 3 --cells 32B,1KiB --clients tungstenite,min-ws --json out/x.json --markdown out/x.md")
                 .unwrap();
         assert_eq!(options.workloads, [Workload::Receive]);
         assert_eq!(options.rounds, 3);
@@ -238,6 +238,7 @@ mod tests {
         let clients: Vec<&str> = options.clients.iter().map(|client| client.name).collect();
         assert_eq!(clients, ["min-ws", "tungstenite"]);
         assert_eq!(options.json, Path::new("out/x.json"));
+        assert_eq!(options.markdown.as_deref(), Some(Path::new("out/x.md")));
     }
 
     #[test]
