@@ -17,7 +17,7 @@ use crate::socket::{open, wait};
 use crate::text::validate;
 use crate::tls_session::{Session, pump, seal, watch};
 
-/// Waits for events as long as `patience` allows before it looks again: for ever, or not at all.
+/// Waits for events as long as `patience` allows before it looks again: indefinitely, or not at all.
 pub(crate) fn run(task: &Task, patience: Option<Duration>) -> Result<Report> {
     let poll = Poll::new()?;
     let mut buffer = vec![0; CHUNK];

@@ -23,8 +23,8 @@ use crate::threads::{Mailbox, Outbox, Sender, SenderState};
 ///
 /// Nothing here blocks. What is sent is encoded at once and leaves in one write when the callbacks that the app is called for now have returned;
 /// what another app makes it send, when the turn of the reactor ends. A message or fragment of 64 KiB or more is written while it is encoded, so that it
-/// takes little memory; what the socket refuses of it leaves as all else. Over TLS, and under a wire trace or a
-/// [`send_limit`](crate::RunOptions::send_limit), it is no exception.
+/// takes little memory; what the socket refuses of it leaves like everything else. Over TLS, and under a wire trace or a
+/// [`send_limit`](crate::RunOptions::send_limit), it is queued like any other.
 pub struct Context<'a> {
     pub(crate) apps: &'a mut Apps,
     pub(crate) identity: Identity<'a>,

@@ -77,7 +77,7 @@ impl Connection {
         self.rx.deliver_fragments = deliver;
     }
 
-    /// Whether mask keys come from a source of the user's own, as [`Tx::set_mask_key`] sets it.
+    /// Whether mask keys come from the user's source, as [`Tx::set_mask_key`] sets it.
     #[inline]
     pub const fn has_mask_source(&self) -> bool {
         self.tx.mask_key.is_some()

@@ -180,7 +180,7 @@ impl Buffers {
         }
     }
 
-    /// Lends a buffer again that came back with bytes for nobody.
+    /// Lends a buffer again that came back with bytes that no stream waits for.
     pub(crate) fn give_back(&mut self, buffer: u16) {
         self.lend(buffer);
     }

@@ -9,7 +9,7 @@ use websocket_bench::contract::Workload;
 pub(crate) enum Role {
     /// What the work must cost at least.
     Floor,
-    /// Somebody else's client.
+    /// Another project's client.
     Peer,
     /// What this project makes.
     Ours,
