@@ -20,7 +20,7 @@ pub enum Event {
     /// A message.
     Message(Message),
     /// The connection was lost, and another attempt follows. What is sent meanwhile waits for the next connection.
-    Lost(Lost),
+    Lost(Box<Lost>),
     /// The connection is open again, with this response.
     Reopened(Box<Response>),
 }

@@ -119,7 +119,7 @@ impl Handler for Feeder {
         match closed.retry_in {
             Some(retry_in) if was_open => {
                 let error = closed.error.map(ToString::to_string);
-                self.shared().show(Event::Lost(Lost { code, reason, error, retry_in }));
+                self.shared().show(Event::Lost(Box::new(Lost { code, reason, error, retry_in })));
             }
             Some(_) => {}
             None => self.closed = Closed { code, reason, by: closed.by, unsent: closed.unsent.to_vec() },
