@@ -123,7 +123,9 @@ fn thousands_of_connections_need_as_many_descriptors_and_few_more() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
     if hard < LIMIT {
-        eprintln!("skipped: this process may have {hard} descriptors, and {MANY} connections need nearly {LIMIT}");
+        eprintln!(
+            "skipped: this process may have {hard} descriptors, and {MANY} connections need nearly {LIMIT}"
+        );
         return;
     }
     // Of the server too, which inherits it.
