@@ -71,8 +71,9 @@ impl TokioDispatcher {
 impl Dispatcher for TokioDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
+        let shared = io.share()?;
         let _entered = self.runtime.enter();
-        self.streams.insert(key, Watched::new(io)?, interest)
+        self.streams.insert(key, Watched::new(shared)?, interest)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {

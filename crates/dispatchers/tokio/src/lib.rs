@@ -36,11 +36,11 @@
 //!
 //! # What it costs
 //!
-//! - Each socket is registered with tokio itself, once, for both directions, by a second descriptor: tokio
-//!   must not be left with the number of a closed one. So count two descriptors for each connection. Changing
-//!   what it is watched for makes no system call.
-//! - On Windows the second descriptor is a handle of the same socket. Each report is followed by a system call, by which tokio
-//!   looks at the socket again.
+//! - Each socket is registered with tokio itself, once, for both directions. The dispatcher shares the socket with its connection, since
+//!   tokio must not be left with the number of a closed one; it takes no further descriptor, except for custom streams and sources.
+//!   Changing what it is watched for makes no system call.
+//! - On Windows tokio watches a second handle of each socket, and each report is followed by a system call, by which it looks at the socket
+//!   again.
 //! - No task for a stream. Per turn, work is proportional to what is ready.
 //! - A turn is one poll of the task. The reactor gives way after each, so tasks and apps take turns; tokio's
 //!   budget for a poll plays no part.
@@ -65,14 +65,5 @@ mod spawn;
 #[cfg_attr(windows, path = "watched_socket.rs")]
 mod watched;
 
-use std::io;
-
 pub use crate::dispatcher::TokioDispatcher;
 pub use crate::spawn::{Running, spawn};
-
-fn unwatchable() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        "this stream has no descriptor that tokio could watch; run it on a dispatcher that knows its type",
-    )
-}

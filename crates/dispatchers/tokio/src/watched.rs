@@ -1,25 +1,23 @@
 //! A stream that tokio watches.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::unix::AsyncFd;
-use websocket_dispatcher::{Io, PollReady};
+use websocket_dispatcher::{PollReady, Shared};
 
-/// A stream that tokio watches in both directions, by our own descriptor: it must stay open for as long
+/// A stream that tokio watches in both directions, by a share of it: its descriptor must stay open for as long
 /// as tokio knows it.
 #[derive(Debug)]
-pub(crate) struct Watched(AsyncFd<OwnedFd>);
+pub(crate) struct Watched(AsyncFd<Shared>);
 
 impl Watched {
-    /// Watches `io` in the runtime whose context is entered.
-    pub(crate) fn new(io: &Io) -> io::Result<Self> {
-        let fd = io.fd().ok_or_else(crate::unwatchable)?.try_clone_to_owned()?;
+    /// Watches it in the runtime whose context is entered.
+    pub(crate) fn new(shared: Shared) -> io::Result<Self> {
         // Deprecated for types that do not own their descriptor; the new function is `unsafe`, and younger
         // than the oldest tokio that this crate supports.
         #[allow(deprecated)]
-        AsyncFd::try_new(fd).map(Self)
+        AsyncFd::try_new(shared).map(Self)
     }
 }
 

@@ -1,14 +1,15 @@
 //! A socket that tokio watches on Windows, where it has no `AsyncFd`.
 
 use std::io;
+use std::os::windows::io::AsSocket as _;
 use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use websocket_dispatcher::{Io, PollReady};
+use websocket_dispatcher::{PollReady, Shared};
 
-/// A socket that tokio watches in both directions, by our own handle. As a `TcpStream`, whatever it is: nothing but its readiness
+/// A socket that tokio watches in both directions, by a second handle. As a `TcpStream`, whatever it is: nothing but its readiness
 /// is used, which Windows reports for sockets of all kinds alike.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -19,10 +20,10 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// Watches `io` in the runtime whose context is entered.
-    pub(crate) fn new(io: &Io) -> io::Result<Self> {
-        let socket = io.socket().ok_or_else(crate::unwatchable)?.try_clone_to_owned()?;
-        let socket = TcpStream::from_std(socket.into())?;
+    /// Watches it in the runtime whose context is entered.
+    pub(crate) fn new(shared: Shared) -> io::Result<Self> {
+        // tokio takes nothing less than a stream that it may close.
+        let socket = TcpStream::from_std(shared.as_socket().try_clone_to_owned()?.into())?;
         Ok(Self { socket, read_reported: false, write_reported: false })
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::marker::PhantomData;
 use std::net::TcpStream;
+use std::os::windows::io::AsSocket as _;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,8 @@ impl<Data> Host for MiniHost<Data> {
             return poller.reregister(Key::from_u64(key), io, interest);
         }
         // Only watched, so that its type does not matter.
-        let mut io = Io::nonblocking_tcp(TcpStream::from(descriptor.try_clone_to_owned()?));
+        let socket = descriptor.share()?.as_socket().try_clone_to_owned()?;
+        let mut io = Io::nonblocking_tcp(TcpStream::from(socket));
         poller.register(Key::from_u64(key), &mut io, interest)?;
         watched.insert(key, io);
         Ok(())
