@@ -17,7 +17,7 @@ impl Watched {
         // Deprecated for types that do not own their descriptor; the new function is `unsafe`, and younger
         // than the oldest tokio that this crate supports.
         #[allow(deprecated)]
-        AsyncFd::try_new(shared).map(Self)
+        Ok(Self(AsyncFd::try_new(shared)?))
     }
 }
 
