@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use websocket_app::link::SocketOptions;
 use websocket_app::{Reactor, RunOptions, WebSocketApp};
-use websocket_testkit::server::{EchoServer, ScriptedServer};
+use websocket_testkit::server::EchoServer;
+#[cfg(target_os = "linux")]
+use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, SimResolver};
 use websocket_tests::{Counting, Log, World, reactor, run_forever};
 
