@@ -26,6 +26,9 @@ mod mini_loop;
 #[cfg(unix)]
 #[path = "../../../crates/dispatchers/tokio/tests/support/mod.rs"]
 mod tokio_blocking;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/waiting-thread/tests/support/mod.rs"]
+mod waiting_thread_blocking;
 
 use std::error::Error;
 use std::io;
@@ -85,6 +88,12 @@ pub const HOSTS: &[Host] = &[
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
     #[cfg(unix)]
     guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
+    #[cfg(unix)]
+    guest!(
+        "waiting-thread",
+        waiting_thread_blocking::Blocking::over(MioDispatcher::new()?)?,
+        guests::waiting_thread
+    ),
     #[cfg(all(unix, feature = "system"))]
     guest!("glib", glib_blocking::Iterating::new(), guests::glib),
     #[cfg(all(unix, feature = "system"))]
