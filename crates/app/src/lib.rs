@@ -103,7 +103,7 @@ pub use crate::reconnect::{Reconnect, ReconnectError, Verdict};
 pub use crate::redirect::RedirectError;
 pub use crate::send_limit::SendLimit;
 pub use crate::stats::Stats;
-pub use crate::threads::{ReactorHandle, ReactorThread, Sender};
+pub use crate::threads::{ReactorHandle, ReactorThread, Sender, SenderWait};
 pub use crate::web_socket_app::WebSocketApp;
 pub use crate::wire_event::WireEvent;
 pub use tungstenite::{Bytes, Utf8Bytes};

@@ -331,6 +331,10 @@ pub trait Handler: Any {
         Ok(())
     }
 
+    /// Takes the outcome, right after [`on_end`](Self::on_end), for a handler that passes it on: an [`Error`] has no copy. By default it is
+    /// dropped. Not called for an app whose outcome [`run_forever`](crate::WebSocketApp::run_forever) returns.
+    fn take_outcome(&mut self, outcome: Outcome) {}
+
     /// Returns whether [`on_end`](Self::on_end) is called. Called after each attempt. With `false` an app that
     /// waits for its next attempt does not keep the outcome of the last one, which may hold the body of a
     /// response.

@@ -282,6 +282,11 @@ fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
         if let Err(error) = handler.on_end(&mut context, outcome) {
             log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
         }
+        if apps.keeps_outcome_of != Some(id)
+            && let Some(outcome) = app.outcome.take()
+        {
+            app.handler.take_outcome(*outcome);
+        }
     }));
     apps.running = None;
     if let Err(panic) = called {

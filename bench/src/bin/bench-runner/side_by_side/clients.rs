@@ -52,6 +52,9 @@ const FLOOR_LEAVES_OUT: &str =
 /// What those do that spin where others sleep.
 const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];
 
+/// What is measured of connections as streams.
+const STREAM: [Workload; 2] = [Workload::Receive, Workload::Echo];
+
 /// What the peers on tokio do.
 const ON_TOKIO: [Workload; 8] = [
     Workload::Receive,
@@ -108,6 +111,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client { name: "min-ws-busy", role: Role::Floor, workloads: &SPINNING, leaves_out: FLOOR_LEAVES_OUT },
     Client { name: OURS, role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" },
     Client { name: "ours-busy", role: Role::Ours, workloads: &SPINNING, leaves_out: "" },
+    Client { name: "stream", role: Role::Ours, workloads: &STREAM, leaves_out: "" },
+    Client { name: "stream-thread", role: Role::Ours, workloads: &STREAM, leaves_out: "" },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN, leaves_out: "" },
     Client {
         name: "tokio-tungstenite",
