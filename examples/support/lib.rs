@@ -34,6 +34,7 @@ mod chapters {
         errors: "errors.md",
         event_loops: "event-loops.md",
         getting_started: "getting-started.md",
+        gui_loops: "gui-loops.md",
         hosts: "hosts.md",
         life_cycle: "life-cycle.md",
         feeds: "feeds.md",

@@ -66,6 +66,7 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../tungstenite_original.rs"),
         include_str!("../tungstenite_port.rs"),
         include_str!("../unix_socket.rs"),
+        include_str!("../winit/src/main.rs"),
     ] {
         assert!(README.contains(sentence(source)), "{:?}", sentence(source));
     }

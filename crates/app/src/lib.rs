@@ -41,6 +41,7 @@ mod apps;
 mod attempts;
 mod callbacks;
 mod challenge;
+mod checked_url;
 mod cookies;
 mod dial;
 mod error;

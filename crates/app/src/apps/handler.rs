@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Input, Message, Messages, Opcode, Part, Response};
@@ -77,10 +76,6 @@ pub struct Open<'a> {
     pub is_successor: bool,
     /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
     pub url: AppUrl<'a>,
-    /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].
-    pub peer_addr: Option<SocketAddr>,
-    /// The address of this end.
-    pub local_addr: Option<SocketAddr>,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
     pub tls: Option<&'a TlsInfo>,

@@ -188,8 +188,13 @@ impl Driver<'_> {
         if let Stage::Live(live) = &app.stage {
             let state = live.connection.state();
             app.control.log_state(id, state);
-            if state != State::Connecting {
-                app.attempt = None;
+            if state != State::Connecting
+                && let Some(attempt) = app.attempt.take()
+                && state == State::Open
+                && attempt.is_by_connector()
+            {
+                let options = &app.plan.options.connect.socket;
+                contain_panic(id, || self.links.connector.opened(&live.wire.io, options));
             }
         }
         self.apps.arm(&mut app, id);

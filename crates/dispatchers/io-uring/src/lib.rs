@@ -11,6 +11,8 @@
 //! polled in any case.
 //!
 //! ```
+//! # #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use websocket_app::{Reactor, RunOptions, WebSocketApp};
 //! use websocket_dispatcher::{MioDispatcher, Wait};
 //! use websocket_dispatcher_io_uring::IoUringDispatcher;
@@ -31,7 +33,10 @@
 //!     .on_message(|app, _| app.close())
 //!     .run_on(&mut reactor, &RunOptions::new())?;
 //! reactor.run()?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+//! # fn main() {}
 //! ```
 //!
 //! # Receiving and sending
@@ -55,17 +60,17 @@
 //! - **System calls.** One per wait, whatever was received and sent; one to release a closed connection
 //!   at once. When polling: none for registering and changing interests; none for a wait if something has come
 //!   meanwhile, otherwise one, or two after a change of interest.
-//! - **Descriptors.** Three for the ring and the wakes. For each stream that is polled another, a duplicate:
-//!   a request names its descriptor, and the stream's own may be closed before the request is made or
-//!   has to be made again. A socket that the ring receives on needs none.
+//! - **Descriptors.** Three for the ring and the wakes, and none for a socket. A request names its descriptor, so one that is polled
+//!   is shared with its connection: it must not be closed before the request is made or has to be made again. For a
+//!   custom stream or a source that takes a duplicate, a descriptor more.
 //! - **Timers** are those of the kernel, to the nanosecond, with its slack of some 50 microseconds.
 //!
 //! # Which kernels
 //!
 //! The ring receives and sends from Linux 6.1 on. 5.11 is the oldest that it polls on. From 5.17 on, one request for each stream continues to
 //! report, by edges; on those before, a request ends with its report, and the next wait makes another. [`IoUringDispatcher::new`]
-//! says in words why a kernel refuses. The processor must be one that the crate io-uring knows: x86-64,
-//! AArch64, RISC-V, LoongArch or PowerPC, of 64 bits. On other systems than Linux this crate is empty.
+//! says in words why a kernel refuses. The processor must have 64 bits and be little-endian, as the
+//! crate io-uring knows it: x86-64, AArch64, RISC-V, LoongArch or PowerPC. Elsewhere this crate is empty.
 //!
 //! # Traps of io_uring
 //!
@@ -79,7 +84,7 @@
 //!   stays on its thread: make it where its reactor runs.
 //! - **No descriptor to embed.** Changes take effect with the next wait, so a loop that only watched the
 //!   ring's descriptor would miss them. That is why the dispatcher does not show it.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bell;

@@ -56,19 +56,44 @@ const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];
 const STREAM: [Workload; 2] = [Workload::Receive, Workload::Echo];
 
 /// What the peers on tokio do.
-const ON_TOKIO: [Workload; 5] =
+const ON_TOKIO: [Workload; 8] = [
+    Workload::Receive,
+    Workload::Send,
+    Workload::Echo,
+    Workload::Connect,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::EchoTls,
+    Workload::ConnectTls,
+];
+
+/// What those of them do whose connecting is the benchmark's.
+const AFTER_UPGRADE: [Workload; 6] = [
+    Workload::Receive,
+    Workload::Send,
+    Workload::Echo,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::EchoTls,
+];
+
+/// What nexus-web does here.
+const NEXUS_WEB: [Workload; 5] =
     [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle, Workload::ReceiveTls];
 
 /// What peers do that have no TLS here.
 const WITHOUT_TLS: [Workload; 4] = [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle];
 
 /// What yawc does: all that those on tokio do, and compression.
-const YAWC: [Workload; 8] = [
+const YAWC: [Workload; 11] = [
     Workload::Receive,
     Workload::Send,
     Workload::Echo,
+    Workload::Connect,
     Workload::Idle,
     Workload::ReceiveTls,
+    Workload::EchoTls,
+    Workload::ConnectTls,
     Workload::ReceiveDeflate,
     Workload::SendDeflate,
     Workload::IdleDeflate,
@@ -99,20 +124,20 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client {
         name: "fastwebsockets",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &AFTER_UPGRADE,
         leaves_out: "connecting and the upgrade, which are the benchmark's",
     },
     Client { name: "sockudo-ws", role: Role::Peer, workloads: &ON_TOKIO, leaves_out: "" },
     Client {
         name: "web-socket",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &AFTER_UPGRADE,
         leaves_out: "connecting, the upgrade and checking texts, which are the benchmark's; joining fragments, answering pings",
     },
     Client {
         name: "nexus-web",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &NEXUS_WEB,
         leaves_out: "answering pings, a queue for what a socket does not take",
     },
     Client {
