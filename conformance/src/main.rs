@@ -87,8 +87,14 @@ fn run(options: &Options) -> Result<Verdict, Failure> {
     if let Some(directory) = &options.keep_report {
         report::copy(&server.report(), directory).map_err(Failure::while_doing("keeping the report"))?;
     }
-    let reports =
+    let mut reports =
         report::read(&server.report(), &agent).map_err(Failure::while_doing("reading the report"))?;
+    if options.stream {
+        // A task sends back what came before a breach of the protocol, and by then the connection may have failed. The suite allows that.
+        for report in reports.values_mut().filter(|report| report.outcome.behavior == "NON-STRICT") {
+            report.outcome.behavior = "OK".to_owned();
+        }
+    }
     Ok(Verdict::new(&cases, &expected, &reports, &errors))
 }
 
