@@ -21,6 +21,9 @@ mod libuv_blocking;
 mod mini_loop;
 #[path = "../../../crates/dispatchers/tokio/tests/support/mod.rs"]
 mod tokio_blocking;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/waiting-thread/tests/support/mod.rs"]
+mod waiting_thread_blocking;
 
 use std::error::Error;
 use std::io;
@@ -72,6 +75,12 @@ pub const HOSTS: &[Host] = &[
     guest!("async-io", async_io_blocking::Blocking::new(), guests::async_io),
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
     guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
+    #[cfg(unix)]
+    guest!(
+        "waiting-thread",
+        waiting_thread_blocking::Blocking::over(MioDispatcher::new()?)?,
+        guests::waiting_thread
+    ),
     #[cfg(all(unix, feature = "system"))]
     guest!("glib", glib_blocking::Iterating::new(), guests::glib),
     #[cfg(all(unix, feature = "system"))]
