@@ -42,7 +42,9 @@ mod chapters {
         many_apps: "many-apps.md",
         numbers: "numbers.md",
         sources: "sources.md",
+        streams: "streams.md",
         testing: "testing.md",
         threads: "threads.md",
+        tokio_tungstenite: "tokio-tungstenite.md",
     }
 }
