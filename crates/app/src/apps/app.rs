@@ -104,6 +104,18 @@ impl Control {
         }
     }
 
+    /// Whether there is nothing that a visit has to do besides serving the stream: no senders, no second connection, no deadline, and no
+    /// callback has asked for an end or a change.
+    #[inline]
+    pub(crate) fn is_ordinary(&self) -> bool {
+        !(self.close_requested | self.blocked | self.ended)
+            && self.delivery == Delivery::Messages
+            && self.outbox.is_none()
+            && self.companion.is_none()
+            && self.armed.is_none()
+            && !self.rare.is_to_be_dropped()
+    }
+
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);

@@ -40,12 +40,15 @@ impl Connection {
         }
     }
 
-    /// Whether the connection is open and [`deadline`](Self::deadline) is `None` since no ping was ever sent or is to be, and output is not stuck,
-    /// as on most connections most of the time. Cheaper than the deadline itself.
+    /// Whether the connection is open and not [paused](Self::is_paused), and [`deadline`](Self::deadline) is `None` since no ping was ever sent
+    /// or is to be, and output is not stuck, as on most connections most of the time. Cheaper than the deadline itself.
     #[inline]
     #[must_use]
     pub fn waits_for_nothing(&self) -> bool {
-        self.tx.state() == State::Open && self.tx.pings.is_unused() && self.tx.stalled.is_none()
+        self.tx.state() == State::Open
+            && !self.tx.paused
+            && self.tx.pings.is_unused()
+            && self.tx.stalled.is_none()
     }
 
     /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
