@@ -17,7 +17,16 @@ fn lines(
     script: fn(&mut Peer),
     act: impl Fn(&Log, &mut Context<'_>, u32) -> CallbackResult + Copy + 'static,
 ) -> Vec<String> {
-    let [short, long] = [RunOptions::new(), RunOptions::new().wire_tap(|_, _| {})].map(|options| {
+    lines_with(&RunOptions::new(), script, act)
+}
+
+/// [`lines`], with options.
+fn lines_with(
+    options: &RunOptions,
+    script: fn(&mut Peer),
+    act: impl Fn(&Log, &mut Context<'_>, u32) -> CallbackResult + Copy + 'static,
+) -> Vec<String> {
+    let [short, long] = [options.clone(), options.clone().wire_tap(|_, _| {})].map(|options| {
         let server = ScriptedServer::start(move |mut peer| {
             peer.accept_upgrade();
             script(&mut peer);
@@ -132,6 +141,46 @@ fn a_sender_that_a_callback_makes_sends_behind_its_answers() {
     };
     let seen = lines(script, |_, app, count| Ok(app.sender().send_text(format!("by sender {count}"))?));
     assert_eq!(seen[1..5], ["text 1", "end", "text 2", "end"]);
+}
+
+#[test]
+fn what_a_sender_sees_is_kept_up_to_date() {
+    let script = |peer: &mut Peer| {
+        ask(peer, "1");
+        ask(peer, "2");
+        ask(peer, "3");
+        close(peer);
+    };
+    let seen = lines(script, |log, app, count| {
+        // Before its answer is written, and after that of the message before.
+        log.push(format!("queued {}", app.sender().queued_bytes()));
+        answer(app, &count.to_string())?;
+        log.push(format!("queued {}", app.sender().queued_bytes()));
+        Ok(())
+    });
+    assert_eq!(seen[2..5], ["queued 0", "queued 8", "end"]);
+    assert_eq!(seen[6..8], ["queued 0", "queued 8"]);
+}
+
+#[test]
+fn keep_alive_pings_are_sent_after_messages() {
+    let options = RunOptions::new().ping_interval(Duration::from_millis(20));
+    let script = |peer: &mut Peer| {
+        peer.send_text("1");
+        // Whichever comes first.
+        let (mut ping, mut has_text) = (None, false);
+        while ping.is_none() || !has_text {
+            let frame = peer.read_frame();
+            has_text |= frame.opcode == frame::TEXT;
+            ping = ping.or_else(|| (frame.opcode == frame::PING).then_some(frame));
+        }
+        peer.send_pong(&ping.unwrap().payload);
+        peer.send_close(1000, "");
+        peer.read_to_end();
+    };
+    let seen = lines_with(&options, script, |_, app, _| answer(app, "1"));
+    assert_eq!(seen[1..3], ["text 1", "end"]);
+    assert!(seen[3].starts_with("pong "), "{seen:?}");
 }
 
 #[test]

@@ -23,6 +23,7 @@ impl Output {
         self.end - self.start
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }

@@ -104,15 +104,14 @@ impl Control {
         }
     }
 
-    /// Whether there is nothing that a visit has to do besides serving the stream: no senders, no second connection, no deadline, and no
-    /// callback has asked for an end or a change.
+    /// Whether there is nothing that a visit has to do besides serving the stream: nothing that senders or a second connection want, and no callback
+    /// has asked for an end or a change.
     #[inline]
     pub(crate) fn is_ordinary(&self) -> bool {
         !(self.close_requested | self.blocked | self.ended)
             && self.delivery == Delivery::Messages
-            && self.outbox.is_none()
             && self.companion.is_none()
-            && self.armed.is_none()
+            && self.outbox.as_ref().is_none_or(|outbox| outbox.is_idle())
             && !self.rare.is_to_be_dropped()
     }
 

@@ -198,7 +198,7 @@ impl Live {
         self.broken.is_some()
     }
 
-    /// Whether the stream of this key has a connection without TLS or an observer, which is open, and on which nothing is under way or due.
+    /// Whether the stream of this key has an open connection without TLS or an observer, on which nothing is under way.
     #[inline]
     pub(crate) fn is_ordinary(&self, key: Key) -> bool {
         let has_been_unusual =
@@ -210,7 +210,8 @@ impl Live {
             && self.observers.is_none()
             && self.behind.is_none()
             && !(has_been_unusual || self.is_broken() || self.connection.has_mask_source())
-            && self.connection.waits_for_nothing()
+            && self.connection.is_flowing()
+            && self.connection.queued_bytes() == 0
     }
 
     /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which

@@ -41,6 +41,7 @@ pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
     let caught = match catch_unwind(work) {
         Ok(true) => {
             driver.apps.running = None;
+            app.publish(&mut driver.apps.env);
             driver.apps.put_back(id, app);
             return end_work(driver.apps, Some(id));
         }

@@ -22,7 +22,7 @@ pub(super) enum Visit {
     Unusual,
     /// The stream was read and its bytes delivered. What follows from that is yet to be done.
     Served,
-    /// Everything was done, and the app waits for nothing but its stream.
+    /// Everything was done, and no deadline of the app has come nearer.
     Quiet,
 }
 
@@ -35,6 +35,7 @@ pub(super) fn visit(driver: &mut Driver<'_>, app: &mut App, id: AppId, ready: Re
     if !(short_read_drains && is_only_readable && is_open) {
         return Visit::Unusual;
     }
+    let pings = live.connection.pings_sent();
     let chunk = live.read_to_buffer(driver.buffer, 0);
     let bytes = match chunk {
         Ok(Chunk { location: Location::Buffer(len), short: true, .. }) => &driver.buffer[..len],
@@ -76,11 +77,11 @@ pub(super) fn visit(driver: &mut Driver<'_>, app: &mut App, id: AppId, ready: Re
     if !end_batch(app, id, driver.apps) {
         return Visit::Served;
     }
-    answer(driver, app, id)
+    answer(driver, app, id, pings)
 }
 
-/// Writes what the app has sent.
-fn answer(driver: &mut Driver<'_>, app: &mut App, id: AppId) -> Visit {
+/// Writes what the app has sent. `pings` is how many it had sent before.
+fn answer(driver: &mut Driver<'_>, app: &mut App, id: AppId, pings: u64) -> Visit {
     let Stage::Live(live) = &mut app.stage else { return Visit::Served };
     let has_output = mem::take(&mut app.control.dirty);
     let written = if has_output {
@@ -90,7 +91,11 @@ fn answer(driver: &mut Driver<'_>, app: &mut App, id: AppId) -> Visit {
         Written { bytes: 0, emptied: Ok(true) }
     };
     let is_all = matches!(written.emptied, Ok(true)) && !is_large(written.bytes);
-    if is_all && app.control.is_ordinary() && live.connection.waits_for_nothing() {
+    let connection = &live.connection;
+    if is_all && app.control.is_ordinary() && connection.is_flowing() && connection.pings_sent() == pings {
+        if let Some(outbox) = &mut app.control.outbox {
+            outbox.wrote(written.bytes, &mut driver.apps.env);
+        }
         return Visit::Quiet;
     }
     if has_output {
