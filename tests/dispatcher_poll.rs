@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
@@ -10,11 +10,11 @@ use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Shared, Wait};
 
 struct PollDispatcher {
-    /// The stream's own descriptor is lent for one call only: this is another for the same socket.
-    watched: KeyTable<(OwnedFd, PollFlags)>,
+    /// A share keeps the descriptor open, which a `register` only borrows.
+    watched: KeyTable<(Shared, PollFlags)>,
     bell: UnixStream,
     waker: Waker,
 }
@@ -52,8 +52,7 @@ fn timeout(deadline: Option<Instant>) -> PollTimeout {
 impl Dispatcher for PollDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.watched.vacant(key)?;
-        let fd = io.fd().ok_or(io::ErrorKind::Unsupported)?.try_clone_to_owned()?;
-        self.watched.insert(key, (fd, flags(interest)))
+        self.watched.insert(key, (io.share()?, flags(interest)))
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
@@ -75,7 +74,7 @@ impl Wait for PollDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         // Asked for nothing, poll(2) would still report a hang-up.
         let watched = self.watched.iter().filter(|(_, (_, flags))| !flags.is_empty());
-        let streams = watched.clone().map(|(_, (fd, flags))| PollFd::new(fd.as_fd(), *flags));
+        let streams = watched.clone().map(|(_, (shared, flags))| PollFd::new(shared.as_fd(), *flags));
         let bell = PollFd::new(self.bell.as_fd(), PollFlags::POLLIN);
         let mut fds: Vec<_> = [bell].into_iter().chain(streams).collect();
         let polled = poll(&mut fds, timeout(deadline));

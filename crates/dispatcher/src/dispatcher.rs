@@ -33,7 +33,7 @@ use crate::{Clock, Interest, Io, Key, Ready};
 /// 5. **`deregister` takes the stream by value**, and drops it only after its own bookkeeping is gone;
 ///    otherwise a loop that removes late would remove a descriptor number that the kernel has already given
 ///    to another socket. Afterwards the same key slot may be used again at once. Deregistering a stale key
-///    only drops the stream.
+///    only drops the stream. The stream is closed then, so no [share](Io::share) of it is left.
 /// 6. **Changes may come at any time between two waits**, also for the key that has just been reported, and
 ///    may take effect as late as the next wait.
 /// 7. **One deadline.** [`Wait::wait`] returns at the deadline or a little later, never (but for spurious
@@ -68,6 +68,9 @@ use crate::{Clock, Interest, Io, Key, Ready};
 ///       arrived.
 ///     - *Ownership.* Slices are lent for one call, and buffers that the system still uses are the
 ///       dispatcher's. When the stream is dropped, requests for it are ended before its descriptor is closed.
+/// 15. **One descriptor per socket.** `register` only borrows the stream, and its caller may drop it at any time. A loop that must not be left
+///     with a closed descriptor watches a share of the stream, [`Io::share`], which has the same descriptor: a duplicate would halve the
+///     number of connections that a process can have.
 pub trait Dispatcher {
     /// Starts watching `io` for `interest` under `key`.
     ///

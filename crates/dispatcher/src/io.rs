@@ -1,112 +1,43 @@
 //! The stream objects that dispatchers watch.
 
+mod socket;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::fd::{AsFd, BorrowedFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsSocket, BorrowedSocket};
+use std::sync::Arc;
 
+pub use self::socket::Shared;
+use self::socket::{Socket, unreadable};
+pub use self::stream::Stream;
+use self::stream::{Gone, watched_inner};
 use crate::{Interest, Source};
-
-/// A non-blocking byte stream that is neither a TCP nor a unix socket: a pipe, a vsock, a simulation.
-///
-/// `read` and `write` behave as on a non-blocking socket: `WouldBlock` when they would wait, `Ok(0)`
-/// from `read` at the end of the stream.
-///
-/// A stream that wraps another one names it by [`inner`](Self::inner) and [`inner_mut`](Self::inner_mut), and
-/// every dispatcher that can watch the inner one can watch it. Such a stream may hold bytes that readiness
-/// does not show: read it until `WouldBlock`. If it may also hold back bytes that `write` has taken, `flush`
-/// hands them on, with `WouldBlock` while some are left.
-pub trait Stream: Read + Write + Any {
-    /// The descriptor that a readiness-based loop can watch, if there is one.
-    ///
-    /// A stream without one works only on a dispatcher that knows it, which recognises it with
-    /// [`Io::downcast_mut`].
-    #[cfg(unix)]
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        None
-    }
-
-    /// As the descriptor elsewhere: the socket that a readiness-based loop can watch. mio watches only
-    /// sockets that it has made, so run a stream with one on a dispatcher that takes any,
-    /// `websocket-dispatcher-polling` for one.
-    #[cfg(windows)]
-    fn socket(&self) -> Option<BorrowedSocket<'_>> {
-        None
-    }
-
-    /// Whether the stream is connected: `Ok(false)` while that is under way, an error when it failed.
-    ///
-    /// # Errors
-    /// The reason why connecting failed.
-    fn connected(&mut self) -> io::Result<bool> {
-        Ok(true)
-    }
-
-    /// The address of the peer, if the stream has one.
-    fn peer_addr(&self) -> Option<SocketAddr> {
-        self.inner()?.peer_addr()
-    }
-
-    /// The address of this end, if the stream has one.
-    fn local_addr(&self) -> Option<SocketAddr> {
-        self.inner()?.local_addr()
-    }
-
-    /// The stream inside, if this one is a wrapper: it is what a dispatcher watches.
-    fn inner(&self) -> Option<&Io> {
-        None
-    }
-
-    /// As [`inner`](Self::inner), mutably.
-    fn inner_mut(&mut self) -> Option<&mut Io> {
-        None
-    }
-}
 
 /// One non-blocking byte stream, or a [`Source`], in the form that every dispatcher can register.
 ///
-/// Dropping it closes it; that is why [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by
-/// value.
+/// Dropping it closes it, unless a dispatcher holds a [share](Self::share) of it; that is why
+/// [`Dispatcher::deregister`](crate::Dispatcher::deregister) takes it by value.
 pub struct Io(Kind);
 
 enum Kind {
     /// With whether a dispatcher may read and write it.
-    Tcp(mio::net::TcpStream, bool),
-    #[cfg(unix)]
-    Unix(mio::net::UnixStream),
+    Socket(Socket, bool),
+    /// A socket of which a dispatcher holds a share, or did.
+    Shared(Shared),
     Custom(Box<dyn Stream>),
     /// A socket of the system that its dispatcher reads and writes.
     Driven(Box<dyn Stream>),
     Source(Box<dyn Source>),
 }
-
-/// What is left of a socket while its dispatcher wraps it.
-struct Gone;
-
-impl Read for Gone {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-}
-
-impl Write for Gone {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::NotConnected.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Stream for Gone {}
 
 impl Io {
     /// Takes over a TCP stream, connected or connecting, and makes it non-blocking.
@@ -121,7 +52,7 @@ impl Io {
     /// As [`tcp`](Self::tcp), for a stream that is non-blocking already, which spares a system call. With one that is not, the loop would wait
     /// in it.
     pub fn nonblocking_tcp(stream: std::net::TcpStream) -> Self {
-        Self(Kind::Tcp(mio::net::TcpStream::from_std(stream), true))
+        Self(Kind::Socket(Socket::Tcp(mio::net::TcpStream::from_std(stream)), true))
     }
 
     /// Takes over a unix stream socket and makes it non-blocking.
@@ -131,7 +62,7 @@ impl Io {
     #[cfg(unix)]
     pub fn unix(stream: std::os::unix::net::UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self(Kind::Unix(mio::net::UnixStream::from_std(stream))))
+        Ok(Self(Kind::Socket(Socket::Unix(mio::net::UnixStream::from_std(stream)), true)))
     }
 
     /// Takes over any other stream.
@@ -149,23 +80,20 @@ impl Io {
 
     /// Has a dispatcher read and write the socket itself: puts `wrap` of it in its place, also where it is the innermost stream of a wrapper.
     /// Returns `false` where there is no such socket: for a source, a custom stream with a descriptor or without a stream inside, and a
-    /// socket that is driven already or [refuses](Self::refuse_to_be_driven).
+    /// socket that is driven already, [shared](Self::share), or [refuses](Self::refuse_to_be_driven).
     ///
     /// The wrapper names the socket as its [`inner`](Stream::inner) stream, and reads and writes as the socket would: see the contract of
     /// [`Dispatcher`](crate::Dispatcher), point 14. For everything else this stays a socket of the system.
     pub fn drive<S: Stream>(&mut self, wrap: impl FnOnce(Self) -> S) -> bool {
         match &mut self.0 {
-            Kind::Driven(_) | Kind::Source(_) | Kind::Tcp(_, false) => return false,
+            Kind::Socket(_, true) => {}
+            Kind::Socket(_, false) | Kind::Shared(_) | Kind::Driven(_) | Kind::Source(_) => return false,
             Kind::Custom(stream) => {
-                #[cfg(unix)]
-                let has_its_own = stream.fd().is_some();
-                #[cfg(windows)]
-                let has_its_own = stream.socket().is_some();
-                return !has_its_own && stream.inner_mut().is_some_and(|inner| inner.drive(wrap));
+                let Some(inner) = watched_inner(stream.as_mut()) else { return false };
+                return inner.drive(wrap);
             }
-            _ => {}
         }
-        let socket = std::mem::replace(self, Self::custom(Gone));
+        let socket = mem::replace(self, Self::custom(Gone));
         *self = Self(Kind::Driven(Box::new(wrap(socket))));
         true
     }
@@ -173,7 +101,7 @@ impl Io {
     /// Keeps dispatchers from reading and writing this TCP socket themselves, for a caller that reads it by its descriptor. Without effect on a
     /// stream that is registered already, and on others, which such a caller cannot read.
     pub fn refuse_to_be_driven(&mut self) {
-        if let Kind::Tcp(_, may_be_driven) = &mut self.0 {
+        if let Kind::Socket(Socket::Tcp(_), may_be_driven) = &mut self.0 {
             *may_be_driven = false;
         }
     }
@@ -181,6 +109,36 @@ impl Io {
     /// Whether a dispatcher reads and writes this socket itself, so that its bytes cannot be read by its descriptor.
     pub fn is_driven(&self) -> bool {
         matches!(self.0, Kind::Driven(_))
+    }
+
+    /// Returns a share in the descriptor or socket to watch, which keeps it open however this is dropped: for a dispatcher on a loop that must
+    /// not be left with a closed one. [`Dispatcher::deregister`](crate::Dispatcher::deregister) drops the share before the stream, which
+    /// closes it at once; a stream that is dropped without that stays open, and connected, until its dispatcher is dropped.
+    ///
+    /// Of a TCP or unix socket, also inside wrappers, it has the socket's own descriptor: the first share takes an allocation of 24
+    /// bytes, and each a reference count. Of a custom stream with a descriptor, and of a source, it has a duplicate, a descriptor more.
+    ///
+    /// # Errors
+    /// `Unsupported` for a custom stream or a source without a descriptor or socket; what the system says when it cannot duplicate one.
+    pub fn share(&mut self) -> io::Result<Shared> {
+        self.0 = match mem::replace(&mut self.0, Kind::Custom(Box::new(Gone))) {
+            Kind::Socket(socket, _) => Kind::Shared(Shared(Arc::new(socket))),
+            other => other,
+        };
+        let inside = match &mut self.0 {
+            Kind::Shared(shared) => return Ok(shared.clone()),
+            Kind::Custom(stream) | Kind::Driven(stream) => watched_inner(stream.as_mut()),
+            Kind::Source(source) => source.io_mut(),
+            Kind::Socket(..) => None,
+        };
+        if let Some(inside) = inside {
+            return inside.share();
+        }
+        #[cfg(unix)]
+        let borrowed = self.fd();
+        #[cfg(windows)]
+        let borrowed = self.socket();
+        borrowed.ok_or_else(unwatchable)?.try_clone_to_owned().map(Shared::duplicate)
     }
 
     /// Returns the source as its type; `None` if this is a stream or a source of another type.
@@ -194,23 +152,11 @@ impl Io {
     /// # Errors
     /// The reason why connecting failed. The system reports it once: drop the stream then.
     pub fn connected(&mut self) -> io::Result<bool> {
-        // A stream that knows its peer is connected. Of one that does not, the error that is pending says why.
-        let (peer, pending) = match &mut self.0 {
-            Kind::Tcp(stream, _) => match stream.peer_addr() {
-                Ok(_) => return Ok(true),
-                Err(error) => (error, stream.take_error()?),
-            },
-            #[cfg(unix)]
-            Kind::Unix(stream) => match stream.peer_addr() {
-                Ok(_) => return Ok(true),
-                Err(error) => (error, stream.take_error()?),
-            },
-            Kind::Custom(stream) | Kind::Driven(stream) => return stream.connected(),
-            Kind::Source(_) => return Ok(true),
-        };
-        match pending {
-            None if peer.kind() == io::ErrorKind::NotConnected => Ok(false),
-            pending => Err(pending.unwrap_or(peer)),
+        match &mut self.0 {
+            Kind::Socket(socket, _) => socket.connected(),
+            Kind::Shared(shared) => shared.0.connected(),
+            Kind::Custom(stream) | Kind::Driven(stream) => stream.connected(),
+            Kind::Source(_) => Ok(true),
         }
     }
 
@@ -236,8 +182,8 @@ impl Io {
     #[cfg(unix)]
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.0 {
-            Kind::Tcp(stream, _) => Some(stream.as_fd()),
-            Kind::Unix(stream) => Some(stream.as_fd()),
+            Kind::Socket(socket, _) => Some(socket.as_fd()),
+            Kind::Shared(shared) => Some(shared.as_fd()),
             Kind::Custom(stream) | Kind::Driven(stream) => stream.fd().or_else(|| stream.inner()?.fd()),
             Kind::Source(source) => source.fd().or_else(|| source.io()?.fd()),
         }
@@ -247,7 +193,8 @@ impl Io {
     #[cfg(windows)]
     pub fn socket(&self) -> Option<BorrowedSocket<'_>> {
         match &self.0 {
-            Kind::Tcp(stream, _) => Some(stream.as_socket()),
+            Kind::Socket(socket, _) => Some(socket.as_socket()),
+            Kind::Shared(shared) => Some(shared.as_socket()),
             Kind::Custom(stream) | Kind::Driven(stream) => {
                 stream.socket().or_else(|| stream.inner()?.socket())
             }
@@ -259,9 +206,8 @@ impl Io {
     /// that has none, and once the system does not know it any more.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
-            Kind::Tcp(stream, _) => stream.peer_addr().ok(),
-            #[cfg(unix)]
-            Kind::Unix(_) => None,
+            Kind::Socket(socket, _) => socket.peer_addr(),
+            Kind::Shared(shared) => shared.0.peer_addr(),
             Kind::Custom(stream) | Kind::Driven(stream) => stream.peer_addr(),
             Kind::Source(_) => None,
         }
@@ -270,9 +216,8 @@ impl Io {
     /// The address of this end, as [`peer_addr`](Self::peer_addr).
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match &self.0 {
-            Kind::Tcp(stream, _) => stream.local_addr().ok(),
-            #[cfg(unix)]
-            Kind::Unix(_) => None,
+            Kind::Socket(socket, _) => socket.local_addr(),
+            Kind::Shared(shared) => shared.0.local_addr(),
             Kind::Custom(stream) | Kind::Driven(stream) => stream.local_addr(),
             Kind::Source(_) => None,
         }
@@ -304,9 +249,16 @@ impl Io {
         visit: impl FnOnce(&mut dyn mio::event::Source) -> R,
     ) -> Option<R> {
         match &mut self.0 {
-            Kind::Tcp(stream, _) => Some(visit(stream)),
+            Kind::Socket(socket, _) => socket.as_source().map(visit),
+            // Others have it too, so mio gets its number only.
             #[cfg(unix)]
-            Kind::Unix(stream) => Some(visit(stream)),
+            Kind::Shared(shared) => {
+                use std::os::fd::AsRawFd;
+                Some(visit(&mut mio::unix::SourceFd(&shared.as_raw_fd())))
+            }
+            // mio watches there what it has made, and needs it for itself.
+            #[cfg(windows)]
+            Kind::Shared(shared) => Arc::get_mut(&mut shared.0)?.as_source().map(visit),
             #[cfg(unix)]
             Kind::Custom(stream) if stream.inner().is_none() => {
                 use std::os::fd::AsRawFd;
@@ -333,20 +285,24 @@ impl Io {
     }
 }
 
-/// What only its owner reads and writes.
-fn unreadable() -> io::Error {
+fn unwatchable() -> io::Error {
     io::Error::new(
         io::ErrorKind::Unsupported,
-        "this is a source, which is only watched: read and write it as the type that it has",
+        "this stream has no descriptor or socket that a loop could watch; run it on a dispatcher that knows its type",
     )
 }
 
 macro_rules! each {
     ($io:expr, $stream:ident => $body:expr) => {
         match &mut $io.0 {
-            Kind::Tcp($stream, _) => $body,
-            #[cfg(unix)]
-            Kind::Unix($stream) => $body,
+            Kind::Socket(socket, _) => {
+                let mut $stream = &*socket;
+                $body
+            }
+            Kind::Shared(shared) => {
+                let mut $stream = &*shared.0;
+                $body
+            }
             Kind::Custom($stream) | Kind::Driven($stream) => $body,
             Kind::Source(_) => Err(unreadable()),
         }
@@ -380,9 +336,8 @@ impl Write for Io {
 impl fmt::Debug for Io {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Kind::Tcp(stream, _) => f.debug_tuple("Io").field(stream).finish(),
-            #[cfg(unix)]
-            Kind::Unix(stream) => f.debug_tuple("Io").field(stream).finish(),
+            Kind::Socket(socket, _) => f.debug_tuple("Io").field(socket).finish(),
+            Kind::Shared(shared) => f.debug_tuple("Io").field(&shared.0).finish(),
             Kind::Custom(_) => f.write_str("Io(custom)"),
             Kind::Driven(_) => f.write_str("Io(driven)"),
             Kind::Source(_) => f.write_str("Io(source)"),

@@ -33,7 +33,7 @@ mod source;
 pub use crate::clock::Clock;
 pub use crate::dispatcher::{Dispatcher, Next, PollWait, Wait};
 pub use crate::interest::{Interest, Ready};
-pub use crate::io::{Io, Stream};
+pub use crate::io::{Io, Shared, Stream};
 pub use crate::key::{Key, KeyTable};
 pub use crate::mio::MioDispatcher;
 pub use crate::polled::{PollReady, Polled};

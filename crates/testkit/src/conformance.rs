@@ -219,6 +219,7 @@ macro_rules! __conformance_points {
             what_was_written_goes_out_when_it_is_handed_over
             a_peer_is_held_back_while_nothing_is_read
             what_has_arrived_can_be_read_without_a_wait
+            #[cfg(target_os = "linux")] a_socket_is_watched_by_its_own_descriptor
             #[cfg(unix)] unix_streams_are_watched
             #[cfg(unix)] a_reused_descriptor_reports_under_its_own_key
             #[cfg(unix)] udp_sockets_are_watched

@@ -1,6 +1,8 @@
 //! Wrappers, sources, and what dispatchers see of them.
 
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::fd::AsRawFd as _;
 
 use super::*;
 use crate::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
@@ -130,4 +132,78 @@ fn a_driven_socket_is_a_socket_still_however_deep() {
     assert!(!refuses.drive(Wrapper) && refuses.is_socket());
     assert!(!Io::custom(Simulated).drive(Wrapper));
     assert!(!Io::source(socket()).drive(Wrapper), "the reactor does not read a source");
+}
+
+#[test]
+fn a_socket_stays_open_while_its_share_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let stream = || Io::tcp(TcpStream::connect(address).unwrap()).unwrap();
+    let wrap = |io| Io::custom(Wrapper(Io::custom(Wrapper(io))));
+    for mut io in [stream(), wrap(stream()), Io::source(stream())] {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.set_nonblocking(true).unwrap();
+        let share = io.share().unwrap();
+        let further = io.share().unwrap();
+        #[cfg(unix)]
+        {
+            let own = io.fd().unwrap().as_raw_fd();
+            assert_eq!((own, own), (share.as_raw_fd(), further.as_raw_fd()), "it has another descriptor");
+        }
+        drop((io, share));
+        assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        drop(further);
+        peer.set_nonblocking(false).unwrap();
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0, "the last share did not close it");
+    }
+}
+
+#[test]
+fn a_shared_socket_is_used_as_before() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut io = Io::tcp(TcpStream::connect(listener.local_addr().unwrap()).unwrap()).unwrap();
+    let (mut peer, address) = listener.accept().unwrap();
+    let alone = format!("{io:?}");
+    let share = io.share().unwrap();
+    assert_eq!(format!("{io:?}"), alone);
+    assert!(io.is_socket() && io.connected().unwrap());
+    assert_eq!((io.local_addr(), io.peer_addr()), (Some(address), listener.local_addr().ok()));
+    assert_eq!(io.connecting_interest(), Interest::Write);
+    assert!(!io.drive(Wrapper), "another dispatcher watches it");
+
+    peer.write_all(b"abc").unwrap();
+    let mut dispatcher = MioDispatcher::new().unwrap();
+    let key = Key::new(0, 0);
+    // Without others, mio can have it on any system.
+    drop(share);
+    dispatcher.register(key, &mut io, Interest::Read).unwrap();
+    let mut ready = Vec::new();
+    dispatcher.wait(None, &mut ready).unwrap();
+    assert!(ready[0].readable);
+    assert_eq!(io.read(&mut [0; 8]).unwrap(), 3);
+    io.write_all(b"de").unwrap();
+    io.flush().unwrap();
+    dispatcher.deregister(key, io);
+    let mut answer = Vec::new();
+    peer.read_to_end(&mut answer).unwrap();
+    assert_eq!(answer, b"de");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_a_socket_of_ours_is_shared_by_a_duplicate() {
+    let (socket, peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let mut io = Io::source(socket);
+    let share = io.share().unwrap();
+    assert_ne!(share.as_raw_fd(), io.fd().unwrap().as_raw_fd());
+    assert!(io.source_mut::<std::os::unix::net::UnixStream>().is_some());
+    drop(io);
+    assert_eq!((&peer).read(&mut [0]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop(share);
+    assert_eq!((&peer).read(&mut [0]).unwrap(), 0);
+
+    let refused = Io::custom(Simulated).share().unwrap_err();
+    assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+    assert!(refused.to_string().contains("dispatcher that knows its type"));
 }

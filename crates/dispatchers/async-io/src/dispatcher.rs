@@ -1,16 +1,12 @@
 //! Streams, waking and time on async-io.
 
 use std::io;
-#[cfg(unix)]
-use std::os::fd::OwnedFd as Owned;
-#[cfg(windows)]
-use std::os::windows::io::OwnedSocket as Owned;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
 use async_io::{Async, Timer};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready, Shared};
 
 /// A [`Dispatcher`] on async-io's reactor. See the [crate's page](crate).
 #[derive(Debug, Default)]
@@ -56,21 +52,10 @@ impl AsyncIoDispatcher {
     }
 }
 
-fn unwatchable() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::Unsupported,
-        "this stream has nothing that async-io could watch; run it on a dispatcher that knows its type",
-    )
-}
-
 impl Dispatcher for AsyncIoDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
-        #[cfg(unix)]
-        let owned = io.fd().ok_or_else(unwatchable)?.try_clone_to_owned()?;
-        #[cfg(windows)]
-        let owned = io.socket().ok_or_else(unwatchable)?.try_clone_to_owned()?;
-        self.streams.insert(key, Watched(Async::new_nonblocking(owned)?), interest)
+        self.streams.insert(key, Watched(Async::new_nonblocking(io.share()?)?), interest)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
@@ -110,9 +95,9 @@ impl PollWait for AsyncIoDispatcher {
     }
 }
 
-/// A stream that async-io watches, by our own descriptor: it takes nothing less.
+/// A stream that async-io watches, by a share of it: it takes nothing less.
 #[derive(Debug)]
-struct Watched(Async<Owned>);
+struct Watched(Async<Shared>);
 
 impl PollReady for Watched {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {

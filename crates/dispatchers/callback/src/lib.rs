@@ -83,28 +83,65 @@
 //! # Costs
 //!
 //! None but the host's: no descriptor beside the stream's own, no allocation for an event or a turn, no
-//! system call. A burst of wakes calls the host once. Timers are as fine as the host's.
+//! system call. A stream that the host [shares](Descriptor::share) takes a small allocation. A burst of wakes calls the host once. Timers are as fine as the host's.
 #![forbid(unsafe_code)]
 
 mod driver;
 
 use std::io;
+#[cfg(unix)]
+use std::os::fd::{AsRawFd, RawFd as Raw};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, RawSocket as Raw};
 use std::rc::Rc;
 use std::task::Waker;
 use std::time::Instant;
 
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Shared};
 
 use driver::Core;
 pub use driver::Driver;
 
-/// What is watched: a file descriptor, which has an `as_raw_fd` and can be duplicated.
-#[cfg(unix)]
-pub type Descriptor<'a> = std::os::fd::BorrowedFd<'a>;
+/// What is watched: its number is that of a file descriptor (`as_raw_fd`) or, on Windows, of a socket (`as_raw_socket`).
+#[derive(Debug)]
+pub struct Descriptor<'a> {
+    io: &'a mut Io,
+    raw: Raw,
+}
 
-/// What is watched: a socket, which has an `as_raw_socket` and can be duplicated.
+impl<'a> Descriptor<'a> {
+    /// `None` where there is nothing that a loop could watch.
+    fn of(io: &'a mut Io) -> Option<Self> {
+        #[cfg(unix)]
+        let raw = io.fd()?.as_raw_fd();
+        #[cfg(windows)]
+        let raw = io.socket()?.as_raw_socket();
+        Some(Self { io, raw })
+    }
+
+    /// Returns an owner, for a loop that asks for one: what is watched stays open while the owner is there. Drop it when the key is unwatched, so
+    /// that the connection can be closed.
+    ///
+    /// # Errors
+    /// What the system says when it cannot duplicate the descriptor of a custom stream or a source: see [`Io::share`].
+    pub fn share(self) -> io::Result<Shared> {
+        self.io.share()
+    }
+}
+
+#[cfg(unix)]
+impl AsRawFd for Descriptor<'_> {
+    fn as_raw_fd(&self) -> Raw {
+        self.raw
+    }
+}
+
 #[cfg(windows)]
-pub type Descriptor<'a> = std::os::windows::io::BorrowedSocket<'a>;
+impl AsRawSocket for Descriptor<'_> {
+    fn as_raw_socket(&self) -> Raw {
+        self.raw
+    }
+}
 
 /// What a loop does for the reactor. All functions are called on the loop's thread.
 ///
@@ -116,7 +153,7 @@ pub trait Host {
     ///
     /// What is ready by then must be reported too, also by an edge-triggered loop that has reported it
     /// before. The number stays good until [`unwatch`](Self::unwatch) has returned, although the borrow ends
-    /// with this call. `interest` is never [`Interest::None`]: a stream that is watched for nothing is
+    /// with this call; a loop in Rust that asks for an owner gets one by [`Descriptor::share`]. `interest` is never [`Interest::None`]: a stream that is watched for nothing is
     /// unwatched, and watched as a new key later.
     ///
     /// # Errors
@@ -162,12 +199,8 @@ impl CallbackDispatcher {
     }
 
     /// Whether the host watches it then.
-    fn watch(&self, key: Key, io: &Io, interest: Interest) -> io::Result<bool> {
-        #[cfg(unix)]
-        let descriptor = io.fd();
-        #[cfg(windows)]
-        let descriptor = io.socket();
-        let Some(descriptor) = descriptor else {
+    fn watch(&self, key: Key, io: &mut Io, interest: Interest) -> io::Result<bool> {
+        let Some(descriptor) = Descriptor::of(io) else {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "this stream has no descriptor that a loop could watch; run it on a dispatcher that knows its type",

@@ -50,8 +50,8 @@
 //!
 //! # Costs
 //!
-//! - A second descriptor for each stream: calloop owns what it watches. It also keeps a source that leaves
-//!   apart from one that comes with the same descriptor number.
+//! - A small allocation for each stream: calloop owns what it watches, so the dispatcher shares the socket with its connection. A
+//!   custom stream or a source takes a second descriptor instead.
 //! - No system call for an event or a turn. calloop makes five in each of its rounds on Linux, whatever
 //!   happens there.
 //! - A small allocation for each round with a turn, which is the idle callback.
@@ -69,16 +69,12 @@
 mod turns;
 
 use std::io;
-#[cfg(unix)]
-use std::os::fd::OwnedFd as Descriptor;
-#[cfg(windows)]
-use std::os::windows::io::OwnedSocket as Descriptor;
 use std::rc::Rc;
 use std::task::Waker;
 
 use calloop::generic::Generic;
 use calloop::{LoopHandle, Mode, PostAction, RegistrationToken};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Next, Ready};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Next, Ready, Shared};
 
 use turns::Turns;
 
@@ -92,7 +88,7 @@ pub struct CalloopDispatcher<'l, State> {
 }
 
 struct Stream<'l, State> {
-    source: calloop::Dispatcher<'l, Generic<Descriptor>, State>,
+    source: calloop::Dispatcher<'l, Generic<Shared>, State>,
     token: RegistrationToken,
 }
 
@@ -120,24 +116,10 @@ const fn mode(interest: Interest) -> Mode {
     if interest.is_none() { Mode::OneShot } else { Mode::Level }
 }
 
-fn duplicate(io: &Io) -> io::Result<Descriptor> {
-    #[cfg(unix)]
-    let descriptor = io.fd();
-    #[cfg(windows)]
-    let descriptor = io.socket();
-    match descriptor {
-        Some(descriptor) => descriptor.try_clone_to_owned(),
-        None => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "this stream has no descriptor that calloop could watch; run it on a dispatcher that knows its type",
-        )),
-    }
-}
-
 impl<'l, State: 'l> Dispatcher for CalloopDispatcher<'l, State> {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
-        let source = Generic::new(duplicate(io)?, calloop_interest(interest), mode(interest));
+        let source = Generic::new(io.share()?, calloop_interest(interest), mode(interest));
         let turns = Rc::downgrade(&self.turns);
         let source = calloop::Dispatcher::new(source, move |seen: calloop::Readiness, _, _| {
             if let Some(turns) = turns.upgrade() {

@@ -78,13 +78,7 @@ impl Dispatcher for IoUringDispatcher {
                 return outcome;
             }
         }
-        let Some(fd) = io.fd() else {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this stream has no descriptor that io_uring could poll; run it on a dispatcher that knows its type",
-            ));
-        };
-        engine.poll(key, fd.try_clone_to_owned()?, interest)
+        engine.poll(key, io.share()?, interest)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {

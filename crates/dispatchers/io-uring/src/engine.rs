@@ -4,11 +4,11 @@ mod report;
 mod transfer;
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::AsRawFd as _;
 use std::task::Waker;
 use std::time::Instant;
 
-use websocket_dispatcher::{Interest, Io, Key, KeyTable, Ready};
+use websocket_dispatcher::{Interest, Io, Key, KeyTable, Ready, Shared};
 
 use crate::bell::Bell;
 use crate::flow::Flow;
@@ -49,8 +49,8 @@ struct Watched {
 }
 
 enum How {
-    /// By polling a duplicate descriptor for the same socket: that of the stream is lent for one call only.
-    Polled(OwnedFd),
+    /// By polling it. The share keeps its descriptor open until no request names that any more.
+    Polled(Shared),
     /// By receiving and sending.
     Driven(Flow),
 }
@@ -91,8 +91,8 @@ impl Engine {
     }
 
     /// Watches a stream by polling its descriptor.
-    pub(crate) fn poll(&mut self, key: Key, fd: OwnedFd, interest: Interest) -> io::Result<()> {
-        self.watched.insert(key, Watched { interest, poll: None, how: How::Polled(fd) })?;
+    pub(crate) fn poll(&mut self, key: Key, shared: Shared, interest: Interest) -> io::Result<()> {
+        self.watched.insert(key, Watched { interest, poll: None, how: How::Polled(shared) })?;
         self.unasked.push(key);
         Ok(())
     }
@@ -128,12 +128,12 @@ impl Engine {
 
     /// Forgets a stream that is polled.
     pub(crate) fn forget(&mut self, key: Key) {
-        if let Some(Watched { poll, how: How::Polled(fd), .. }) =
+        if let Some(Watched { poll, how: How::Polled(shared), .. }) =
             self.polled(key).and_then(|()| self.watched.remove(key))
         {
-            drop(fd);
             self.obsolete.extend(poll);
             self.let_go(key);
+            drop(shared);
         }
     }
 
@@ -209,10 +209,10 @@ impl Engine {
         let Some(Watched { interest, poll, how }) = self.watched.find_mut(key) else { return Ok(true) };
         let (ring, names) = (&mut self.ring, &mut self.names);
         let flow = match how {
-            How::Polled(fd) => {
+            How::Polled(shared) => {
                 if poll.is_none() && !interest.is_none() {
                     let name = names.name(Kind::Poll, key);
-                    if !ring.poll(fd.as_raw_fd(), request::events(*interest), name)? {
+                    if !ring.poll(shared.as_raw_fd(), request::events(*interest), name)? {
                         return Ok(false);
                     }
                     *poll = Some(name);

@@ -55,9 +55,9 @@
 //! - **System calls.** One per wait, whatever was received and sent; one to release a closed connection
 //!   at once. When polling: none for registering and changing interests; none for a wait if something has come
 //!   meanwhile, otherwise one, or two after a change of interest.
-//! - **Descriptors.** Three for the ring and the wakes. For each stream that is polled another, a duplicate:
-//!   a request names its descriptor, and the stream's own may be closed before the request is made or
-//!   has to be made again. A socket that the ring receives on needs none.
+//! - **Descriptors.** Three for the ring and the wakes, and none for a socket. A request names its descriptor, so one that is polled
+//!   is shared with its connection: it must not be closed before the request is made or has to be made again. For a
+//!   custom stream or a source that takes a duplicate, a descriptor more.
 //! - **Timers** are those of the kernel, to the nanosecond, with its slack of some 50 microseconds.
 //!
 //! # Which kernels

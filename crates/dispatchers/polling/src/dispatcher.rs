@@ -5,21 +5,19 @@ use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use polling::{Event, Events, PollMode, Poller};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Key, KeyTable, Ready, Wait};
+use polling::{Event, Events, Poller};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, Ready, Wait};
 
 use crate::front::Front;
-use crate::watched::{self, Watched};
+use crate::streams::Streams;
 
 /// A [`Dispatcher`] on a [`Poller`]: see the [crate's page](crate).
 #[derive(Debug)]
 pub struct PollingDispatcher {
-    poller: Arc<Poller>,
     events: Events,
     /// All streams; none of those at the front is in the poller.
-    watched: KeyTable<Option<Watched>>,
+    streams: Streams,
     front: Front,
-    mode: PollMode,
     /// Reported and not watched since, where the poller forgets what it has reported.
     disarmed: Vec<Key>,
     waker: Waker,
@@ -53,26 +51,15 @@ impl PollingDispatcher {
 
     fn with_front(front: Front) -> io::Result<Self> {
         let poller = Arc::new(Poller::new()?);
-        // Levels need no second read to learn that a stream has run dry. Without levels, a one-shot source
-        // that is watched again is equivalent.
-        let mode = if poller.supports_level() { PollMode::Level } else { PollMode::Oneshot };
         let waker = Waker::from(Arc::new(Bell(poller.clone())));
-        Ok(Self {
-            poller,
-            events: Events::new(),
-            watched: KeyTable::new(),
-            front,
-            mode,
-            disarmed: Vec::new(),
-            waker,
-        })
+        Ok(Self { events: Events::new(), streams: Streams::new(poller), front, disarmed: Vec::new(), waker })
     }
 
     /// The poller, to watch your own sources with it under keys from [`OWN_KEYS`](Self::OWN_KEYS) on.
     /// Leave the waiting to the dispatcher: another waiter would take the events that streams are waiting
     /// for. Some streams are not in it, so it does not show when the reactor is due.
     pub const fn poller(&self) -> &Arc<Poller> {
-        &self.poller
+        self.streams.poller()
     }
 
     /// What the last wait saw of your own sources.
@@ -81,38 +68,30 @@ impl PollingDispatcher {
     }
 }
 
-fn event(key: Key, interest: Interest) -> Event {
-    Event::new(key.slot(), interest.is_read(), interest.is_write())
-}
-
 impl Dispatcher for PollingDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        self.watched.vacant(key)?;
+        self.streams.vacant(key)?;
         if key.slot() >= Self::OWN_KEYS {
             return Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("{key:?} is among the keys of the host"),
             ));
         }
-        let watched = match self.front.add(key, watched::source(io)?, interest) {
-            Ok(()) => None,
-            Err(source) => Some(Watched::new(&self.poller, source, event(key, interest), self.mode)?),
-        };
-        self.watched.insert(key, watched)
+        match self.front.add(key, io.share()?, interest) {
+            Ok(()) => self.streams.note(key),
+            Err(source) => self.streams.add(key, source, interest),
+        }
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
-        match self.watched.get_mut(key)? {
-            Some(watched) => watched.modify(event(key, interest), self.mode)?,
-            None => self.front.modify(key, interest),
-        }
+        self.streams.modify(key, interest)?;
+        self.front.modify(key, interest);
         Ok(())
     }
 
     fn deregister(&mut self, key: Key, io: Io) {
-        if let Some(None) = self.watched.remove(key) {
-            self.front.remove(key);
-        }
+        self.streams.remove(key);
+        self.front.remove(key);
         drop(io);
     }
 
@@ -129,23 +108,19 @@ impl Dispatcher for PollingDispatcher {
 impl Wait for PollingDispatcher {
     fn wait(&mut self, deadline: Option<Instant>, ready: &mut Vec<Ready>) -> io::Result<()> {
         for key in self.disarmed.drain(..) {
-            if let Ok(Some(watched)) = self.watched.get_mut(key)
-                && watched.is_watched()
-            {
-                watched.rearm(self.mode)?;
-            }
+            self.streams.rearm(key)?;
         }
         self.events.clear();
-        self.front.wait(&self.poller, deadline, ready, &mut self.events)?;
+        self.front.wait(self.streams.poller(), deadline, ready, &mut self.events)?;
         for event in self.events.iter() {
             // An event for a slot that is used again is at worst spurious; one for an empty slot, or of a
             // source of the host, names no key.
-            let Some(key) = self.watched.key_in(event.key) else { continue };
+            let Some(key) = self.streams.key_in(event.key) else { continue };
             let broken = event.is_interrupt() || event.is_err() == Some(true);
             ready.push(
                 Ready::new(key, event.readable || broken, event.writable || broken).with_read_closed(broken),
             );
-            if self.mode == PollMode::Oneshot {
+            if self.streams.disarms() {
                 self.disarmed.push(key);
             }
         }

@@ -16,13 +16,13 @@
 mod imp {
     use std::array;
     use std::io;
-    use std::os::fd::{AsFd as _, OwnedFd};
+    use std::os::fd::AsFd as _;
     use std::time::Instant;
 
     use nix::errno::Errno;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use polling::{Events, Poller};
-    use websocket_dispatcher::{Interest, Key, Ready};
+    use websocket_dispatcher::{Interest, Key, Ready, Shared};
 
     /// As many as poll(2) looks at for less than the poller's calls cost.
     const SEATS: usize = 16;
@@ -37,7 +37,7 @@ mod imp {
     #[derive(Debug)]
     struct Seat {
         key: Key,
-        source: OwnedFd,
+        source: Shared,
         interest: PollFlags,
     }
 
@@ -53,7 +53,7 @@ mod imp {
         }
 
         /// Takes a stream, or gives it back when all seats are taken.
-        pub(crate) fn add(&mut self, key: Key, source: OwnedFd, interest: Interest) -> Result<(), OwnedFd> {
+        pub(crate) fn add(&mut self, key: Key, source: Shared, interest: Interest) -> Result<(), Shared> {
             if self.seats.len() == self.room {
                 return Err(source);
             }
@@ -143,9 +143,7 @@ mod imp {
     use std::time::Instant;
 
     use polling::{Events, Poller};
-    use websocket_dispatcher::{Interest, Key, Ready};
-
-    use crate::watched::Source;
+    use websocket_dispatcher::{Interest, Key, Ready, Shared};
 
     /// Nothing: the poller watches every stream.
     #[derive(Debug)]
@@ -161,7 +159,7 @@ mod imp {
             Self
         }
 
-        pub(crate) fn add(&mut self, _: Key, source: Source, _: Interest) -> Result<(), Source> {
+        pub(crate) fn add(&mut self, _: Key, source: Shared, _: Interest) -> Result<(), Shared> {
             Err(source)
         }
 

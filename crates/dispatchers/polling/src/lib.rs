@@ -22,12 +22,11 @@
 //!
 //! # Costs
 //!
-//! - **One more descriptor for each stream.** The poller wants a source to be deleted before it is closed, on
-//!   pain of undefined behaviour, and a dispatcher cannot keep others from closing a stream. So it watches a
-//!   duplicate, which it deletes and then closes when the stream is deregistered or the dispatcher dropped.
-//!   It takes two system calls more for each connection, none for each message, and a program with thousands
-//!   of apps has to allow twice as many descriptors. The connection of a stream that is dropped without being
-//!   deregistered stays open until the dispatcher goes.
+//! - **A share of each stream.** The poller wants a source to be deleted before it is closed, on pain of undefined behaviour, and a
+//!   dispatcher cannot keep others from dropping a stream. So it shares the socket with its connection, which takes a small
+//!   allocation, and releases its share behind the deletion: when the stream is deregistered or the dispatcher dropped. The
+//!   connection of a stream that is dropped without being deregistered stays open until the dispatcher goes. A custom stream or a
+//!   source cannot be shared: for each of these the dispatcher takes a duplicate, another descriptor.
 //! - **System calls.** Where mio's wait is one call, the poller's is five on Linux: it sets a timer, arms it,
 //!   looks, clears its bell and arms that. One more sleeps, poll(2), and that looks at up to 16 streams
 //!   itself, those that were registered while fewer were there: as long as nothing else happens, the poller
@@ -53,6 +52,6 @@
 
 mod dispatcher;
 mod front;
-mod watched;
+mod streams;
 
 pub use crate::dispatcher::PollingDispatcher;

@@ -1,7 +1,6 @@
 //! Streams, waking and time on tokio.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
@@ -9,7 +8,9 @@ use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
-use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready};
+use websocket_dispatcher::{
+    Clock, Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready, Shared,
+};
 
 /// A [`Dispatcher`] on a tokio runtime. See the [crate's page](crate).
 #[derive(Debug)]
@@ -71,18 +72,12 @@ impl TokioDispatcher {
 impl Dispatcher for TokioDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.streams.vacant(key)?;
-        let Some(fd) = io.fd() else {
-            return Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this stream has no descriptor that tokio could watch; run it on a dispatcher that knows its type",
-            ));
-        };
-        let fd = fd.try_clone_to_owned()?;
+        let shared = io.share()?;
         let _entered = self.runtime.enter();
         // Deprecated for types that do not own their descriptor; the new function is `unsafe`, and younger
         // than the oldest tokio that this crate supports.
         #[allow(deprecated)]
-        let watched = AsyncFd::try_new(fd)?;
+        let watched = AsyncFd::try_new(shared)?;
         self.streams.insert(key, Watched(watched), interest)
     }
 
@@ -147,10 +142,10 @@ impl PollWait for TokioDispatcher {
     }
 }
 
-/// A stream that tokio watches in both directions, by our own descriptor: it must stay open for as long
+/// A stream that tokio watches in both directions, by a share of it: its descriptor must stay open for as long
 /// as tokio knows it.
 #[derive(Debug)]
-struct Watched(AsyncFd<OwnedFd>);
+struct Watched(AsyncFd<Shared>);
 
 impl PollReady for Watched {
     fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {

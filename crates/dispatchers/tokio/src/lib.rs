@@ -39,9 +39,9 @@
 //!
 //! # What it costs
 //!
-//! - Each socket is registered with tokio itself, once, for both directions, by a second descriptor: tokio
-//!   must not be left with the number of a closed one. So count two descriptors for each connection. Changing
-//!   what it is watched for makes no system call.
+//! - Each socket is registered with tokio itself, once, for both directions. The dispatcher shares the socket with its connection, since
+//!   tokio must not be left with the number of a closed one; it takes no further descriptor, except for custom streams and sources.
+//!   Changing what it is watched for makes no system call.
 //! - No task for a stream. Per turn, work is proportional to what is ready.
 //! - A turn is one poll of the task. The reactor gives way after each, so tasks and apps take turns; tokio's
 //!   budget for a poll plays no part.

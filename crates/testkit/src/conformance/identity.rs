@@ -1,4 +1,4 @@
-//! Points 3, 4 and 5 of the contract: keys, and the end of a registration.
+//! Points 3, 4, 5 and 15 of the contract: keys, descriptors, and the end of a registration.
 
 use std::io::{self, Read, Write};
 
@@ -204,4 +204,28 @@ pub fn a_reused_descriptor_reports_under_its_own_key<H: Host>(host: &mut H) {
         }
     }
     panic!("in {ATTEMPTS} attempts the system reused {reuses} descriptors, which is too few to tell");
+}
+
+/// No descriptor but that of the stream leads to its socket, whatever it is watched for.
+#[cfg(target_os = "linux")]
+pub fn a_socket_is_watched_by_its_own_descriptor<H: Host>(host: &mut H) {
+    use std::os::fd::AsRawFd as _;
+
+    let mut rig = Rig::new(host);
+    let mut line = rig.open(0, Interest::ReadWrite);
+    rig.until_writable("room", line.key);
+    for interest in [Interest::Read, Interest::None, Interest::ReadWrite] {
+        rig.reregister(&mut line, interest);
+        rig.look();
+        let own = line.io.fd().expect("a socket has a descriptor").as_raw_fd().to_string();
+        let target = |descriptor: &str| std::fs::read_link(format!("/proc/self/fd/{descriptor}")).ok();
+        let socket = target(&own);
+        let all = std::fs::read_dir("/proc/self/fd").expect("the system shows the descriptors");
+        let others: Vec<_> = all
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|descriptor| *descriptor != own && target(descriptor) == socket)
+            .collect();
+        assert!(others.is_empty(), "descriptor {own} is watched by {others:?}: see `Io::share`");
+    }
+    rig.dispatcher.deregister(line.key, line.io);
 }

@@ -17,7 +17,6 @@ fn main() {
 mod program {
     use std::cell::{Cell, RefCell};
     use std::net::UdpSocket;
-    use std::os::fd::AsFd as _;
     use std::rc::Rc;
     use std::time::{Duration, Instant};
 
@@ -38,7 +37,7 @@ mod program {
         reactor: RefCell<Reactor<CallbackDispatcher>>,
         apps: Vec<AppId>,
         device: UdpSocket,
-        datagrams: UdpSocket,
+        datagrams: Rc<UdpSocket>,
         measured: Cell<usize>,
     }
 
@@ -97,7 +96,7 @@ mod program {
 
     pub(crate) fn main() -> Result<(), BoxError> {
         let server = EchoServer::start()?;
-        let datagrams = UdpSocket::bind("127.0.0.1:0")?;
+        let datagrams = Rc::new(UdpSocket::bind("127.0.0.1:0")?);
         datagrams.set_nonblocking(true)?;
         let device = UdpSocket::bind("127.0.0.1:0")?;
         device.connect(datagrams.local_addr()?)?;
@@ -113,7 +112,7 @@ mod program {
         let reactor = RefCell::new(reactor);
         let measured = Cell::new(0);
         let program = Program { looped: looped.clone(), driver, reactor, apps, device, datagrams, measured };
-        looped.watch(("datagrams", 0), program.datagrams.as_fd(), PollFlags::POLLIN, on_datagram)?;
+        looped.watch(("datagrams", 0), program.datagrams.clone(), PollFlags::POLLIN, on_datagram);
         looped.set_timer("measure", Instant::now() + PAUSE, on_measure);
 
         while !program.reactor.borrow_mut().apps().is_empty() {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub(crate) struct MiniLoop<Data> {
 }
 
 struct Watched<Data> {
-    fd: Rc<OwnedFd>,
+    fd: Rc<dyn AsFd>,
     events: PollFlags,
     call: OnEvent<Data>,
 }
@@ -49,22 +49,9 @@ impl<Data> MiniLoop<Data> {
         })
     }
 
-    /// Watches a descriptor, or changes what it is watched for.
-    pub(crate) fn watch(
-        &self,
-        id: Id,
-        fd: BorrowedFd<'_>,
-        events: PollFlags,
-        call: OnEvent<Data>,
-    ) -> io::Result<()> {
-        let mut all = self.watched.borrow_mut();
-        if let Some(watched) = all.get_mut(&id) {
-            watched.events = events;
-            return Ok(());
-        }
-        // poll(2) does with the number; Rust wants an owner.
-        all.insert(id, Watched { fd: Rc::new(fd.try_clone_to_owned()?), events, call });
-        Ok(())
+    /// Watches a descriptor, or changes what it is watched for. poll(2) would do with the number; in Rust it takes an owner.
+    pub(crate) fn watch(&self, id: Id, fd: Rc<dyn AsFd>, events: PollFlags, call: OnEvent<Data>) {
+        self.watched.borrow_mut().insert(id, Watched { fd, events, call });
     }
 
     pub(crate) fn unwatch(&self, id: Id) {
@@ -164,7 +151,8 @@ impl<Data: Drives> Host for MiniHost<Data> {
         let mut events = PollFlags::empty();
         events.set(PollFlags::POLLIN, interest.is_read());
         events.set(PollFlags::POLLOUT, interest.is_write());
-        self.0.watch((NAME, key), descriptor, events, on_event)
+        self.0.watch((NAME, key), Rc::new(descriptor.share()?), events, on_event);
+        Ok(())
     }
 
     fn unwatch(&self, key: u64) {

@@ -221,6 +221,7 @@ impl Dispatcher for Broken {
         if is_source {
             self.sources.insert(key);
         }
+        self.hoard.keep(self.fault, key, io);
         if self.fault == Fault::SwallowsWhatWasReadyBefore {
             self.inner.wait(Some(Instant::now()), &mut Vec::new())?;
         }
@@ -269,6 +270,7 @@ impl Dispatcher for Broken {
 
     fn deregister(&mut self, key: Key, io: Io) {
         self.dead.push(key);
+        self.hoard.forget(key);
         self.bell.farewell.store(true, Ordering::Release);
         let was_grown = self.to_write.contains(&key)
             && self.interests.get_mut(key).is_ok_and(|interest| interest.is_write());

@@ -1,18 +1,24 @@
-//! A dispatcher's own stream in the place of a socket, with one fault.
+//! What a dispatcher keeps of its sockets, with one fault: its own stream in a socket's place, a share, a duplicate.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
-use websocket_dispatcher::{Io, Stream};
+use websocket_dispatcher::{Io, Key, Shared, Stream};
 
 use super::Fault;
 
-/// All sockets of one dispatcher that are read and written for it.
+/// What one dispatcher keeps of all its sockets.
 #[derive(Default)]
-pub(super) struct Hoard(Vec<Weak<RefCell<Shelf>>>);
+pub(super) struct Hoard {
+    /// Of those that are read and written for it.
+    shelves: Vec<Weak<RefCell<Shelf>>>,
+    shares: Vec<Shared>,
+    duplicates: BTreeMap<Key, OwnedFd>,
+}
 
 /// What waits for one socket, and a second descriptor for it.
 struct Shelf {
@@ -47,14 +53,31 @@ impl Hoard {
             let fd = io.fd().and_then(|fd| fd.try_clone_to_owned().ok()).expect("a descriptor");
             let shelf = Shelf { fault, socket: fd.into(), output: VecDeque::new(), input: VecDeque::new() };
             let shelf = Rc::new(RefCell::new(shelf));
-            self.0.push(Rc::downgrade(&shelf));
+            self.shelves.push(Rc::downgrade(&shelf));
             Hoarder { io, shelf }
         });
     }
 
+    /// Keeps something of a socket that was registered, where the fault is one of those that do.
+    pub(super) fn keep(&mut self, fault: Fault, key: Key, io: &mut Io) {
+        match fault {
+            Fault::KeepsItsShare => self.shares.extend(io.share().ok()),
+            Fault::WatchesADuplicate => {
+                let duplicate = io.fd().and_then(|fd| fd.try_clone_to_owned().ok());
+                self.duplicates.extend(duplicate.map(|duplicate| (key, duplicate)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A socket is deregistered.
+    pub(super) fn forget(&mut self, key: Key) {
+        self.duplicates.remove(&key);
+    }
+
     /// The loop waits.
     pub(super) fn exchange(&mut self) {
-        for shelf in self.0.iter().filter_map(Weak::upgrade) {
+        for shelf in self.shelves.iter().filter_map(Weak::upgrade) {
             let shelf = &mut *shelf.borrow_mut();
             if shelf.fault != Fault::KeepsOutput {
                 shelf.hand_over();
