@@ -211,6 +211,7 @@ impl Live {
             && self.behind.is_none()
             && !(has_been_unusual || self.is_broken() || self.connection.has_mask_source())
             && self.connection.is_flowing()
+            && self.connection.is_between_messages()
             && self.connection.queued_bytes() == 0
     }
 
