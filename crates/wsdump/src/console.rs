@@ -12,6 +12,9 @@ use crate::inflate::inflate;
 /// Back over the prompt.
 const TO_LINE_START: &str = "\r\x1b[K";
 
+/// What ends the input on a terminal.
+const END_OF_INPUT: &str = if cfg!(windows) { "Ctrl+Z, Enter" } else { "Ctrl+D" };
+
 /// Standard output, decorated or not.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -44,7 +47,7 @@ impl Console {
         }
         self.prompt = true;
         let mut out = io::stdout().lock();
-        writeln!(out, "Each line is sent as a message; the end of the input (Ctrl+D) closes.")?;
+        writeln!(out, "Each line is sent as a message; the end of the input ({END_OF_INPUT}) closes.")?;
         self.end(&mut out)
     }
 
