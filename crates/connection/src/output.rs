@@ -23,6 +23,7 @@ impl Output {
         self.end - self.start
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -43,9 +44,10 @@ impl Output {
     fn make_room(&mut self, room: usize, pool: &mut Pool) {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
+        } else {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.len());
         }
-        self.bytes.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.len());
         if self.bytes.len() < self.end + MAX_HEADER {
             self.bytes.truncate(self.end);
             self.bytes.reserve(MAX_HEADER + room);
@@ -93,6 +95,7 @@ impl Tx {
     }
 
     /// The bytes to write next.
+    #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.as_slice()
