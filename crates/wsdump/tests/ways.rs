@@ -1,11 +1,13 @@
 //! The ways to a server that the command line knows.
 
+#[path = "support/scratch.rs"]
+mod scratch;
 mod support;
 
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -18,30 +20,14 @@ use websocket_app::tls::rustls::{RootCertStore, ServerConfig, ServerConnection, 
 use websocket_testkit::deflate::Codec;
 use websocket_testkit::server::{ScriptedServer, echo_on};
 
+use scratch::Scratch;
 use support::{failed, printed, wsdump};
 
-/// A directory that is gone when the test is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("wsdump-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    /// Puts `content` into a file and returns its path.
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).expect("a file");
-        shown(&path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Puts `content` into a file of the directory and returns its path.
+fn file(scratch: &Scratch, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = scratch.0.join(name);
+    fs::write(&path, content).expect("a file");
+    shown(&path)
 }
 
 fn shown(path: &Path) -> String {
@@ -106,12 +92,12 @@ fn tls_server(root: &Root, strict: bool) -> String {
 fn b222_a_certificate_must_be_trusted_or_explicitly_not_looked_at() {
     let (root, scratch) = (root(), Scratch::new("trust"));
     let url = tls_server(&root, false);
-    let other = scratch.file("other.pem", self::root().pem());
+    let other = file(&scratch, "other.pem", self::root().pem());
     let (code, error) = failed(&["--ca", &other, &url]);
-    assert!(code == Some(1) && error.contains("certificate was refused"), "{error}");
+    assert!(code == Some(5) && error.contains("certificate was refused"), "{error}");
 
     assert_eq!(printed(&["-n", &url], b"hello"), "< hello\n");
-    let file = scratch.file("root.pem", root.pem());
+    let file = file(&scratch, "root.pem", root.pem());
     assert_eq!(printed(&["--ca", &file, &url], b"hello"), "< hello\n");
     assert_eq!(printed(&["--ca", &shown(&scratch.0), &url], b"hello"), "< hello\n");
 }
@@ -127,14 +113,14 @@ fn b222_a_server_is_shown_the_clients_certificate() {
     let (root, scratch) = (root(), Scratch::new("client"));
     let url = tls_server(&root, true);
     let (certificate, key) = issue(&root, "client");
-    let ca = scratch.file("root.pem", root.pem());
+    let ca = file(&scratch, "root.pem", root.pem());
     let (code, error) = failed(&["--ca", &ca, "--eof-wait", "60", &url]);
-    assert!(code == Some(1) && error.contains("refused the TLS session"), "{error}");
+    assert!(code == Some(5) && error.contains("refused the TLS session"), "{error}");
 
     let (certificate, key) = (certificate.pem(), key.serialize_pem());
-    let both = scratch.file("both.pem", format!("{certificate}{key}"));
+    let both = file(&scratch, "both.pem", format!("{certificate}{key}"));
     assert_eq!(printed(&["--ca", &ca, "--cert", &both, &url], b"hello"), "< hello\n");
-    let (certificate, key) = (scratch.file("client.pem", certificate), scratch.file("client.key", key));
+    let (certificate, key) = (file(&scratch, "client.pem", certificate), file(&scratch, "client.key", key));
     let arguments = ["--ca", &ca, "--cert", &certificate, "--key", &key, &url];
     assert_eq!(printed(&arguments, b"hello"), "< hello\n");
 }
@@ -143,7 +129,7 @@ fn b222_a_server_is_shown_the_clients_certificate() {
 fn b222_files_that_cannot_be_read_are_named_before_any_connection() {
     for option in ["--ca", "--cert"] {
         let (code, error) = failed(&[option, "no-such-file.pem", "wss://127.0.0.1:1/"]);
-        assert!(code == Some(1) && error.contains("no-such-file.pem"), "{error}");
+        assert!(code == Some(2) && error.contains("no-such-file.pem"), "{error}");
     }
 }
 
@@ -179,7 +165,7 @@ fn b222_a_proxy_that_refuses_is_named_without_its_password() {
     .unwrap();
     let (code, error) =
         failed(&["-p", &format!("http://user:secret@{}", proxy.addr()), "ws://server.example/"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(3));
     assert!(error.contains(&format!("proxy http://{}: it answered 403", proxy.addr())), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }
