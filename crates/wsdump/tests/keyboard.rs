@@ -37,6 +37,21 @@ fn server(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> ScriptedServer 
     server.expect("a server")
 }
 
+/// Waits for a row.
+#[track_caller]
+fn see(terminal: &mut Terminal, row: &str) {
+    terminal.wait(row, |rows| rows.iter().any(|there| there == row));
+}
+
+/// Whether a cell of the row that is `row` has a color.
+fn is_colored(terminal: &Terminal, row: &str) -> bool {
+    let screen = terminal.screen.screen();
+    let (_, columns) = screen.size();
+    let at = screen.rows(0, columns).position(|there| there.trim_end() == row).expect("the row");
+    let cells = (0..columns).filter_map(|column| screen.cell(at as u16, column));
+    cells.into_iter().any(|cell| cell.fgcolor() != vt100::Color::Default)
+}
+
 #[test]
 fn lines_are_edited_kept_for_the_host_and_brought_back() {
     let state = Scratch::new("history");
@@ -50,7 +65,7 @@ fn lines_are_edited_kept_for_the_host_and_brought_back() {
     first.send("hello ");
     first.prompt("hello world,");
     first.send(ENTER);
-    first.see("< hello world,");
+    see(&mut first, "< hello world,");
     first.prompt("");
     first.send(CTRL_D);
     assert_eq!(first.end().code(), Some(0));
@@ -76,7 +91,7 @@ fn without_a_history_nothing_is_kept() {
     let mut terminal = Terminal::start(&["--no-history", &server.url()], &state.0);
     terminal.prompt("");
     terminal.send("forget me\r");
-    terminal.see("< forget me");
+    see(&mut terminal, "< forget me");
     terminal.prompt("");
     terminal.send(CTRL_D);
     assert_eq!(terminal.end().code(), Some(0));
@@ -98,7 +113,7 @@ fn the_line_that_is_typed_survives_a_message() {
     terminal.send("half a line");
     terminal.prompt("half a line");
     now.send(()).unwrap();
-    terminal.see("< in between");
+    see(&mut terminal, "< in between");
     terminal.prompt("half a line");
     terminal.send(" and the rest\r");
     terminal.prompt("");
@@ -117,7 +132,7 @@ fn ctrl_c_closes_cleanly() {
     terminal.prompt("not sent");
     terminal.send(CTRL_C);
     assert_eq!(terminal.end().code(), Some(0));
-    terminal.see("* closed by this side with 1000");
+    see(&mut terminal, "* closed by this side with 1000");
     server.join();
 }
 
@@ -178,17 +193,17 @@ fn commands_send_what_they_say() {
     terminal.send("/pong unasked\r");
     terminal.send(&format!("/binary {}/file\r", state.0.display()));
     terminal.send("/fragment 3\rabcdefg\r/fragment 0\r");
-    terminal.see("* messages are sent whole");
+    see(&mut terminal, "* messages are sent whole");
     terminal.send("//help\r");
     terminal.send("/raw 8183 00000000 726177\r");
-    terminal.see("< all eight");
+    see(&mut terminal, "< all eight");
     terminal.send("/stats\r/what\r");
-    terminal.see("* there is no /what; /help shows what there is, and //what sends it");
+    see(&mut terminal, "* there is no /what; /help shows what there is, and //what sends it");
     terminal
         .wait("numbers", |rows| rows.iter().any(|row| row.starts_with("* received: 1 messages, 9 bytes, ")));
     terminal.send("/close 4000 so long\r");
     assert_eq!(terminal.end().code(), Some(0));
-    terminal.see("* closed by this side with 4000: so long");
+    see(&mut terminal, "* closed by this side with 4000: so long");
 }
 
 #[test]
@@ -201,10 +216,10 @@ fn reading_pauses_and_goes_on() {
     let mut terminal = Terminal::start(&[&server.url()], &state.0);
     terminal.prompt("");
     terminal.send("/pause\r");
-    terminal.see("* reading is paused");
+    see(&mut terminal, "* reading is paused");
     terminal.send("now\r/pause\r");
-    terminal.see("* reading continues");
-    terminal.see("< later");
+    see(&mut terminal, "* reading continues");
+    see(&mut terminal, "< later");
     let rows = terminal.rows();
     let place = |wanted: &str| rows.iter().position(|row| row == wanted);
     assert!(place("* reading continues") < place("< later"), "{rows:#?}");
@@ -221,18 +236,18 @@ fn json_is_indented_and_colored_at_a_terminal_and_bytes_are_a_table() {
         peer.send_binary(&[b'A'; 20]);
     });
     let mut terminal = Terminal::start(&[&server.url()], &state.0);
-    terminal.see("  00000010  41 41 41 41                                       AAAA");
+    see(&mut terminal, "  00000010  41 41 41 41                                       AAAA");
     let rows = terminal.rows();
     let json = rows.iter().position(|row| row == "< {").expect("JSON");
     let expected = ["< {", "  \"price\": 1.10,", "  \"tags\": [", "    \"a\"", "  ]", "}", "< 20 bytes:"];
     assert_eq!(rows[json..json + 7], expected);
-    assert!(terminal.is_colored("  \"price\": 1.10,"));
+    assert!(is_colored(&terminal, "  \"price\": 1.10,"));
     terminal.prompt("");
     terminal.send(CTRL_D);
     assert_eq!(terminal.end().code(), Some(0));
 
     let mut plain = Terminal::start(&["--color", "never", &server.url()], &state.0);
-    plain.see(r#"< {"price":1.10,"tags":["a"]}"#);
+    see(&mut plain, r#"< {"price":1.10,"tags":["a"]}"#);
     plain.prompt("");
     plain.send(CTRL_D);
     assert_eq!(plain.end().code(), Some(0));
@@ -253,8 +268,8 @@ fn what_came_before_the_end_is_on_the_screen_when_the_server_closes() {
     .unwrap();
     let mut terminal = Terminal::start(&[&server.url()], &state.0);
     assert_eq!(terminal.end().code(), Some(1));
-    terminal.see("* closed by the server with 1011: broken");
-    terminal.see("wsdump: the server closed with 1011: broken");
+    see(&mut terminal, "* closed by the server with 1011: broken");
+    see(&mut terminal, "wsdump: the server closed with 1011: broken");
     let rows = terminal.rows();
     let messages = rows.iter().filter(|row| row.starts_with("< message ")).count();
     assert_eq!(messages, 20, "{rows:#?}");

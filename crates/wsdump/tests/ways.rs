@@ -1,25 +1,21 @@
 //! The ways to a server that the command line knows.
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "support/scratch.rs"]
 mod scratch;
 mod support;
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use websocket_app::tls::rustls::crypto::ring;
-use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use websocket_app::tls::rustls::server::WebPkiClientVerifier;
-use websocket_app::tls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use websocket_testkit::deflate::Codec;
 use websocket_testkit::server::{ScriptedServer, echo_on};
 
+use certificates::{issue, root, tls_server};
 use scratch::Scratch;
 use support::{failed, printed, wsdump};
 
@@ -32,60 +28,6 @@ fn file(scratch: &Scratch, name: &str, content: impl AsRef<[u8]>) -> String {
 
 fn shown(path: &Path) -> String {
     path.to_str().expect("a path of letters").to_owned()
-}
-
-type Root = CertifiedIssuer<'static, KeyPair>;
-
-fn root() -> Root {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "wsdump tests");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, new_key()).expect("this works everywhere")
-}
-
-fn new_key() -> KeyPair {
-    KeyPair::generate().expect("the system has entropy")
-}
-
-fn issue(root: &Root, name: &str) -> (rcgen::Certificate, KeyPair) {
-    let key = new_key();
-    (
-        CertificateParams::new([name.to_owned()])
-            .expect("this works everywhere")
-            .signed_by(&key, root)
-            .expect("this works everywhere"),
-        key,
-    )
-}
-
-/// The URL of a `wss` echo server for `localhost`, which wants a certificate of its clients if `strict`.
-fn tls_server(root: &Root, strict: bool) -> String {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().expect("this works everywhere");
-    let builder = if strict {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(root.der().to_vec())).expect("this works everywhere");
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-            .build()
-            .expect("this works everywhere");
-        builder.with_client_cert_verifier(verifier)
-    } else {
-        builder.with_no_client_auth()
-    };
-    let (certificate, key) = issue(root, "localhost");
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let config =
-        Arc::new(builder.with_single_cert(vec![certificate.into()], key).expect("this works everywhere"));
-    let listener = TcpListener::bind("127.0.0.1:0").expect("this works everywhere");
-    let url = format!("wss://localhost:{}/", listener.local_addr().expect("this works everywhere").port());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let session = ServerConnection::new(config.clone()).expect("this works everywhere");
-            let _: io::Result<()> = stream.and_then(|stream| echo_on(StreamOwned::new(session, stream)));
-        }
-    });
-    url
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct Terminal {
     /// The program's end, to look at its settings.
     program: File,
     output: Receiver<Vec<u8>>,
-    screen: vt100::Parser,
+    pub(crate) screen: vt100::Parser,
 }
 
 impl Terminal {
@@ -82,26 +82,11 @@ impl Terminal {
         }
     }
 
-    /// Waits for a row.
-    #[track_caller]
-    pub(crate) fn see(&mut self, row: &str) {
-        self.wait(row, |rows| rows.iter().any(|there| there == row));
-    }
-
     /// Waits for the prompt, with what is typed so far, as the last row.
     #[track_caller]
     pub(crate) fn prompt(&mut self, typed: &str) {
         let row = format!("> {typed}");
         self.wait(&row, |rows| rows.last().is_some_and(|last| last == row.trim_end()));
-    }
-
-    /// Whether a cell of the row that is `row` has a color.
-    pub(crate) fn is_colored(&self, row: &str) -> bool {
-        let screen = self.screen.screen();
-        let mut rows = screen.rows(0, SIZE.ws_col);
-        let at = rows.position(|there| there.trim_end() == row).expect("the row is there");
-        let cells = (0..SIZE.ws_col).filter_map(|column| screen.cell(at as u16, column));
-        cells.into_iter().any(|cell| cell.fgcolor() != vt100::Color::Default)
     }
 
     /// Waits for the end of wsdump, after which the terminal must be as it was.
