@@ -162,7 +162,9 @@ fn the_session_on_the_page_is_what_is_on_the_screen() {
         let answer = behind.lines().next().filter(|next| !next.starts_with("> "));
         terminal.wait(line, |rows| {
             let at = rows.iter().rposition(|row| row.strip_prefix("> ") == Some(line));
-            at.is_some_and(|at| answer.is_none_or(|answer| rows[at..].iter().any(|row| alike(row) == alike(answer))))
+            at.is_some_and(|at| {
+                answer.is_none_or(|answer| rows[at..].iter().any(|row| alike(row) == alike(answer)))
+            })
         });
     }
     assert_eq!(terminal.end().code(), Some(0));

@@ -151,6 +151,7 @@ fn a_second_ctrl_c_ends_at_once() {
     terminal.prompt("");
     terminal.send(CTRL_C);
     assert_eq!(closed.recv().unwrap(), Some((1000, String::new())));
+    terminal.wait("another prompt", |rows| rows.iter().filter(|row| *row == ">").count() == 2);
     terminal.send(CTRL_C);
     assert_eq!(terminal.end().code(), Some(130));
 }

@@ -1,17 +1,49 @@
 //! Where the lines that were typed for a host are kept.
 
 use std::env;
-use std::fs::DirBuilder;
+use std::fs::{self, DirBuilder, File};
+use std::io::Write as _;
 use std::path::PathBuf;
 
-/// The file for the host of `url`, in a directory that exists. `None` where there is no place for it.
-pub(super) fn file(url: &str) -> Option<PathBuf> {
-    let directory = state()?.join("wsdump").join("history");
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(&directory).ok()?;
-    Some(directory.join(name(url)))
+/// The lines that were typed for a host, in a file that grows by a line at a time: several programs may write to it.
+pub(super) struct History {
+    file: File,
+    known: Vec<String>,
+}
+
+impl History {
+    /// Opens the history of the host of `url`, and reads its last `most` lines. `None` where there is no place for it: typing goes on without.
+    pub(super) fn of(url: &str, most: usize) -> Option<Self> {
+        let directory = state()?.join("wsdump").join("history");
+        let mut builder = DirBuilder::new();
+        let mut options = File::options();
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        }
+        builder.recursive(true).create(&directory).ok()?;
+        let path = directory.join(name(url));
+        let content = fs::read(&path).unwrap_or_default();
+        let lines: Vec<_> = content.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+        let known: Vec<_> =
+            lines.iter().rev().take(most).rev().map(|line| String::from_utf8_lossy(line).into()).collect();
+        let mut history = Self { file: options.append(true).create(true).open(path).ok()?, known };
+        if lines.len() > 2 * most && history.file.set_len(0).is_ok() {
+            history.known.clone().iter().for_each(|line| history.add(line));
+        }
+        Some(history)
+    }
+
+    /// Takes the lines that were read, the oldest first.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.known)
+    }
+
+    /// Adds a line. A history that cannot be written is no reason not to send.
+    pub(super) fn add(&mut self, line: &str) {
+        let _written = self.file.write_all(format!("{line}\n").as_bytes());
+    }
 }
 
 /// The directory for what programs keep between runs.

@@ -7,16 +7,19 @@ mod terminal;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, TryRecvError, channel};
 use std::thread;
+use std::time::Duration;
 
 use rustyline::error::ReadlineError;
-use rustyline::history::FileHistory;
+use rustyline::history::MemHistory;
 use rustyline::{
     Behavior, Cmd, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
     ExternalPrinter as _, KeyEvent, RepeatCount,
 };
 use websocket_app::{AppId, ReactorHandle};
 
+use self::history::History;
 use crate::output::Printer;
 use crate::session::Session;
 
@@ -25,13 +28,19 @@ const PROMPT: &str = "> ";
 /// Lines that are remembered for a host.
 const HISTORY: usize = 1000;
 
-/// Goes up a line and down again. The editor takes one thing to print at a time, and has printed the one before when it takes the next.
+/// Goes up a line and down again. The editor takes one thing to print at a time: when it has taken this one, it has all others.
 const NOTHING: &str = "\x1b[A\n";
+
+/// How long to wait for the editor before it is called again.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// The run is over, and interrupts mean nothing any more.
+static OVER: AtomicBool = AtomicBool::new(false);
 
 /// The exit status of a program that was interrupted, as shells have it.
 const INTERRUPTED: i32 = 130;
 
-type LineEditor = Editor<(), FileHistory>;
+type LineEditor = Editor<(), MemHistory>;
 
 /// Starts to edit lines, and passes them to the session. Returns what prints while a line is being typed.
 pub(crate) fn start(id: AppId, reactor: ReactorHandle, url: Option<&str>) -> io::Result<Printer> {
@@ -41,15 +50,17 @@ pub(crate) fn start(id: AppId, reactor: ReactorHandle, url: Option<&str>) -> io:
     let ends = Arc::new(AtomicBool::new(false));
     let handler = EventHandler::Conditional(Box::new(EndOfInput(ends.clone())));
     editor.bind_sequence(KeyEvent::ctrl('D'), handler);
-    let history = url.and_then(history::file);
+    let mut history = url.and_then(|url| History::of(url, HISTORY));
+    for line in history.iter_mut().flat_map(History::take) {
+        let _remembered = editor.add_history_entry(line);
+    }
+    let (editing, ended) = channel();
     thread::Builder::new().name("keyboard".into()).spawn(move || {
-        if let Some(history) = &history {
-            // There is none yet, or it cannot be read: typing goes on without.
-            let _without = editor.load_history(history);
-        }
-        edit(&mut editor, &ends, history.as_deref(), &reactor, id);
+        let _editing: Sender<()> = editing;
+        edit(&mut editor, &ends, history.as_mut(), &reactor, id);
     })?;
-    Ok(Box::new(move |text| printer.print(text).map_err(io::Error::other)))
+    let print = move |text| printer.print(text).map_err(io::Error::other);
+    Ok(Printer { print: Box::new(print), ended })
 }
 
 fn editor() -> rustyline::Result<LineEditor> {
@@ -59,27 +70,30 @@ fn editor() -> rustyline::Result<LineEditor> {
         // Of several lines that are pasted each is a message.
         .bracketed_paste(false)
         .build();
-    Editor::with_config(config)
+    let history = MemHistory::with_config(&config);
+    Editor::with_history(config, history)
 }
 
 fn edit(
     editor: &mut LineEditor,
     ends: &AtomicBool,
-    history: Option<&std::path::Path>,
+    mut history: Option<&mut History>,
     reactor: &ReactorHandle,
     id: AppId,
 ) {
-    loop {
+    while !OVER.load(Ordering::Relaxed) {
         match editor.readline(PROMPT) {
             Ok(line) => {
-                // A history that cannot be written is no reason not to send.
-                let _remembered = editor.add_history_entry(&line);
-                let _written = history.map(|history| editor.append_history(history));
+                let is_new = editor.add_history_entry(&line);
+                if let (Ok(true), Some(history)) = (is_new, &mut history) {
+                    history.add(&line);
+                }
                 typed(reactor, id, line + "\n");
                 if ends.load(Ordering::Relaxed) {
                     break;
                 }
             }
+            Err(ReadlineError::Interrupted) if OVER.load(Ordering::Relaxed) => terminal::remove_line(),
             Err(ReadlineError::Interrupted) => interrupt(reactor, id),
             Err(ReadlineError::Signal(_)) => {}
             Err(_) => break,
@@ -98,6 +112,9 @@ fn typed(reactor: &ReactorHandle, id: AppId, text: String) {
 /// Ctrl-C: the first closes the connection, the second ends the program at once.
 pub(crate) fn interrupt(reactor: &ReactorHandle, id: AppId) {
     static TIMES: AtomicU32 = AtomicU32::new(0);
+    if OVER.load(Ordering::Relaxed) {
+        return;
+    }
     if TIMES.fetch_add(1, Ordering::Relaxed) > 0 {
         terminal::restore();
         std::process::exit(INTERRUPTED);
@@ -107,11 +124,15 @@ pub(crate) fn interrupt(reactor: &ReactorHandle, id: AppId) {
     });
 }
 
-/// The run is over: waits until all was printed, and leaves the terminal as it was.
-pub(crate) fn finish(mut printer: Printer) {
-    // A printer without an editor has nothing to wait for.
-    let _printed = printer(NOTHING.into()).and_then(|()| printer(NOTHING.into()));
-    terminal::restore();
+/// The run is over: waits until all was printed, and until the editor has left the terminal as it was.
+pub(crate) fn finish(Printer { mut print, ended }: Printer) {
+    // An editor that has ended has printed everything.
+    let is_typing = print(NOTHING.into()).is_ok() && ended.try_recv() == Err(TryRecvError::Empty);
+    OVER.store(true, Ordering::Relaxed);
+    if !is_typing {
+        return;
+    }
+    while terminal::wake() && ended.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {}
 }
 
 /// Ctrl-D: the end of the input. What was typed before it is sent.

@@ -7,6 +7,7 @@ mod text;
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -103,8 +104,12 @@ enum Form {
     Json,
 }
 
-/// Writes what the prompt must not be mixed with.
-pub(crate) type Printer = Box<dyn FnMut(String) -> io::Result<()> + Send>;
+/// Prints beside a line that is being typed.
+pub(crate) struct Printer {
+    pub(crate) print: Box<dyn FnMut(String) -> io::Result<()> + Send>,
+    /// Is disconnected once no line is being typed any more.
+    pub(crate) ended: Receiver<()>,
+}
 
 /// Standard output, which the session and the wire tap share.
 #[derive(Clone)]
@@ -185,7 +190,7 @@ impl Shared {
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
         if let Some(printer) = &mut self.printer
-            && printer(String::from_utf8_lossy(text).into_owned()).is_ok()
+            && (printer.print)(String::from_utf8_lossy(text).into_owned()).is_ok()
         {
             return Ok(());
         }
