@@ -4,6 +4,7 @@
 mod arguments;
 mod certificate;
 mod conditions;
+mod connector;
 mod ending;
 mod exit;
 mod handshake;
@@ -25,6 +26,7 @@ use std::process::ExitCode;
 use websocket_app::{Error, Reactor, WebSocketApp};
 
 use crate::arguments::{Arguments, Command, wrong};
+use crate::connector::ShownConnector;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::session::Session;
@@ -79,11 +81,12 @@ fn sends(arguments: &Arguments) -> Result<VecDeque<Vec<u8>>, clap::Error> {
 fn run(arguments: Arguments, sends: VecDeque<Vec<u8>>) -> Result<Exit, Error> {
     let output = Output::new(&arguments);
     let options = options::run_options(&arguments, &output);
+    let connector = ShownConnector { output: output.clone(), is_shown: arguments.handshake };
     let (headers, timeout) = (arguments.header.clone(), arguments.timeout);
     let (url, subprotocols) = (arguments.url().to_owned(), arguments.subprotocols().to_owned());
     let session = Session::new(arguments, sends, output.clone());
 
-    let mut reactor = Reactor::new()?;
+    let mut reactor = Reactor::new()?.connector(connector);
     let app = WebSocketApp::with_handler(url, session.clone()).headers(headers).subprotocols(subprotocols);
     let id = app.run_on(&mut reactor, &options)?;
     if let Some(timeout) = timeout {

@@ -24,7 +24,7 @@ impl RoundTrips {
     /// What to say at the end.
     pub(crate) fn summary(&self) -> String {
         let (pings, pongs) = (self.pings, self.pongs());
-        let lost = if pings == 0 { 0 } else { pings.saturating_sub(pongs) * 100 / pings };
+        let lost = (pings.saturating_sub(pongs) * 100).checked_div(pings).unwrap_or_default();
         let counts = format!("{pings} pings sent, {pongs} pongs received, {lost} % lost");
         let mut sorted = self.times.clone();
         sorted.sort_unstable();

@@ -120,7 +120,11 @@ pub(crate) fn interrupt(reactor: &ReactorHandle, id: AppId) {
         std::process::exit(INTERRUPTED);
     }
     reactor.run(move |apps| {
-        apps.with(id, |app| Some(Session::of(app)?.interrupted(app)));
+        apps.with(id, |app| {
+            if let Some(session) = Session::of(app) {
+                session.interrupted(app);
+            }
+        });
     });
 }
 
