@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use websocket_app::link::SocketOptions;
 use websocket_app::{Reactor, RunOptions, WebSocketApp};
-use websocket_testkit::server::{EchoServer, ScriptedServer};
+use websocket_testkit::server::EchoServer;
+#[cfg(target_os = "linux")]
+use websocket_testkit::server::ScriptedServer;
 use websocket_testkit::sim::{SimDispatcher, SimNet, SimPeer, SimResolver};
 use websocket_tests::{Counting, Log, World, reactor, run_forever};
 
@@ -336,4 +338,35 @@ fn b194_a_name_whose_first_address_refuses_reaches_the_server_on_real_sockets() 
         .unwrap();
     websocket_tests::run(&mut reactor);
     assert_eq!(log.lines(), ["close 1000, by client, clean"]);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn b193_keep_alive_is_set_once_the_connection_is_open_and_not_on_a_stream_of_the_users() {
+    use websocket_app::dispatcher::Io;
+
+    let keeps_alive = |app: &websocket_app::Context<'_>| {
+        let fd = app.io().and_then(Io::fd).unwrap();
+        socket2::SockRef::from(&fd).keepalive().unwrap()
+    };
+    let echo = EchoServer::start().unwrap();
+    let address = echo.addr();
+    let app = |log: &Log| {
+        let (opens, messages) = (log.clone(), log.clone());
+        WebSocketApp::new(echo.url())
+            .on_open(move |app, _| {
+                opens.push(format!("open {}", keeps_alive(app)));
+                app.send_text("x")
+            })
+            .on_message(move |app, _| {
+                messages.push(format!("message {}", keeps_alive(app)));
+                app.close();
+            })
+    };
+    let log = Log::new();
+    run_forever(&mut app(&log), &RunOptions::new()).unwrap().into_result().unwrap();
+    assert_eq!(log.take(), ["open false", "message true"]);
+    let mut supplied = app(&log).socket_with(move || Io::tcp(std::net::TcpStream::connect(address)?));
+    run_forever(&mut supplied, &RunOptions::new()).unwrap().into_result().unwrap();
+    assert_eq!(log.take(), ["open false", "message false"]);
 }

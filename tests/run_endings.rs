@@ -270,3 +270,37 @@ fn a_handler_that_does_not_want_its_end_is_not_called() {
         }
     }
 }
+
+/// Passes its outcome on.
+struct PassesOn(Rc<RefCell<Vec<String>>>);
+
+impl Handler for PassesOn {
+    fn on_error(&mut self, _app: &mut Context<'_>, _error: &Error) -> CallbackResult {
+        Ok(())
+    }
+
+    fn on_end(&mut self, _app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
+        self.0.borrow_mut().push(format!("end {}", outcome_line(outcome)));
+        Ok(())
+    }
+
+    fn take_outcome(&mut self, outcome: Outcome) {
+        self.0.borrow_mut().push(format!("takes {}", outcome_line(&outcome)));
+    }
+}
+
+#[test]
+fn a_handler_takes_the_outcome_after_the_end_unless_it_is_returned() {
+    let seen = Rc::<RefCell<Vec<String>>>::default();
+    let mut world = World::new();
+    let peer = world.open(WebSocketApp::with_handler(URL, PassesOn(seen.clone())), &RunOptions::new());
+    peer.shutdown();
+    world.settle();
+    assert_eq!(seen.take(), ["end lost EndOfStream", "takes lost EndOfStream"]);
+
+    let server = EchoServer::start().unwrap();
+    let mut app = WebSocketApp::with_handler(server.url(), PassesOn(seen.clone()));
+    app.sender().close();
+    let outcome = run_forever(&mut app, &RunOptions::new());
+    assert_eq!(seen.take(), [format!("end {}", outcome_line(&outcome.unwrap()))]);
+}

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::Duration;
 
-use websocket_app::{RunOptions, SendError, Sender, State, WebSocketApp};
+use websocket_app::{RunOptions, SendError, Sender, State, Unsent, WebSocketApp};
 use websocket_testkit::server::EchoServer;
 use websocket_testkit::sim::{Faults, SimNet};
 use websocket_tests::{SERVER, URL, World, reactor, run};
@@ -131,6 +131,44 @@ fn ready_waits_until_a_message_of_that_length_would_be_accepted() {
     world.settle();
     assert_eq!((large.wakes(), large.poll()), (1, DONE));
     sender.send_bytes(vec![2; 1500]).unwrap();
+}
+
+#[test]
+fn flushed_waits_until_the_system_has_the_last_byte() {
+    let mut faults = Faults::default();
+    faults.send_buffer = 1000;
+    let mut world = World::on(SimNet::new(1).with_faults(faults));
+    let (app, sender) = app();
+    assert_eq!(Task::new(sender.flushed()).poll(), DONE, "nothing was sent");
+    let peer = world.open(app, &RunOptions::new());
+    sender.send_bytes(vec![1; 3000]).unwrap();
+    let mut flushed = Task::new(sender.flushed());
+    assert!(flushed.poll().is_pending(), "the loop has not looked");
+    world.settle();
+    assert!(flushed.poll().is_pending(), "the system takes 1000 bytes");
+    let mut taken = 0;
+    while flushed.wakes() == 0 {
+        taken += peer.read_available().len();
+        world.settle();
+    }
+    assert_eq!(flushed.poll(), DONE);
+    assert!((2008..=3008).contains(&taken), "{taken}");
+    assert_eq!(Task::new(sender.flushed()).poll(), DONE, "nothing was sent since");
+}
+
+#[test]
+fn flushed_waits_for_messages_that_are_kept_and_fails_with_the_app() {
+    let mut world = World::new();
+    let (app, sender) = app();
+    let peer = world.open(app, &RunOptions::new().reconnect(SECOND).unsent(Unsent::Keep));
+    sender.send_text("kept").unwrap();
+    peer.reset();
+    world.settle();
+    let mut flushed = Task::new(sender.flushed());
+    assert!(flushed.poll().is_pending());
+    sender.close();
+    world.settle();
+    assert_eq!((flushed.wakes(), flushed.poll()), (1, ENDED));
 }
 
 #[test]

@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_app::{PanicPolicy, RunOptions};
 use websocket_testkit::frame;
-use websocket_tests::{Log, URL, World, dispatcher};
+#[cfg(target_os = "linux")]
+use websocket_tests::dispatcher;
+use websocket_tests::{Log, URL, World};
 
 /// Which signals are caught and ignored, and which this thread blocks, as the kernel says.
 #[cfg(target_os = "linux")]

@@ -1,13 +1,15 @@
 //! An open connection over TLS, in virtual time: its bytes cut anywhere, its keys changed, its server slow, silent or gone.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use websocket_app::tls::TlsVersion;
 use websocket_app::{Close, CloseCode, OwnedMessage, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::handshake::response;
-use websocket_testkit::sim::{End, Faults, SimNet};
+use websocket_testkit::sim::{End, Faults, SimNet, Tapped};
 use websocket_tests::{Log, SECURE_URL, SecureSimPeer, SecureWorld};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -83,6 +85,23 @@ fn b209_what_came_in_one_packet_is_delivered_at_once() {
         assert_eq!(log.lines(), SESSION);
         assert_eq!(secure.world.net.elapsed(), Duration::ZERO);
     }
+}
+
+#[test]
+fn the_request_shares_a_write_with_the_last_message_of_the_handshake() {
+    let mut secure = world(TlsVersion::Tls13);
+    let writes = Rc::new(Cell::new(0));
+    let written = writes.clone();
+    secure.world.net.tap(move |_, what| {
+        if matches!(what, Tapped::Written(_)) {
+            written.set(written.get() + 1);
+        }
+    });
+    let listener = secure.start(Log::new().app(SECURE_URL));
+    let mut peer = secure.arrived(&listener);
+    secure.handshake(&mut peer);
+    assert!(peer.side.request().is_some());
+    assert_eq!(writes.get(), 2, "the client's hello, then all the rest");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 #![allow(clippy::exhaustive_enums, reason = "never published: every user is in this package")]
 
 pub mod arrivals;
+pub mod command_line;
 pub mod contract;
 pub mod feed;
 pub mod frame;

@@ -1,5 +1,9 @@
 //! Figures and tables as text.
 
+use std::time::Duration;
+
+use crate::measure::percentile;
+
 /// Lines whose columns line up: the first `names` of them to the left, the others, which are figures, to the right.
 pub fn aligned(lines: &[Vec<String>], names: usize) -> String {
     let width = |column: usize| {
@@ -15,7 +19,17 @@ pub fn aligned(lines: &[Vec<String>], names: usize) -> String {
     lines.iter().map(text).collect::<Vec<_>>().join("\n")
 }
 
-/// The same as a table in Markdown; the first line is its head.
+/// The heads of [`spread`].
+pub const SPREAD: [&str; 5] = ["min", "p50", "p90", "p99", "max"];
+
+/// The least, the greatest and the percentiles between them of sorted times.
+pub fn spread(sorted: &[Duration]) -> [String; 5] {
+    let shown = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
+    let at = |percent| shown(percentile(sorted, percent));
+    [shown(sorted.first().copied()), at(50), at(90), at(99), at(100)]
+}
+
+/// Lines as [`aligned`] takes them, as a table in Markdown; the first line is its head.
 pub fn markdown(lines: &[Vec<String>], names: usize) -> String {
     let row = |fields: &[String]| format!("| {} |\n", fields.join(" | "));
     let mut text = String::new();
@@ -72,6 +86,13 @@ mod tests {
     #[test]
     fn columns_line_up() {
         assert_eq!(aligned(&lines(), 1), "host      p50 µs   x\nmio         1.00  12\nio-uring    10.0   -");
+    }
+
+    #[test]
+    fn times_are_spread() {
+        let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
+        assert_eq!(spread(&times), ["1.0ms", "100.0ms", "180.0ms", "198.0ms", "200.0ms"]);
+        assert_eq!(spread(&[]), ["-"; 5]);
     }
 
     #[test]

@@ -1,30 +1,40 @@
-//! The client under test, on any of the project's hosts.
+//! The client under test: callbacks on any of the project's hosts, or a stream.
 
 use std::cell::RefCell;
 use std::error::Error;
 use std::rc::Rc;
 
-use websocket_app::{Deflate, Message, RunOptions, WebSocketApp};
+use futures_lite::future::block_on;
+use websocket_app::{Deflate, Message, ReactorThread, RunOptions, WebSocketApp};
 use websocket_hosts::Host;
+
+use crate::stream;
 
 /// What the suite asks of a client.
 pub(crate) struct Client {
-    host: &'static Host,
+    interface: Interface,
     options: RunOptions,
+}
+
+/// What the client is driven by.
+pub(crate) enum Interface {
+    Callbacks(&'static Host),
+    /// Futures on this thread, with the reactor on its own.
+    Stream(ReactorThread),
 }
 
 /// How a connection went.
 #[derive(Default)]
-struct Seen {
-    opened: bool,
-    first: Option<String>,
+pub(crate) struct Seen {
+    pub(crate) opened: bool,
+    pub(crate) first: Option<String>,
     /// Why it never opened, or how it ended.
-    end: String,
+    pub(crate) end: String,
 }
 
 impl Client {
-    pub(crate) const fn new(host: &'static Host, options: RunOptions) -> Self {
-        Self { host, options }
+    pub(crate) const fn new(interface: Interface, options: RunOptions) -> Self {
+        Self { interface, options }
     }
 
     /// Connects, and returns the first text message.
@@ -47,8 +57,14 @@ impl Client {
     }
 
     fn connect(&self, url: &str, options: &RunOptions, echo: bool) -> Result<Seen, Box<dyn Error>> {
+        let host = match &self.interface {
+            Interface::Callbacks(host) => host,
+            Interface::Stream(reactor) => {
+                return Ok(block_on(stream::converse(url, options, reactor.handle(), echo)));
+            }
+        };
         let seen = Rc::new(RefCell::new(Seen::default()));
-        self.host.run(|apps| {
+        host.run(|apps| {
             let (open, message, close) = (seen.clone(), seen.clone(), seen.clone());
             let app = WebSocketApp::new(url)
                 .on_open(move |_, _| open.borrow_mut().opened = true)

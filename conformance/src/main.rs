@@ -13,6 +13,7 @@ mod python;
 mod report;
 mod scratch;
 mod server;
+mod stream;
 mod verdict;
 mod worker;
 
@@ -20,6 +21,7 @@ use std::fs;
 use std::process::ExitCode;
 
 use cases::CaseId;
+use client::Interface;
 use expected::Expected;
 use failure::Failure;
 use options::{Options, Request};
@@ -27,7 +29,7 @@ use progress::Progress;
 use scratch::Scratch;
 use server::{Server, Suite};
 use verdict::{ClientErrors, Verdict};
-use websocket_app::RunOptions;
+use websocket_app::{Reactor, RunOptions};
 use worker::Worker;
 
 fn main() -> ExitCode {
@@ -74,8 +76,14 @@ fn run(options: &Options) -> Result<Verdict, Failure> {
             server.put_behind_tls().map_err(Failure::while_doing("putting TLS in front of the server"))?;
         run = run.tls(trust);
     }
-    let agent = format!("websocket-app-{}", options.host.name);
-    let errors = drive(&mut server, &Worker::start(options.host, run), &agent, &cases, &expected)?;
+    let (agent, interface) = if options.stream {
+        let reactor = Reactor::spawn(Reactor::new)
+            .map_err(|error| Failure::Broken(format!("starting a reactor: {error}")))?;
+        ("websocket-stream".to_owned(), Interface::Stream(reactor))
+    } else {
+        (format!("websocket-app-{}", options.host.name), Interface::Callbacks(options.host))
+    };
+    let errors = drive(&mut server, &Worker::start(interface, run), &agent, &cases, &expected)?;
     if let Some(directory) = &options.keep_report {
         report::copy(&server.report(), directory).map_err(Failure::while_doing("keeping the report"))?;
     }

@@ -18,6 +18,7 @@ Usage: conformance/run [OPTIONS]
   --cases PATTERNS     the cases to run, such as '1.* 2.* 7.1.1-6', or 'all'; default: sections 1 to 10
   --sample             run a sample of sections 12 and 13 (compression) too
   --dispatcher NAME    the event loop under the client; default: mio
+  --stream             run the client as a stream, on a reactor with its own thread and mio
   --tls                run over TLS, with a certificate made for the run
   --keep-report DIR    copy the suite's report (index.html, index.json, a page for each case) into DIR
   --help               print this
@@ -37,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) host: &'static Host,
     /// And a sample of sections 12 and 13.
     pub(crate) sample: bool,
+    /// The client is a stream, not callbacks.
+    pub(crate) stream: bool,
     pub(crate) tls: bool,
     pub(crate) keep_report: Option<PathBuf>,
 }
@@ -49,17 +52,22 @@ pub(crate) enum Request {
 }
 
 pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<Request, Failure> {
-    let mut options = Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
+    let mut options =
+        Options { cases: None, host: &HOSTS[0], sample: false, stream: false, tls: false, keep_report: None };
     while let Some(argument) = parser.next()? {
         match argument {
             Long("cases") => options.cases = Some(patterns(&parser.value()?.string()?)?),
             Long("dispatcher") => options.host = host(&parser.value()?.string()?)?,
             Long("keep-report") => options.keep_report = Some(parser.value()?.into()),
             Long("sample") => options.sample = true,
+            Long("stream") => options.stream = true,
             Long("tls") => options.tls = true,
             Long("help") | Short('h') => return Ok(Request::Help),
             other => return Err(other.unexpected().into()),
         }
+    }
+    if options.stream && *options.host != HOSTS[0] {
+        return Err(Failure::Usage("--stream has a reactor on mio: leave --dispatcher out".to_owned()));
     }
     Ok(Request::Run(options))
 }
@@ -108,7 +116,14 @@ mod tests {
 
     #[test]
     fn the_defaults_are_the_core_sections_on_the_first_dispatcher() {
-        let options = Options { cases: None, host: &HOSTS[0], sample: false, tls: false, keep_report: None };
+        let options = Options {
+            cases: None,
+            host: &HOSTS[0],
+            sample: false,
+            stream: false,
+            tls: false,
+            keep_report: None,
+        };
         assert_eq!(run(&[]), options);
     }
 
@@ -124,6 +139,11 @@ mod tests {
     #[test]
     fn tls_is_asked_for() {
         assert!(run(&["--tls", "--cases", "1.*"]).tls);
+    }
+
+    #[test]
+    fn a_stream_is_asked_for() {
+        assert!(run(&["--stream", "--dispatcher", "mio"]).stream);
     }
 
     #[test]
@@ -150,6 +170,8 @@ mod tests {
             (&["--cases"], "--cases"),
             (&["--dispatcher", "rel"], "'rel' is unknown; known: mio"),
             (&["--tls=no"], "--tls"),
+            #[cfg(unix)]
+            (&["--stream", "--dispatcher", "tokio"], "leave --dispatcher out"),
             (&["2.*"], "2.*"),
             (&["--verbose"], "--verbose"),
         ] {

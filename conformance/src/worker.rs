@@ -5,9 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use websocket_app::RunOptions;
-use websocket_hosts::Host;
 
-use crate::client::Client;
+use crate::client::{Client, Interface};
 use crate::failure::Failure;
 
 /// Longer than the suite lets any of its cases take.
@@ -26,11 +25,11 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn start(host: &'static Host, options: RunOptions) -> Self {
+    pub(crate) fn start(interface: Interface, options: RunOptions) -> Self {
         let (jobs, to_do) = channel();
         let (done, answers) = channel();
         thread::spawn(move || {
-            let client = Client::new(host, options);
+            let client = Client::new(interface, options);
             for job in to_do {
                 let answer = match job {
                     Job::Fetch(url) => client.fetch(&url),

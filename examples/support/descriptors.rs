@@ -8,9 +8,11 @@ use std::io;
 /// When the hard limit, which only the system's administrator can raise, is too low.
 #[cfg(unix)]
 pub fn reserve(needed: u64) -> io::Result<()> {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    use nix::sys::resource::{Resource, getrlimit, rlim_t, setrlimit};
 
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    // FreeBSD's are signed.
+    let needed = rlim_t::try_from(needed).map_err(io::Error::other)?;
     if soft >= needed {
         return Ok(());
     }

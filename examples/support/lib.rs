@@ -34,6 +34,7 @@ mod chapters {
         errors: "errors.md",
         event_loops: "event-loops.md",
         getting_started: "getting-started.md",
+        gui_loops: "gui-loops.md",
         hosts: "hosts.md",
         life_cycle: "life-cycle.md",
         feeds: "feeds.md",
@@ -41,7 +42,9 @@ mod chapters {
         many_apps: "many-apps.md",
         numbers: "numbers.md",
         sources: "sources.md",
+        streams: "streams.md",
         testing: "testing.md",
         threads: "threads.md",
+        tokio_tungstenite: "tokio-tungstenite.md",
     }
 }

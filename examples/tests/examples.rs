@@ -9,6 +9,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc;
 
 use websocket_app::{CallbackResult, Outcome, RunOptions, WebSocketApp};
+use websocket_testkit::server::EchoServer;
 
 const README: &str = include_str!("../../README.md");
 
@@ -44,6 +45,7 @@ fn sentence(source: &str) -> &str {
 #[test]
 fn the_readme_has_the_sentence_of_every_example() {
     for source in [
+        include_str!("../async_stream.rs"),
         include_str!("../ctrl_c.rs"),
         include_str!("../echo.rs"),
         include_str!("../echo_server.rs"),
@@ -61,7 +63,10 @@ fn the_readme_has_the_sentence_of_every_example() {
         include_str!("../stream.rs"),
         include_str!("../threads.rs"),
         include_str!("../tls.rs"),
+        include_str!("../tungstenite_original.rs"),
+        include_str!("../tungstenite_port.rs"),
         include_str!("../unix_socket.rs"),
+        include_str!("../winit/src/main.rs"),
     ] {
         assert!(README.contains(sentence(source)), "{:?}", sentence(source));
     }
@@ -83,6 +88,44 @@ fn echo_prints_the_answer() {
         output.contains(r#"received Text("Hello, WebSocket!")"#) && output.contains("cleanly: true"),
         "{output}"
     );
+}
+
+#[test]
+fn async_streams_receive_everything_in_order_and_close() {
+    let output = output("async_stream", &[]);
+    for name in ["left", "right"] {
+        let lines: Vec<_> =
+            output.lines().filter(|line| line.starts_with(&format!("{name} received"))).collect();
+        let expected =
+            [1, 2, 3].map(|n| format!(r#"{name} received Text(Utf8Bytes(b"message {n} of {name}"))"#));
+        assert_eq!(lines, expected, "{output}");
+    }
+    assert!(output.contains("left was closed by the Some(Client)"), "{output}");
+}
+
+/// Types lines into a program that talks to an echo server, and returns what it printed.
+fn typed_into(name: &str) -> String {
+    let server = EchoServer::start().unwrap();
+    let mut child =
+        command(name).arg(server.url()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"one\ntwo\nthree\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{name}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn the_port_of_the_usual_tungstenite_program_does_the_same_in_fewer_lines() {
+    let code = |source: &str| {
+        let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
+        source.lines().filter(is_code).count()
+    };
+    let port = code(include_str!("../tungstenite_port.rs"));
+    let original = code(include_str!("../tungstenite_original.rs"));
+    assert!(port <= original, "the port has {port} lines, the original {original}");
+    for program in ["tungstenite_port", "tungstenite_original"] {
+        assert_eq!(typed_into(program), "one\ntwo\nthree\n", "{program}");
+    }
 }
 
 #[test]

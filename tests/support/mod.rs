@@ -12,6 +12,7 @@ pub mod parts;
 mod proxy;
 mod repository;
 mod scratch;
+mod tasks;
 mod tls;
 mod wait;
 mod world;
@@ -25,6 +26,7 @@ pub use self::neighbour::{busy, neighbour};
 pub use self::proxy::{Asked, SimProxy};
 pub use self::repository::{repository, rust_files};
 pub use self::scratch::Scratch;
+pub use self::tasks::{Wakes, poll_for, poll_once};
 pub use self::tls::{
     SECURE_URL, SecurePeer, SecureSimPeer, SecureWorld, TlsSide, Trust, secure_echo, secure_server,
     serve_identity, serve_versions,

@@ -12,6 +12,7 @@ use websocket_dispatcher::Io;
 use crate::address::Target;
 use crate::app_url::AppUrl;
 use crate::challenge::Challenge;
+use crate::checked_url::CheckedUrl;
 use crate::cookies::CookieJar;
 use crate::error::{BoxError, Error};
 use crate::headers::{self, HeaderError};
@@ -48,15 +49,15 @@ impl Functions {
 
 /// What an app connects to, and what it asks for there.
 pub(crate) struct Plan {
-    /// The URL of the current attempt. Parsed for each: an open connection needs nothing else of it.
-    url: Box<str>,
+    /// The URL of the current attempt.
+    url: CheckedUrl,
     pub(crate) options: RunOptions,
     extras: Option<Box<Extras>>,
 }
 
 /// The URL of one attempt, and where redirects have led it.
 pub(crate) struct CurrentUrl {
-    url: Box<str>,
+    url: CheckedUrl,
     redirected_to: Option<Box<str>>,
 }
 
@@ -87,8 +88,8 @@ impl Plan {
         let needed =
             !(extras.headers.is_empty() && extras.cookie.is_none() && extras.subprotocols.is_empty());
         let extras = needed.then(|| Box::new(extras));
-        let plan = Box::new(Self { url: url.into(), options: options.clone(), extras });
-        let target = Target::parse(&plan.url)?;
+        let mut plan = Box::new(Self { url: url.into(), options: options.clone(), extras });
+        let target = Target::parse(url)?;
         plan.request_with(&target, HeaderMap::new())?.check()?;
         #[cfg(feature = "tls")]
         if target.secure {
@@ -99,6 +100,7 @@ impl Plan {
             // It may read files, which must not keep the loop from its work later.
             options.connect.tls.build()?;
         }
+        plan.url.keep(target);
         Ok(plan)
     }
 
@@ -136,25 +138,25 @@ impl Plan {
     pub(crate) fn next_target(&mut self) -> Result<Target, Error> {
         drop(self.take(|extras| &mut extras.redirected_to));
         if let Some(url) = self.function(|functions| &mut functions.url) {
-            self.url = url.map_err(|error| Error::of_function("url_with", error))?.into();
+            self.url = url.map_err(|error| Error::of_function("url_with", error))?.as_str().into();
         }
-        Ok(Target::parse(&self.url)?)
+        Ok(self.url.take_target()?)
     }
 
     /// The URL of the current attempt, or of the next if none has begun.
     pub(crate) const fn url(&self) -> AppUrl<'_> {
-        AppUrl::new(&self.url)
+        AppUrl::new(self.url.as_str())
     }
 
     /// Where the current attempt leads.
     pub(crate) fn final_url(&self) -> AppUrl<'_> {
         let redirected = self.extras.as_ref().and_then(|extras| extras.redirected_to.as_deref());
-        AppUrl::new(redirected.unwrap_or(&self.url))
+        AppUrl::new(redirected.unwrap_or(self.url.as_str()))
     }
 
     /// The URL as it is, for the time in which another attempt is under way.
     pub(crate) fn current_url(&self) -> CurrentUrl {
-        CurrentUrl { url: self.url.clone(), redirected_to: None }
+        CurrentUrl { url: self.url.as_str().into(), redirected_to: None }
     }
 
     /// Exchanges the URL of the current attempt, and where redirects have led it.

@@ -106,13 +106,14 @@ impl Buffers {
         &mut self.assembly[self.filled..self.filled + more]
     }
 
-    /// Room in the assembly for a payload whose length nobody knows: at least a byte, and all in all one more than `limit` allows.
+    /// Room in the assembly for a payload whose length nobody knows: at least a byte, and all in all one more than `limit` allows, which is at
+    /// most [`MAX_HELD`](crate::config::MAX_HELD).
     #[cfg(feature = "deflate")]
     pub(crate) fn room(&mut self, limit: u64, env: &mut Env) -> &mut [u8] {
         if self.assembly.capacity() == 0 {
             self.assembly = env.assembly.take();
         }
-        let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+        let most = limit as usize + 1;
         let len = self.assembly.len();
         if self.filled == len {
             let longer = len.saturating_mul(2).max(ROOM).min(most);

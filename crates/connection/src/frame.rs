@@ -1,5 +1,6 @@
 //! The frame header (RFC 6455 section 5.2).
 
+use crate::config::MAX_HELD;
 use crate::{Config, MAX_CONTROL_PAYLOAD, Opcode, ProtocolError};
 
 /// Longest header that a server may send: two bytes, a 64-bit length and, where accepted, a mask.
@@ -88,8 +89,11 @@ impl Header {
             },
             _ => (u64::from(short), 2),
         };
-        if len >> 63 != 0 {
-            return Err(ProtocolError::LengthTopBit);
+        if len > MAX_HELD {
+            return Err(match len >> 63 {
+                0 => ProtocolError::FrameTooBig { len, limit: config.max_frame_size.min(MAX_HELD) },
+                _ => ProtocolError::LengthTopBit,
+            });
         }
         let minimal = match short {
             LEN_16 => len >= u64::from(LEN_16),
@@ -169,7 +173,7 @@ mod tests {
 
     #[test]
     fn b060_lengths_use_the_shortest_form_at_exactly_126_and_65536() {
-        for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (1 << 33, 10)] {
+        for (len, size) in [(0, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (MAX_HELD as usize, 10)] {
             let mut room = [0; MAX_HEADER];
             let written = write_header(&mut room, First::whole(Opcode::Binary), len, [1, 2, 3, 4]);
             assert_eq!(written, size + 4, "{len}");
@@ -192,6 +196,28 @@ mod tests {
         let mut bytes = vec![0x82, 127];
         bytes.extend_from_slice(&(1_u64 << 63).to_be_bytes());
         assert_eq!(parse(&bytes), Err(ProtocolError::LengthTopBit));
+    }
+
+    #[test]
+    fn b060_b076_a_length_that_memory_cannot_hold_is_refused_and_not_cut_off() {
+        let mut config = Config::default();
+        config.max_frame_size = u64::MAX;
+        let parse = |len: u64| {
+            let bytes = [&[0x82, 127][..], &len.to_be_bytes()].concat();
+            Header::parse(&bytes, false, &config).map(|header| header.unwrap().len)
+        };
+        // The lengths that 32 bits would cut down to 0 and 100 000.
+        for len in [1 << 32, (1 << 32) + 100_000] {
+            let is_held = usize::try_from(len).is_ok();
+            assert_eq!(
+                parse(len),
+                if is_held { Ok(len) } else { Err(ProtocolError::FrameTooBig { len, limit: MAX_HELD }) }
+            );
+        }
+        assert_eq!(parse(MAX_HELD), Ok(MAX_HELD));
+        for len in [MAX_HELD + 1, u64::MAX >> 1] {
+            assert_eq!(parse(len), Err(ProtocolError::FrameTooBig { len, limit: MAX_HELD }));
+        }
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! that arrived whole is delivered as a slice of the caller's buffer; memory for anything else comes from a pool in [`Env`] that all
 //! connections of a caller share, so an idle connection holds none.
 //!
+//! On wasm32-unknown-unknown, whose entropy comes from JavaScript, the program has to choose the backend `wasm_js` of the crate getrandom.
+//!
 //! With the feature `deflate` messages can be compressed (permessage-deflate, RFC 7692), once a configuration offers it.
 #![forbid(unsafe_code)]
 

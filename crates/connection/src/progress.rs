@@ -53,8 +53,8 @@ impl Progress {
             return Ok(progress);
         }
         let held = if single { header.len } else { progress.len };
-        if held > config.max_message_size {
-            return Err(ProtocolError::MessageTooBig { len: held, limit: config.max_message_size });
+        if held > config.message_limit() {
+            return Err(ProtocolError::MessageTooBig { len: held, limit: config.message_limit() });
         }
         Ok(progress)
     }
@@ -73,5 +73,26 @@ impl Progress {
             return Ok(());
         }
         self.utf8.finish().map_err(|_| ProtocolError::InvalidUtf8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::MAX_HELD;
+
+    #[test]
+    fn b076_fragments_that_memory_cannot_hold_together_are_refused_and_their_lengths_not_wrapped() {
+        let mut config = Config::default();
+        config.max_message_size = u64::MAX;
+        let header =
+            |opcode, len| Header { fin: false, opcode, compressed: false, mask: None, len, size: 10 };
+        let first = Progress::after(None, &header(Opcode::Binary, MAX_HELD), false, &config).unwrap();
+        let next = |len| Progress::after(Some(first), &header(Opcode::Continuation, len), false, &config);
+        assert_eq!(next(0).unwrap().len, MAX_HELD);
+        for more in [1, MAX_HELD] {
+            let len = MAX_HELD + more;
+            assert_eq!(next(more).unwrap_err(), ProtocolError::MessageTooBig { len, limit: MAX_HELD });
+        }
     }
 }

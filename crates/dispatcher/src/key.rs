@@ -125,6 +125,11 @@ impl<T> KeyTable<T> {
         self.slots.get(slot)?.as_ref().map(|(key, _)| *key)
     }
 
+    /// The live key in `slot`, if any, with its value, to be changed.
+    pub fn in_slot_mut(&mut self, slot: usize) -> Option<(Key, &mut T)> {
+        self.slots.get_mut(slot)?.as_mut().map(|(key, value)| (*key, value))
+    }
+
     /// All live keys with their values, in the order of their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Key, &T)> + Clone {
         self.slots.iter().flatten().map(|(key, value)| (*key, value))
@@ -147,6 +152,7 @@ mod tests {
         assert_eq!(table.remove(old), None);
         assert_eq!(table.get_mut(new).unwrap(), &mut "new");
         assert_eq!(table.key_in(3), Some(new));
+        assert_eq!(table.in_slot_mut(3), Some((new, &mut "new")));
         assert_eq!(table.iter().count(), 1);
     }
 

@@ -23,9 +23,19 @@ const BATCH: usize = 1024;
 pub struct MioDispatcher {
     poll: Poll,
     events: Events,
-    /// Whether each is in the poll: those that are watched for nothing are not.
-    keys: KeyTable<bool>,
+    keys: KeyTable<Watched>,
     waker: Waker,
+}
+
+/// One stream.
+#[derive(Debug)]
+struct Watched {
+    /// What it is watched for.
+    interest: Interest,
+    /// What the poll watches it for. `None`: it is not in the poll.
+    polled: Interest,
+    /// It became readable while that was of no interest: the poll does not report that again by itself.
+    withheld: bool,
 }
 
 #[derive(Debug)]
@@ -65,21 +75,25 @@ fn mio_interest(interest: Interest) -> Option<mio::Interest> {
     }
 }
 
-/// Puts a source into the poll, changes what it is watched for there, or takes it out. Returns whether it is
-/// in the poll then.
-fn watch(
-    registry: &Registry,
-    key: Key,
-    io: &mut Io,
-    is_in_poll: bool,
-    interest: Interest,
-) -> io::Result<bool> {
+/// What the poll watches a stream for from the beginning. A socket that is connecting is watched for room, then for bytes; where edges cost
+/// nothing until they come, it is watched for both at once, which spares it a system call.
+fn first_interest(io: &Io, interest: Interest) -> Interest {
+    let edges_are_free = cfg!(any(target_os = "linux", target_os = "android"));
+    if edges_are_free && interest == Interest::Write && io.is_socket() {
+        Interest::ReadWrite
+    } else {
+        interest
+    }
+}
+
+/// Puts a source into the poll, changes what it is watched for there, or takes it out.
+fn watch(registry: &Registry, key: Key, io: &mut Io, before: Interest, interest: Interest) -> io::Result<()> {
     let token = Token(key.slot());
-    io.with_source(|source| match (is_in_poll, mio_interest(interest)) {
-        (false, None) => Ok(false),
-        (false, Some(interest)) => registry.register(source, token, interest).map(|()| true),
-        (true, Some(interest)) => registry.reregister(source, token, interest).map(|()| true),
-        (true, None) => registry.deregister(source).map(|()| false),
+    io.with_source(|source| match (before, mio_interest(interest)) {
+        (Interest::None, None) => Ok(()),
+        (Interest::None, Some(interest)) => registry.register(source, token, interest),
+        (_, Some(interest)) => registry.reregister(source, token, interest),
+        (_, None) => registry.deregister(source),
     })
     .unwrap_or_else(|| Err(unwatchable()))
 }
@@ -94,18 +108,25 @@ fn unwatchable() -> io::Error {
 impl Dispatcher for MioDispatcher {
     fn register(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
         self.keys.vacant(key)?;
-        let is_in_poll = watch(self.poll.registry(), key, io, false, interest)?;
-        self.keys.insert(key, is_in_poll)
+        let polled = first_interest(io, interest);
+        watch(self.poll.registry(), key, io, Interest::None, polled)?;
+        self.keys.insert(key, Watched { interest, polled, withheld: false })
     }
 
     fn reregister(&mut self, key: Key, io: &mut Io, interest: Interest) -> io::Result<()> {
-        let is_in_poll = self.keys.get_mut(key)?;
-        *is_in_poll = watch(self.poll.registry(), key, io, *is_in_poll, interest)?;
+        let watched = self.keys.get_mut(key)?;
+        let is_polled = (watched.interest, watched.polled, interest)
+            == (Interest::Write, Interest::ReadWrite, Interest::Read);
+        if !is_polled || watched.withheld {
+            watch(self.poll.registry(), key, io, watched.polled, interest)?;
+            watched.polled = interest;
+        }
+        (watched.interest, watched.withheld) = (interest, false);
         Ok(())
     }
 
     fn deregister(&mut self, key: Key, mut io: Io) {
-        if let Some(true) = self.keys.remove(key) {
+        if self.keys.remove(key).is_some_and(|watched| !watched.polled.is_none()) {
             let registry = self.poll.registry();
             if let Some(Err(error)) = io.with_source(|source| registry.deregister(source)) {
                 log::debug!(target: "websocket::dispatcher", "{key:?} left the poll with an error: {error}");
@@ -134,14 +155,19 @@ impl Wait for MioDispatcher {
         for event in &self.events {
             // An event for a slot that is used again is at worst spurious; one for an empty slot or the waker
             // names no key.
-            let Some(key) = self.keys.key_in(event.token().0) else { continue };
-            let broken = event.is_error();
-            let (read_closed, write_closed) =
-                (event.is_read_closed() || broken, event.is_write_closed() || broken);
+            let Some((key, watched)) = self.keys.in_slot_mut(event.token().0) else { continue };
+            let (read_closed, write_closed) = (event.is_read_closed(), event.is_write_closed());
             // The end of a pipe is a hang-up and nothing else.
-            let readable = event.is_readable() || read_closed;
-            let writable = event.is_writable() || write_closed;
-            ready.push(Ready::new(key, readable, writable).with_read_closed(read_closed));
+            let broken = event.is_error() || read_closed && write_closed;
+            let is_readable = event.is_readable() || read_closed;
+            let readable = broken || is_readable && watched.interest.is_read();
+            let writable = broken || (event.is_writable() || write_closed) && watched.interest.is_write();
+            watched.withheld |= is_readable && !readable;
+            if readable || writable {
+                ready.push(
+                    Ready::new(key, readable, writable).with_read_closed(readable && (read_closed || broken)),
+                );
+            }
         }
         Ok(())
     }

@@ -164,3 +164,40 @@ fn an_interest_that_cannot_come_back_can_be_tried_again() {
     socket.send_to(b"x", socket.local_addr().unwrap()).unwrap();
     assert_eq!(wait(&mut dispatcher), [Ready::new(KEY, true, false)]);
 }
+
+/// A socket that was watched for room only, as one that is connecting is, with a peer.
+fn watched_for_room() -> (MioDispatcher, Io, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (far, _) = listener.accept().unwrap();
+    let (dispatcher, io) = watching(Io::tcp(stream).unwrap(), Interest::Write);
+    (dispatcher, io, far)
+}
+
+#[test]
+fn bytes_that_came_while_only_room_was_of_interest_are_reported_when_they_are() {
+    let (mut dispatcher, mut io, mut far) = watched_for_room();
+    far.write_all(b"x").unwrap();
+    while !wait(&mut dispatcher).contains(&Ready::new(KEY, false, true)) {}
+    dispatcher.reregister(KEY, &mut io, Interest::Read).unwrap();
+    assert_eq!(wait(&mut dispatcher), [Ready::new(KEY, true, false)]);
+}
+
+#[test]
+fn room_is_not_reported_when_only_bytes_are_of_interest() {
+    let (mut dispatcher, mut io, mut far) = watched_for_room();
+    assert_eq!(wait(&mut dispatcher), [Ready::new(KEY, false, true)]);
+    dispatcher.reregister(KEY, &mut io, Interest::Read).unwrap();
+    assert_eq!(look(&mut dispatcher), []);
+    for byte in *b"ab" {
+        far.write_all(&[byte]).unwrap();
+        assert_eq!(wait(&mut dispatcher), [Ready::new(KEY, true, false)]);
+        assert_eq!(io.read(&mut [0; 8]).unwrap(), 1);
+    }
+    dispatcher.reregister(KEY, &mut io, Interest::ReadWrite).unwrap();
+    assert_eq!(wait(&mut dispatcher), [Ready::new(KEY, false, true)]);
+    drop(far);
+    dispatcher.reregister(KEY, &mut io, Interest::Write).unwrap();
+    dispatcher.reregister(KEY, &mut io, Interest::Read).unwrap();
+    assert!(wait(&mut dispatcher)[0].read_closed);
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use socket2::SockAddr;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use websocket_dispatcher::Io;
 
 use crate::SocketOptions;
@@ -34,6 +34,20 @@ pub trait Connector {
             format!("this connector has no way to the unix socket {}", path.display()),
         ))
     }
+
+    /// A WebSocket connection is open on a stream that [`connect`](Self::connect) has returned, which may be inside a wrapper. It is called
+    /// after `on_open`, unless that has closed or removed the app.
+    ///
+    /// Unless it is provided, it sets the keep-alive that [`SocketOptions`] leaves for then.
+    fn opened(&mut self, io: &Io, options: &SocketOptions) {
+        #[cfg(unix)]
+        let handle = io.fd();
+        #[cfg(windows)]
+        let handle = io.socket();
+        if let Some(handle) = handle {
+            options.apply_once_open(&SockRef::from(&handle));
+        }
+    }
 }
 
 /// The default [`Connector`]: non-blocking sockets of the operating system.
@@ -43,13 +57,14 @@ pub struct SystemConnector;
 impl Connector for SystemConnector {
     fn connect(&mut self, address: SocketAddr, options: &SocketOptions) -> io::Result<Io> {
         let socket = nonblocking(Domain::for_address(address), Some(Protocol::TCP))?;
-        options.apply_to(&socket, address)?;
+        options.apply_before_connect(&socket, address)?;
         match socket.connect(&address.into()) {
             Ok(()) => {}
             Err(error) if in_progress(&error) => {}
             Err(error) => return Err(error),
         }
-        if leads_to_itself(&socket, address) {
+        if (address.port() > LAST_PRIVILEGED_PORT || options.is_custom()) && leads_to_itself(&socket, address)
+        {
             // Reset, so that the port is free at once for a server, or for the next attempt.
             let _kept_for_a_while = socket.set_linger(Some(Duration::ZERO));
             let what = "the socket is connected to itself: nothing listens there, and the port is its own";
@@ -69,6 +84,9 @@ impl Connector for SystemConnector {
         Io::unix(std::os::fd::OwnedFd::from(socket).into())
     }
 }
+
+/// No system connects from this port or one below unless it is asked to: a server's port up to here cannot be the socket's own.
+const LAST_PRIVILEGED_PORT: u16 = 1023;
 
 /// A stream socket that is non-blocking from the call on that creates it.
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
@@ -107,10 +125,10 @@ mod tests {
     use std::io::Write as _;
     use std::net::TcpListener;
 
-    use socket2::SockRef;
     use websocket_dispatcher::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
 
     use super::*;
+    use crate::KeepAlive;
 
     fn connected(options: &SocketOptions) -> io::Result<Io> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -131,6 +149,8 @@ mod tests {
         let fd = io.fd().unwrap();
         let socket = SockRef::from(&fd);
         assert!(socket.tcp_nodelay().unwrap());
+        assert!(!socket.keepalive().unwrap(), "not before the connection is open");
+        SystemConnector.opened(&io, &SocketOptions::default());
         assert!(socket.keepalive().unwrap());
         #[cfg(target_os = "linux")]
         {
@@ -142,6 +162,21 @@ mod tests {
         let io = connected(&SocketOptions::default().with(|socket| socket.set_tcp_nodelay(false))).unwrap();
         let fd = io.fd().unwrap();
         assert!(!SockRef::from(&fd).tcp_nodelay().unwrap());
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn b193_keep_alive_that_was_asked_for_or_may_be_undone_is_set_before_connecting_and_not_again() {
+        let asked_for = SocketOptions::default().keep_alive(Some(KeepAlive::default()));
+        let switched_off = SocketOptions::default().keep_alive(None);
+        let undone = SocketOptions::default().with(|socket| socket.set_keepalive(false));
+        for (options, expected) in [(asked_for, true), (switched_off, false), (undone, false)] {
+            let io = connected(&options).unwrap();
+            let fd = io.fd().unwrap();
+            assert_eq!(SockRef::from(&fd).keepalive().unwrap(), expected, "{options:?}");
+            SystemConnector.opened(&io, &options);
+            assert_eq!(SockRef::from(&fd).keepalive().unwrap(), expected, "{options:?}");
+        }
     }
 
     #[test]

@@ -46,6 +46,9 @@ impl FromStr for Host {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(address.into());
         }
+        if is_plain(text) {
+            return Ok(Self(Kind::Name(text.into())));
+        }
         match url::Host::parse(text) {
             Ok(url::Host::Domain(name)) => Ok(Self(Kind::Name(name.into()))),
             Ok(url::Host::Ipv4(address)) => Ok(IpAddr::V4(address).into()),
@@ -53,6 +56,17 @@ impl FromStr for Host {
             Err(_) => Err(InvalidHost),
         }
     }
+}
+
+/// Whether `text` is a name that stays as it is: of lower-case letters, digits and hyphens, not punycode, and not an address.
+fn is_plain(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.contains("--")
+            && label.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    last.starts_with(|first: char| first.is_ascii_lowercase()) && text.split('.').all(is_label)
 }
 
 /// As in a URL: IPv6 addresses stand in brackets.
@@ -129,6 +143,34 @@ mod tests {
         let host: Host = "Bücher.Example".parse().unwrap();
         assert_eq!((host.name(), host.address()), (Some("xn--bcher-kva.example"), None));
         assert_eq!("a_b".parse::<Host>().unwrap().name(), Some("a_b"));
+    }
+
+    #[test]
+    fn a_plain_name_is_read_as_the_url_crate_reads_it() {
+        for text in [
+            "h",
+            "localhost",
+            "feed.example",
+            "a-1.b2.example",
+            "-a-.example",
+            "1.example",
+            "1.2.3.a4",
+            "a.0x1",
+            "a.1",
+            "1",
+            "xn--bcher-kva.example",
+            "ab--c.example",
+            "h.",
+            "a..b",
+            ".h",
+            "H.example",
+            "a_b",
+            "a%62",
+        ] {
+            let expected = url::Host::parse(text).map_err(|_| InvalidHost).map(|host| host.to_string());
+            assert_eq!(text.parse::<Host>().map(|host| host.to_string()), expected, "{text}");
+        }
+        assert!(is_plain("feed-1.example") && !is_plain("xn--bcher-kva.example") && !is_plain("a.1"));
     }
 
     #[test]

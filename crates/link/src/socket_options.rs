@@ -1,4 +1,4 @@
-//! Options of the TCP socket, set before it connects.
+//! Options of the TCP socket.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ pub struct KeepAlive {
     pub idle: Duration,
     /// Time between probes. Default 10 s.
     pub interval: Duration,
-    /// Unanswered probes after which the connection is dead. Default 3.
+    /// Unanswered probes after which the connection is dead. Default 3. Windows sends 10 before version 1703 of Windows 10, whatever this says.
     pub retries: u32,
 }
 
@@ -31,6 +31,8 @@ type Custom = Arc<dyn Fn(&Socket) -> io::Result<()> + Send + Sync>;
 /// What is set on a TCP socket before it connects.
 ///
 /// The default is `TCP_NODELAY` and [`KeepAlive::default`]; the closures added by [`with`](Self::with) run after that and may undo it.
+/// Keep-alive that is only the default, with no closure after it, is set once the connection is open: until then other timeouts watch over
+/// it, and an attempt that fails is spared four system calls.
 ///
 /// An option that was asked for and that the system refuses ends the connection attempt, with an error that names it. One that is only a
 /// default does not: the connection does without it, and a message at the level `debug` says so.
@@ -97,6 +99,36 @@ impl SocketOptions {
     /// # Errors
     /// As [`apply`](Self::apply), or a local address that is not ours or of the other family.
     pub fn apply_to(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        self.bind_for(socket, address)?;
+        self.apply(socket)
+    }
+
+    /// As [`apply_to`](Self::apply_to), but for what [`apply_once_open`](Self::apply_once_open) sets.
+    ///
+    /// # Errors
+    /// As [`apply_to`](Self::apply_to).
+    pub(crate) fn apply_before_connect(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
+        self.bind_for(socket, address)?;
+        self.apply_but_keep_alive(socket, self.keep_alive_waits())
+    }
+
+    /// Sets on a connected socket what needs not be set before: keep-alive where that is a default that no closure can have undone.
+    pub(crate) fn apply_once_open(&self, socket: &Socket) {
+        if self.keep_alive_waits() {
+            let _logged = KeepAlive::default().apply(socket, false);
+        }
+    }
+
+    /// Whether closures choose more than this type knows: a local port, for one.
+    pub(crate) fn is_custom(&self) -> bool {
+        !self.custom.is_empty()
+    }
+
+    fn keep_alive_waits(&self) -> bool {
+        self.keep_alive.is_none() && !self.is_custom()
+    }
+
+    fn bind_for(&self, socket: &Socket, address: SocketAddr) -> io::Result<()> {
         #[cfg(target_os = "linux")]
         if let Some(interface) = &self.interface {
             let bound = socket.bind_device(Some(interface.as_bytes()));
@@ -110,7 +142,7 @@ impl SocketOptions {
             let bound = socket.bind(&SocketAddr::new(local, 0).into());
             bound.map_err(|error| refused(format!("the local address {local}"), error))?;
         }
-        self.apply(socket)
+        Ok(())
     }
 
     /// Sets everything on `socket`, in the order described above.
@@ -118,9 +150,14 @@ impl SocketOptions {
     /// # Errors
     /// The first option that was asked for and that the system refuses, or the first closure that fails.
     pub fn apply(&self, socket: &Socket) -> io::Result<()> {
+        self.apply_but_keep_alive(socket, false)
+    }
+
+    /// As [`apply`](Self::apply), without keep-alive if that is `left_out`.
+    fn apply_but_keep_alive(&self, socket: &Socket, left_out: bool) -> io::Result<()> {
         let nodelay = socket.set_tcp_nodelay(self.effective_nodelay());
         check("TCP_NODELAY", nodelay, self.nodelay.is_some())?;
-        if let Some(keep_alive) = self.effective_keep_alive() {
+        if let Some(keep_alive) = self.effective_keep_alive().filter(|_| !left_out) {
             keep_alive.apply(socket, self.keep_alive.is_some())?;
         }
         self.custom.iter().try_for_each(|set| set(socket))
@@ -142,19 +179,17 @@ impl KeepAlive {
         let (idle, interval) =
             (TcpKeepalive::new().with_time(self.idle), TcpKeepalive::new().with_interval(self.interval));
         let both = idle.clone().with_interval(self.interval);
-        #[cfg(not(windows))]
-        let all = both.with_retries(self.retries);
-        #[cfg(windows)]
-        let all = both;
-        if set(all).is_ok() {
+        if set(both.clone().with_retries(self.retries)).is_ok() {
             return Ok(());
+        }
+        // There these two are one option. The third came with version 1703 of Windows 10: older ones do without.
+        if cfg!(windows) {
+            return check("SIO_KEEPALIVE_VALS", set(both), asked_for);
         }
         check("SO_KEEPALIVE", socket.set_keepalive(true), asked_for)?;
         check("TCP_KEEPIDLE", set(idle), asked_for)?;
         check("TCP_KEEPINTVL", set(interval), asked_for)?;
-        #[cfg(not(windows))]
-        check("TCP_KEEPCNT", set(TcpKeepalive::new().with_retries(self.retries)), asked_for)?;
-        Ok(())
+        check("TCP_KEEPCNT", set(TcpKeepalive::new().with_retries(self.retries)), asked_for)
     }
 }
 
@@ -218,7 +253,7 @@ mod tests {
             assert!(error.starts_with(start) && error.len() > start.len(), "{error}");
         }
         let error = refused(SocketOptions::default().keep_alive(Some(KeepAlive::default())), &udp());
-        assert!(error.contains("TCP_KEEP"), "{error}");
+        assert!(error.contains("KEEP"), "{error}");
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::error::Error;
 use std::rc::Rc;
+use std::sync::mpsc;
 
 use calloop::{EventLoop, LoopSignal};
 use tokio::runtime::Builder;
 use websocket_app::Reactor;
-use websocket_app::dispatcher::PollWait;
+use websocket_app::dispatcher::{MioDispatcher, PollWait};
 use websocket_dispatcher_async_io::AsyncIoDispatcher;
 use websocket_dispatcher_callback::{CallbackDispatcher, Driver};
 use websocket_dispatcher_calloop::CalloopDispatcher;
 use websocket_dispatcher_tokio::TokioDispatcher;
+use websocket_dispatcher_waiting_thread::WaitingThread;
 
 use crate::Setup;
 use crate::mini_loop::{Drives, MiniHost, MiniLoop};
@@ -68,6 +70,20 @@ pub(crate) fn callback(setup: Setup<'_>) -> Ran {
     while !reactor.apps().is_empty() {
         looped.round(&data, None)?;
         data.0.turn(|ready| reactor.turn(ready));
+    }
+    Ok(())
+}
+
+pub(crate) fn waiting_thread(setup: Setup<'_>) -> Ran {
+    let (wake, woken) = mpsc::channel();
+    // The host is gone when nothing listens.
+    let wake = move || _ = wake.send(());
+    let (dispatcher, driver) = WaitingThread::new(MioDispatcher::new()?, wake)?;
+    let mut reactor = Reactor::with_dispatcher(dispatcher)?;
+    setup(reactor.apps())?;
+    while !reactor.apps().is_empty() {
+        woken.recv()?;
+        driver.turn(|ready| reactor.turn(ready))?;
     }
     Ok(())
 }

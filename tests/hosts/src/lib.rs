@@ -1,17 +1,13 @@
 //! Every event loop that the project has a dispatcher for, behind one interface.
 #![forbid(unsafe_code)]
 
-#[cfg(unix)]
 mod guests;
 
 // A host that owns the thread is blocked in as it is in the tests of its own crate.
-#[cfg(unix)]
 #[path = "../../../crates/dispatchers/async-io/tests/support/mod.rs"]
 mod async_io_blocking;
-#[cfg(unix)]
 #[path = "../../../crates/dispatchers/callback/tests/rounds/mod.rs"]
 mod callback_rounds;
-#[cfg(unix)]
 #[path = "../../../crates/dispatchers/calloop/tests/rounds/mod.rs"]
 mod calloop_rounds;
 #[cfg(all(unix, feature = "system"))]
@@ -20,12 +16,14 @@ mod glib_blocking;
 #[cfg(all(unix, feature = "system"))]
 #[path = "../../../crates/dispatchers/libuv/tests/support/mod.rs"]
 mod libuv_blocking;
-#[cfg(unix)]
-#[path = "../../../crates/dispatchers/callback/examples/callback/mini_loop.rs"]
+#[cfg_attr(unix, path = "../../../crates/dispatchers/callback/examples/callback/mini_loop.rs")]
+#[cfg_attr(windows, path = "../../../crates/dispatchers/callback/tests/rounds/polling_loop.rs")]
 mod mini_loop;
-#[cfg(unix)]
 #[path = "../../../crates/dispatchers/tokio/tests/support/mod.rs"]
 mod tokio_blocking;
+#[cfg(unix)]
+#[path = "../../../crates/dispatchers/waiting-thread/tests/support/mod.rs"]
+mod waiting_thread_blocking;
 
 use std::error::Error;
 use std::io;
@@ -53,7 +51,6 @@ macro_rules! blocking {
 }
 
 /// A host that owns the thread: how its tests block in it, and how its users run it.
-#[cfg(unix)]
 macro_rules! guest {
     ($name:literal, $blocking:expr, $run:expr) => {
         Host { name: $name, dispatcher: || Ok(Box::new($blocking)), run: $run }
@@ -63,28 +60,27 @@ macro_rules! guest {
 /// The hosts of this build, mio first.
 pub const HOSTS: &[Host] = &[
     blocking!("mio", MioDispatcher::new()?),
-    #[cfg(unix)]
     blocking!("polling", websocket_dispatcher_polling::PollingDispatcher::new()?),
-    #[cfg(unix)]
     blocking!("busy-poll", websocket_dispatcher_busy_poll::BusyPoll::new()?),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
     blocking!("io-uring", websocket_dispatcher_io_uring::IoUringDispatcher::new()?),
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
     blocking!("io-uring-polling", websocket_dispatcher_io_uring::IoUringDispatcher::polling()?),
-    #[cfg(unix)]
     guest!("tokio", tokio_blocking::Blocking::on_one_thread(), |setup| {
         guests::tokio(tokio::runtime::Builder::new_current_thread(), setup)
     }),
-    #[cfg(unix)]
     guest!("tokio-threads", tokio_blocking::Blocking::on_two_threads(), |setup| {
         guests::tokio(tokio::runtime::Builder::new_multi_thread(), setup)
     }),
-    #[cfg(unix)]
     guest!("async-io", async_io_blocking::Blocking::new(), guests::async_io),
-    #[cfg(unix)]
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
-    #[cfg(unix)]
     guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
+    #[cfg(unix)]
+    guest!(
+        "waiting-thread",
+        waiting_thread_blocking::Blocking::over(MioDispatcher::new()?)?,
+        guests::waiting_thread
+    ),
     #[cfg(all(unix, feature = "system"))]
     guest!("glib", glib_blocking::Iterating::new(), guests::glib),
     #[cfg(all(unix, feature = "system"))]

@@ -6,7 +6,8 @@ use std::future::Future;
 use std::hint::black_box;
 use std::rc::Rc;
 
-use futures_util::FutureExt;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -57,13 +58,16 @@ pub trait Peer<S>: Sized {
 pub fn run<Plain, Tls>(task: &Task) -> Result<Report>
 where
     Plain: Peer<TcpStream> + 'static,
-    Tls: Peer<TlsStream<TcpStream>>,
+    Tls: Peer<TlsStream<TcpStream>> + 'static,
 {
     match task.workload {
         Workload::Receive | Workload::ReceiveDeflate => receive(task, plain::<Plain>),
-        Workload::ReceiveTls => receive(task, tls::<Tls>),
+        Workload::ReceiveTls => receive(task, tls::<Tls>(task)?),
         Workload::Send | Workload::SendDeflate => send(task, plain::<Plain>),
         Workload::Echo => echo(task, plain::<Plain>),
+        Workload::EchoTls => echo(task, tls::<Tls>(task)?),
+        Workload::Connect => connections(task, plain::<Plain>),
+        Workload::ConnectTls => connections(task, tls::<Tls>(task)?),
         Workload::Idle => idle(task, plain::<Plain>),
         _ => Err(unknown_workload(task)),
     }
@@ -148,6 +152,21 @@ async fn round_trips<S, P: Peer<S>>(
     Ok(())
 }
 
+/// Runs `connect`, or `connect-tls`.
+fn connections<S, P: Peer<S>>(task: &Task, open: impl AsyncFn(&Task) -> Result<P>) -> Result<Report> {
+    runtime()?.block_on(async {
+        let mut tally = Tally::new(task)?;
+        let mut next = (0..task.warm_up + task.messages).map(|_| open(task));
+        let mut under_way: FuturesUnordered<_> = next.by_ref().take(task.connections).collect();
+        while let Some(peer) = under_way.next().await {
+            drop(peer?);
+            tally.count(0);
+            under_way.extend(next.next());
+        }
+        tally.into_report()
+    })
+}
+
 fn idle<S, P: Peer<S>>(task: &Task, open: impl AsyncFn(&Task) -> Result<P>) -> Result<Report> {
     let runtime = runtime()?;
     measure_idle(task, || {
@@ -166,10 +185,13 @@ async fn plain<P: Peer<TcpStream>>(task: &Task) -> Result<P> {
     P::open(task, connect(task).await?).await
 }
 
-async fn tls<P: Peer<TlsStream<TcpStream>>>(task: &Task) -> Result<P> {
+/// Opens a connection over TLS, with one configuration for all, so that they can resume each other's sessions.
+fn tls<P: Peer<TlsStream<TcpStream>>>(task: &Task) -> Result<impl AsyncFn(&Task) -> Result<P>> {
     let connector = TlsConnector::from(client_config(task)?);
-    let name = ServerName::from(task.addr.ip());
-    P::open(task, connector.connect(name, connect(task).await?).await?).await
+    Ok(async move |task: &Task| {
+        let name = ServerName::from(task.addr.ip());
+        P::open(task, connector.connect(name, connect(task).await?).await?).await
+    })
 }
 
 /// Connects, without Nagle's algorithm as the others do.

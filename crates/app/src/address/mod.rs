@@ -1,18 +1,21 @@
 //! The URL of a server (RFC 6455 section 3).
 
+mod authority;
 mod error;
 mod unix;
 mod zone;
 
-use std::fmt;
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use http::HeaderValue;
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use url::Url;
 
+use authority::Authority;
+pub(crate) use authority::TargetHost;
 pub use error::UrlError;
 
 /// What must not stand in a request line as it is; everything else of the path stays byte for byte.
@@ -48,23 +51,6 @@ pub(crate) struct Target {
     pub(crate) authorization: Option<HeaderValue>,
 }
 
-/// The host of a URL.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum TargetHost {
-    /// A name in ASCII (punycode).
-    Name(String),
-    Address(IpAddr),
-}
-
-impl fmt::Display for TargetHost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name(name) => f.write_str(name),
-            Self::Address(address) => write!(f, "{address}"),
-        }
-    }
-}
-
 impl Target {
     /// Where `url` leads, if this build can reach it.
     pub(crate) fn parse(url: &str) -> Result<Self, UrlError> {
@@ -92,11 +78,10 @@ impl Target {
             // It may be a credential or a token that has lost its way: the error does not repeat it.
             return Err(syntax("what stands before \"://\" is not a scheme"));
         }
-        let secure = match scheme.to_ascii_lowercase().as_str() {
-            "ws" => false,
-            "wss" => true,
-            _ => return Err(UrlError::Scheme(scheme.to_owned())),
-        };
+        let secure = scheme.eq_ignore_ascii_case("wss");
+        if !secure && !scheme.eq_ignore_ascii_case("ws") {
+            return Err(UrlError::Scheme(scheme.to_owned()));
+        }
         let split = rest.find(['/', '?', '#']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(split);
         if authority.is_empty() || authority.contains('\\') {
@@ -156,19 +141,20 @@ impl Target {
         let (scheme, web_scheme, default_port) =
             if secure { ("wss", "https", 443) } else { ("ws", "http", 80) };
         let (authority, zone) = zone::split(authority)?;
-        let parsed = Url::parse(&format!("{scheme}://{authority}/"))
-            .map_err(|error| UrlError::Syntax(error.to_string()))?;
-        let target_host = match parsed.host().ok_or_else(|| syntax("there is no host"))? {
-            url::Host::Domain(name) => TargetHost::Name(name.to_owned()),
-            url::Host::Ipv4(address) => TargetHost::Address(address.into()),
-            url::Host::Ipv6(address) => TargetHost::Address(address.into()),
-        };
-        let port = parsed.port().unwrap_or(default_port);
+        let Authority { host: target_host, text: host, port, authorization } =
+            match Authority::plain(&authority) {
+                Some(authority) => authority,
+                None => Authority::parse(scheme, &authority)?,
+            };
+        let port = port.unwrap_or(default_port);
         if port == 0 {
             return Err(UrlError::PortZero);
         }
-        let host = parsed.host_str().unwrap_or_default();
-        let authority = if port == default_port { host.to_owned() } else { format!("{host}:{port}") };
+        let mut authority = host;
+        if port != default_port {
+            authority.push(':');
+            authority.push_str(&port.to_string());
+        }
         let slash = if path.starts_with('/') { "" } else { "/" };
         let value =
             |text: String| HeaderValue::from_str(&text).map_err(|_| syntax("the host has odd characters"));
@@ -178,10 +164,10 @@ impl Target {
             zone,
             port,
             secure,
-            path: format!("{slash}{}", utf8_percent_encode(path, ENCODED)),
-            origin: value(format!("{web_scheme}://{authority}"))?,
+            path: [slash, &Cow::from(utf8_percent_encode(path, ENCODED))].concat(),
+            origin: value([web_scheme, "://", &authority].concat())?,
             authority: value(authority)?,
-            authorization: credential(&parsed),
+            authorization,
         })
     }
 }
@@ -190,18 +176,6 @@ impl Target {
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_alphabetic())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-fn credential(url: &Url) -> Option<HeaderValue> {
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let mut plain: Vec<u8> = percent_decode_str(url.username()).collect();
-    plain.push(b':');
-    plain.extend(percent_decode_str(url.password().unwrap_or_default()));
-    let mut value = HeaderValue::from_str(&format!("Basic {}", data_encoding::BASE64.encode(&plain))).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 #[cfg(test)]

@@ -9,11 +9,8 @@ use super::UrlError;
 /// Whether the URL wants TLS on a unix socket, and what follows its scheme; `None` for all other URLs.
 pub(super) fn scheme(url: &str) -> Option<(bool, &str)> {
     let (scheme, rest) = url.split_once(':')?;
-    match scheme.to_ascii_lowercase().as_str() {
-        "ws+unix" => Some((false, rest)),
-        "wss+unix" => Some((true, rest)),
-        _ => None,
-    }
+    let secure = scheme.eq_ignore_ascii_case("wss+unix");
+    (secure || scheme.eq_ignore_ascii_case("ws+unix")).then_some((secure, rest))
 }
 
 /// The socket, percent-decoded so that its path may hold `%3A` and `%3F`, and path and query of the request.

@@ -292,7 +292,7 @@ impl Context<'_> {
     }
 
     /// The address of the peer: the server, or the proxy on the way to it. `None` without a connection, and for a stream
-    /// that has no address, such as a unix socket.
+    /// that has no address, such as a unix socket. Each call asks the system.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.io()?.peer_addr()
     }

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use websocket_connection::{Fragment, Input, Message, Messages, Opcode, Part, Response};
@@ -77,10 +76,6 @@ pub struct Open<'a> {
     pub is_successor: bool,
     /// The URL that the connection leads to, after redirects; see [`Context::final_url`].
     pub url: AppUrl<'a>,
-    /// The address of the server, or of the proxy on the way to it; see [`Context::peer_addr`].
-    pub peer_addr: Option<SocketAddr>,
-    /// The address of this end.
-    pub local_addr: Option<SocketAddr>,
     /// What was negotiated with TLS: version, cipher suite, whether a session was resumed; `None` for `ws`.
     #[cfg(feature = "tls")]
     pub tls: Option<&'a TlsInfo>,
@@ -335,6 +330,10 @@ pub trait Handler: Any {
     fn on_end(&mut self, app: &mut Context<'_>, outcome: &Outcome) -> CallbackResult {
         Ok(())
     }
+
+    /// Takes the outcome, right after [`on_end`](Self::on_end), for a handler that passes it on: an [`Error`] has no copy. By default it is
+    /// dropped. Not called for an app whose outcome [`run_forever`](crate::WebSocketApp::run_forever) returns.
+    fn take_outcome(&mut self, outcome: Outcome) {}
 
     /// Returns whether [`on_end`](Self::on_end) is called. Called after each attempt. With `false` an app that
     /// waits for its next attempt does not keep the outcome of the last one, which may hold the body of a

@@ -147,6 +147,11 @@ impl Attempt {
         })
     }
 
+    /// Whether the stream is a TCP connection that the connector has made.
+    pub(crate) const fn is_by_connector(&self) -> bool {
+        !self.own_stream && self.target.unix.is_none()
+    }
+
     /// The host that a stream is connected to first.
     pub(super) fn first_hop(&self) -> Result<Destination, Error> {
         match &self.via {

@@ -153,6 +153,16 @@ impl Secure {
         env: &mut Env,
     ) -> io::Result<bool> {
         loop {
+            // What the session has to say, its last handshake message for one, shares a write with what follows. Its last words before an error
+            // go first.
+            let follows = connection.queued_bytes() > 0 && !self.session.is_handshaking();
+            let may_follow = self.output.is_empty() || self.session.error().is_none();
+            if follows && self.records.is_empty() && may_follow {
+                self.encrypt(connection.output())?;
+            }
+            if self.output.is_empty() {
+                return flush(connection.tx(), io, env);
+            }
             while !self.output.is_empty() {
                 match io.write(self.output.as_slice()) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -172,10 +182,6 @@ impl Secure {
                     Err(error) => return Err(error),
                 }
             }
-            if connection.queued_bytes() == 0 || self.session.is_handshaking() {
-                return flush(connection.tx(), io, env);
-            }
-            self.encrypt(connection.output())?;
         }
     }
 

@@ -87,8 +87,6 @@ fn opened(handler: &mut dyn Handler, context: &mut Context<'_>, response: &Respo
         attempts: context.control.attempts,
         is_successor,
         url: context.identity.plan.final_url(),
-        peer_addr: context.peer_addr(),
-        local_addr: context.local_addr(),
         #[cfg(feature = "tls")]
         tls: on_open.as_ref().and_then(|on_open| on_open.tls.as_ref()),
     };

@@ -188,8 +188,13 @@ impl Driver<'_> {
         if let Stage::Live(live) = &app.stage {
             let state = live.connection.state();
             app.control.log_state(id, state);
-            if state != State::Connecting {
-                app.attempt = None;
+            if state != State::Connecting
+                && let Some(attempt) = app.attempt.take()
+                && state == State::Open
+                && attempt.is_by_connector()
+            {
+                let options = &app.plan.options.connect.socket;
+                contain_panic(id, || self.links.connector.opened(&live.wire.io, options));
             }
         }
         self.apps.arm(&mut app, id);
@@ -276,6 +281,11 @@ fn report_end(app: &mut App, id: AppId, apps: &mut Apps) {
             Context { apps: &mut *apps, identity, control, connected: None, failure: None, handler: None };
         if let Err(error) = handler.on_end(&mut context, outcome) {
             log::error!(target: "websocket::app", "{identity}: on_end returned an error: {error}");
+        }
+        if apps.keeps_outcome_of != Some(id)
+            && let Some(outcome) = app.outcome.take()
+        {
+            app.handler.take_outcome(*outcome);
         }
     }));
     apps.running = None;

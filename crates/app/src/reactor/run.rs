@@ -60,6 +60,22 @@ impl<D: PollWait> Reactor<D> {
         Ok(())
     }
 
+    /// Runs as [`run_async`](Self::run_async) does, until `done`, which is asked before every turn, or until the reactor is stopped: with
+    /// `|_| false`, a reactor that apps are added to while it runs stays also while it has none.
+    ///
+    /// # Errors
+    /// As [`run_async`](Self::run_async).
+    pub async fn run_async_until(&mut self, mut done: impl FnMut(&mut Apps) -> bool) -> Result<(), Error> {
+        self.apps.stopped = false;
+        while !self.apps.stopped && !done(self.apps()) {
+            if let Err(error) = self.poll_wait().await {
+                return Err(self.break_down(error));
+            }
+            self.turn_with_what_was_seen(SHARE);
+        }
+        Ok(())
+    }
+
     /// Waits until a turn is due, and gives way to other tasks at least once.
     async fn poll_wait(&mut self) -> io::Result<()> {
         let deadline = self.next_deadline();

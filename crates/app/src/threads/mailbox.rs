@@ -93,6 +93,8 @@ struct Queue {
     notified: bool,
     /// The app has ended; commands are dropped until it runs again.
     ended: bool,
+    /// A message was accepted, and the loop has not been seen without one since.
+    unflushed: bool,
     waits: Waits,
 }
 
@@ -233,6 +235,8 @@ impl Mailbox {
     /// Wakes the futures whose need is met.
     fn wake(&self) {
         let mut queue = self.lock();
+        // The loop is here, or nothing runs: what is neither queued here nor counted as waiting is with the system.
+        queue.unflushed &= !queue.commands.is_empty() || self.queued() > 0;
         let mut waits = std::mem::take(&mut queue.waits);
         let met = waits.take_met(|need| self.meets(&queue, need).is_some());
         self.awaited.store(!waits.is_empty(), Ordering::Relaxed);
@@ -250,11 +254,14 @@ impl Mailbox {
         if queue.ended {
             return Some(Err(SendError::NotOpen(State::Closed)));
         }
+        if let Need::Flushed = need {
+            return (!queue.unflushed).then_some(Ok(()));
+        }
         if self.state() != SenderState::Open {
             return None;
         }
         match need {
-            Need::Open => Some(Ok(())),
+            Need::Open | Need::Flushed => Some(Ok(())),
             Need::Room(len) => match self.room_for(len, true) {
                 Err(SendError::QueueFull { .. }) => None,
                 settled => Some(settled),
@@ -313,6 +320,7 @@ impl Mailbox {
             return Err((message, reason));
         }
         self.accepted.fetch_add(len, Ordering::Relaxed);
+        queue.unflushed = true;
         // Open apps have not ended: it is taken.
         let _taken = queue.post(Command::Send(message));
         Ok(())

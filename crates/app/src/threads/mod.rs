@@ -12,4 +12,4 @@ pub(crate) use inbox::{Inbox, Job};
 pub(crate) use mailbox::{Mailbox, Order, SenderState};
 pub(crate) use outbox::Outbox;
 pub use reactor_thread::ReactorThread;
-pub use sender::Sender;
+pub use sender::{Sender, SenderWait};

@@ -154,8 +154,8 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError::NotOpen`] when the app has ended or was dropped, now or while it is waited for.
-    pub fn opened(&self) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
-        Wait::new(self.0.clone(), Need::Open)
+    pub fn opened(&self) -> SenderWait {
+        SenderWait::new(self.0.clone(), Need::Open)
     }
 
     /// Waits until the connection is open and a message of `len` bytes would be accepted: what to do after
@@ -181,11 +181,21 @@ impl Sender {
     /// # Errors
     /// As [`opened`](Self::opened); [`SendError::TooBig`] or [`SendError::ExceedsSendLimit`] when a message of `len` bytes is never
     /// accepted.
-    pub fn ready(
-        &self,
-        len: usize,
-    ) -> impl Future<Output = Result<(), SendError>> + Send + Sync + Unpin + use<> {
-        Wait::new(self.0.clone(), Need::Room(len))
+    pub fn ready(&self, len: usize) -> SenderWait {
+        SenderWait::new(self.0.clone(), Need::Room(len))
+    }
+
+    /// Waits until no message that was accepted waits any more: each was passed to the operating system to its last byte, or was
+    /// handed back when its connection ended. Messages that [`Unsent::Keep`](crate::Unsent::Keep) takes to the next connection, or that a
+    /// [`send_limit`](crate::RunOptions::send_limit) holds back, are waited for. What is accepted meanwhile is waited for, too, so where others send
+    /// all the time it may never end.
+    ///
+    /// The same holds as for [`opened`](Self::opened).
+    ///
+    /// # Errors
+    /// [`SendError::NotOpen`] when the app has ended or was dropped, now or while it is waited for.
+    pub fn flushed(&self) -> SenderWait {
+        SenderWait::new(self.0.clone(), Need::Flushed)
     }
 
     /// Bytes that wait: accepted here and not yet on the loop, and on the loop and not yet written, as of its
@@ -209,20 +219,21 @@ impl Sender {
     }
 }
 
-/// The future of [`Sender::opened`] and [`Sender::ready`].
-struct Wait {
+/// The future of [`Sender::opened`], [`Sender::ready`] and [`Sender::flushed`].
+#[must_use = "a future does nothing unless it is awaited"]
+pub struct SenderWait {
     mailbox: Arc<Mailbox>,
     need: Need,
     name: Option<u64>,
 }
 
-impl Wait {
+impl SenderWait {
     const fn new(mailbox: Arc<Mailbox>, need: Need) -> Self {
         Self { mailbox, need, name: None }
     }
 }
 
-impl Future for Wait {
+impl Future for SenderWait {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Self::Output> {
@@ -237,7 +248,13 @@ impl Future for Wait {
     }
 }
 
-impl Drop for Wait {
+impl fmt::Debug for SenderWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SenderWait")
+    }
+}
+
+impl Drop for SenderWait {
     fn drop(&mut self) {
         if self.name.is_some() {
             self.mailbox.forget(self.name);

@@ -10,6 +10,8 @@ pub(super) enum Need {
     Open,
     /// An open connection, and room for a message of this many bytes.
     Room(usize),
+    /// That nothing which was accepted waits any more.
+    Flushed,
 }
 
 /// The futures that wait, each with a name and the waker of its task. Most apps have none.

@@ -32,9 +32,11 @@ pub enum Liveness {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Config {
-    /// Largest payload of one frame, in bytes; a header that announces more fails the connection with 1009. Default 64 MiB.
+    /// Largest payload of one frame, in bytes; a header that announces more fails the connection with 1009. Default 64 MiB. Never above
+    /// half of what memory can address: just below 1 GiB on 32-bit systems, whatever this says.
     pub max_frame_size: u64,
-    /// Largest payload of one message over all its fragments, in bytes; beyond it the connection fails with 1009. Default 64 MiB.
+    /// Largest payload of one message over all its fragments, in bytes; beyond it the connection fails with 1009. Default 64 MiB. Capped
+    /// as [`max_frame_size`](Self::max_frame_size) is.
     pub max_message_size: u64,
     /// Most fragments of one message; beyond it the connection fails with 1009. Default 1 048 576.
     pub max_fragments: u32,
@@ -101,7 +103,16 @@ impl Default for Config {
     }
 }
 
+/// The largest payload that can be held: a buffer may double its size once more.
+pub(crate) const MAX_HELD: u64 = (isize::MAX / 2) as u64;
+
 impl Config {
+    /// The largest message that is taken and can be held.
+    #[inline]
+    pub(crate) fn message_limit(&self) -> u64 {
+        self.max_message_size.min(MAX_HELD)
+    }
+
     /// Checks that the values make sense together.
     ///
     /// # Errors

@@ -118,7 +118,7 @@ impl Inflation {
         self.latest[known..].copy_from_slice(&piece[piece.len() - (TAIL.len() - known)..]);
         loop {
             self.ended = false;
-            let room = buffers.room(config.max_message_size, env);
+            let room = buffers.room(config.message_limit(), env);
             let most = room.len();
             let Inflated { used, made, last, invalid } = inflater.step(piece, room, InflateFlush::SyncFlush);
             piece = &piece[used..];
@@ -128,8 +128,8 @@ impl Inflation {
             let bytes = buffers.assembled(new);
             // Before the length: a bad byte in it comes first.
             message.check(bytes, config)?;
-            if len > config.max_message_size {
-                return Err(ProtocolError::MessageTooBig { len, limit: config.max_message_size });
+            if len > config.message_limit() {
+                return Err(ProtocolError::MessageTooBig { len, limit: config.message_limit() });
             }
             self.window.push(bytes);
             if last {

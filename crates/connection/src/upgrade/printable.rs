@@ -6,6 +6,10 @@ const MOST: usize = 100;
 /// `bytes` as text in one line, without what cannot be printed: control characters, and marks that turn the direction of writing.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
+    let text = text.trim();
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let printed = text.chars().filter_map(|char| match char {
         _ if char.is_whitespace() => Some(' '),
         '"' | '\'' | '\\' => Some(char),

@@ -107,6 +107,7 @@ impl Write for &Socket {
 
 #[cfg(unix)]
 impl AsFd for Socket {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(stream) => stream.as_fd(),
@@ -153,6 +154,7 @@ impl Shared {
 
 #[cfg(unix)]
 impl AsFd for Shared {
+    #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

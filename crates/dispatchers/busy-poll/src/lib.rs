@@ -34,6 +34,9 @@
 //!   spinning makes it slower.
 //! - **Signals**: one that comes while the loop spins does not interrupt a sleep, so the wait continues.
 //!
+//! Each look is at the poll, whatever the number of streams. The sockets are left as they are: `SO_BUSY_POLL` is for a program to set, with
+//! the permission that this takes, on sockets that it makes for `WebSocketApp::socket_with`.
+//!
 //! Streams are registered with the dispatcher inside, which decides on descriptors, the resolution of timers,
 //! and whether a short read drains. Deadlines that fall into the spin are met to the microsecond.
 #![forbid(unsafe_code)]

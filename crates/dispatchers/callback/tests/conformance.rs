@@ -1,7 +1,7 @@
-//! The conformance suite on a loop over poll(2) that calls back.
-#![cfg(unix)]
+//! The conformance suite on a loop that calls back: over poll(2), on Windows over polling.
 
-#[path = "../examples/callback/mini_loop.rs"]
+#[cfg_attr(unix, path = "../examples/callback/mini_loop.rs")]
+#[cfg_attr(windows, path = "rounds/polling_loop.rs")]
 mod mini_loop;
 mod rounds;
 

@@ -1,16 +1,16 @@
 //! A loop of the program's own on io_uring (Linux): it beats time, and two apps echo each beat.
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 fn main() -> Result<(), websocket_app::BoxError> {
     linux::main()
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
 fn main() {
-    println!("This example is about io_uring, so it needs Linux.");
+    println!("This example is about io_uring, so it needs Linux on a 64-bit, little-endian processor.");
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 mod linux {
     use std::cell::Cell;
     use std::rc::Rc;

@@ -11,6 +11,8 @@
 //! polled in any case.
 //!
 //! ```
+//! # #[cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use websocket_app::{Reactor, RunOptions, WebSocketApp};
 //! use websocket_dispatcher::{MioDispatcher, Wait};
 //! use websocket_dispatcher_io_uring::IoUringDispatcher;
@@ -31,7 +33,10 @@
 //!     .on_message(|app, _| app.close())
 //!     .run_on(&mut reactor, &RunOptions::new())?;
 //! reactor.run()?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(target_os = "linux", target_pointer_width = "64", target_endian = "little")))]
+//! # fn main() {}
 //! ```
 //!
 //! # Receiving and sending
@@ -64,8 +69,8 @@
 //!
 //! The ring receives and sends from Linux 6.1 on. 5.11 is the oldest that it polls on. From 5.17 on, one request for each stream continues to
 //! report, by edges; on those before, a request ends with its report, and the next wait makes another. [`IoUringDispatcher::new`]
-//! says in words why a kernel refuses. The processor must be one that the crate io-uring knows: x86-64,
-//! AArch64, RISC-V, LoongArch or PowerPC, of 64 bits. On other systems than Linux this crate is empty.
+//! says in words why a kernel refuses. The processor must have 64 bits and be little-endian, as the
+//! crate io-uring knows it: x86-64, AArch64, RISC-V, LoongArch or PowerPC. Elsewhere this crate is empty.
 //!
 //! # Traps of io_uring
 //!
@@ -79,7 +84,7 @@
 //!   stays on its thread: make it where its reactor runs.
 //! - **No descriptor to embed.** Changes take effect with the next wait, so a loop that only watched the
 //!   ring's descriptor would miss them. That is why the dispatcher does not show it.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod bell;

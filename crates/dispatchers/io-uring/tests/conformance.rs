@@ -1,5 +1,5 @@
 //! The dispatcher on io_uring keeps the contract, where the kernel has one.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use websocket_dispatcher::{MioDispatcher, Wait};

@@ -1,5 +1,5 @@
 //! A whole reactor on io_uring.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_pointer_width = "64", target_endian = "little"))]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use websocket_app::{Reactor, RunOptions, WebSocketApp};

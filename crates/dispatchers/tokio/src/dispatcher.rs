@@ -5,12 +5,11 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Instant;
 
-use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::time::Sleep;
-use websocket_dispatcher::{
-    Clock, Dispatcher, Interest, Io, Key, PollReady, PollWait, Polled, Ready, Shared,
-};
+use websocket_dispatcher::{Clock, Dispatcher, Interest, Io, Key, PollWait, Polled, Ready};
+
+use crate::watched::Watched;
 
 /// A [`Dispatcher`] on a tokio runtime. See the [crate's page](crate).
 #[derive(Debug)]
@@ -74,11 +73,7 @@ impl Dispatcher for TokioDispatcher {
         self.streams.vacant(key)?;
         let shared = io.share()?;
         let _entered = self.runtime.enter();
-        // Deprecated for types that do not own their descriptor; the new function is `unsafe`, and younger
-        // than the oldest tokio that this crate supports.
-        #[allow(deprecated)]
-        let watched = AsyncFd::try_new(shared)?;
-        self.streams.insert(key, Watched(watched), interest)
+        self.streams.insert(key, Watched::new(shared)?, interest)
     }
 
     fn reregister(&mut self, key: Key, _: &mut Io, interest: Interest) -> io::Result<()> {
@@ -103,9 +98,9 @@ impl Dispatcher for TokioDispatcher {
         })
     }
 
-    // What arrives after readiness was cleared is an edge, and so is reported.
+    // What arrives after readiness was cleared is an edge, and so is reported. On Windows the next poll looks at the level.
     fn short_read_drains(&self) -> bool {
-        cfg!(any(target_os = "linux", target_os = "android"))
+        cfg!(any(target_os = "linux", target_os = "android", windows))
     }
 }
 
@@ -139,26 +134,5 @@ impl PollWait for TokioDispatcher {
             (self.looked, self.woken) = (false, false);
         }
         waited
-    }
-}
-
-/// A stream that tokio watches in both directions, by a share of it: its descriptor must stay open for as long
-/// as tokio knows it.
-#[derive(Debug)]
-struct Watched(AsyncFd<Shared>);
-
-impl PollReady for Watched {
-    fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut guard = ready!(self.0.poll_read_ready(cx))?;
-        let closed = guard.ready().is_read_closed();
-        guard.clear_ready();
-        Poll::Ready(Ok(closed))
-    }
-
-    fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
-        let mut guard = ready!(self.0.poll_write_ready(cx))?;
-        let closed = guard.ready().is_write_closed();
-        guard.clear_ready();
-        Poll::Ready(Ok(closed))
     }
 }

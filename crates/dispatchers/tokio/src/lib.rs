@@ -1,9 +1,8 @@
-//! WebSocket apps on tokio (unix only; elsewhere this crate is empty).
+//! WebSocket apps on tokio.
 //!
 //! The apps run in your runtime, beside your tasks: tokio watches their sockets and their one timer.
 //!
 //! ```
-//! # #[cfg(unix)]
 //! # fn main() -> Result<(), websocket_app::BoxError> {
 //! use websocket_app::{Reactor, RunOptions, WebSocketApp};
 //! use websocket_dispatcher_tokio::TokioDispatcher;
@@ -25,8 +24,6 @@
 //!     Ok(())
 //! })
 //! # }
-//! # #[cfg(not(unix))]
-//! # fn main() {}
 //! ```
 //!
 //! `run_async` is a future like any other: put it in `join!` or `select!`, in a task of a `LocalSet`, or in
@@ -42,6 +39,8 @@
 //! - Each socket is registered with tokio itself, once, for both directions. The dispatcher shares the socket with its connection, since
 //!   tokio must not be left with the number of a closed one; it takes no further descriptor, except for custom streams and sources.
 //!   Changing what it is watched for makes no system call.
+//! - On Windows tokio watches a second handle of each socket, and each report is followed by a system call, by which it looks at the socket
+//!   again.
 //! - No task for a stream. Per turn, work is proportional to what is ready.
 //! - A turn is one poll of the task. The reactor gives way after each, so tasks and apps take turns; tokio's
 //!   budget for a poll plays no part.
@@ -59,11 +58,12 @@
 //! (`enable_all`), and stays with it: apps can be added and the reactor be dropped anywhere. When that
 //! runtime shuts down, `run_async` ends with an error or, where it waits for nothing but a deadline, with the
 //! panic that tokio's timers end with then.
-#![cfg(unix)]
 #![forbid(unsafe_code)]
 
 mod dispatcher;
 mod spawn;
+#[cfg_attr(windows, path = "watched_socket.rs")]
+mod watched;
 
 pub use crate::dispatcher::TokioDispatcher;
 pub use crate::spawn::{Running, spawn};

@@ -1,5 +1,4 @@
 //! Apps in a runtime on one thread.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::{Cell, RefCell};

@@ -1,5 +1,4 @@
 //! The dispatcher keeps the contract, on a runtime whose only thread does everything and on one whose sockets another thread looks after.
-#![cfg(unix)]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! On one thread, busy apps and other tasks take turns. Shown by counts, not by time.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::cell::Cell;

@@ -1,5 +1,4 @@
 //! Apps beside a runtime whose tasks move between threads.
-#![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::future::pending;

@@ -17,18 +17,34 @@ pub fn from_environment(
     secure: bool,
     read: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Option<Proxy>, EnvironmentError> {
-    let cgi = read("REQUEST_METHOD").is_some();
-    let mut names = if secure { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] }
-        .into_iter()
-        .chain(["all_proxy", "ALL_PROXY"])
-        .filter(|name| !(cgi && forged_in_cgi(name)));
-    let Some((variable, value)) = names.find_map(|name| Some((name, read(name)?))) else { return Ok(None) };
-    match value.to_str().map(str::trim) {
-        Some("") => Ok(None),
-        Some(url) => Proxy::parse(url).map(Some).map_err(|source| EnvironmentError { variable, source }),
-        None => {
-            let source = ProxyConfigError::Syntax("it is not Unicode");
-            Err(EnvironmentError { variable, source })
+    variable(secure, read).map_or(Ok(None), |variable| variable.proxy())
+}
+
+/// A variable that says which proxy there is.
+pub(super) struct Variable {
+    name: &'static str,
+    value: OsString,
+}
+
+/// The variable that decides, if one is set.
+pub(super) fn variable(secure: bool, read: impl Fn(&str) -> Option<OsString>) -> Option<Variable> {
+    let own = if secure { ["https_proxy", "HTTPS_PROXY"] } else { ["http_proxy", "HTTP_PROXY"] };
+    own.into_iter().chain(["all_proxy", "ALL_PROXY"]).find_map(|name| {
+        let value = read(name)?;
+        let is_forged = forged_in_cgi(name) && read("REQUEST_METHOD").is_some();
+        (!is_forged).then_some(Variable { name, value })
+    })
+}
+
+impl Variable {
+    /// # Errors
+    /// When the value is no proxy.
+    pub(super) fn proxy(&self) -> Result<Option<Proxy>, EnvironmentError> {
+        let error = |source| EnvironmentError { variable: self.name, source };
+        match self.value.to_str().map(str::trim) {
+            Some("") => Ok(None),
+            Some(url) => Proxy::parse(url).map(Some).map_err(error),
+            None => Err(error(ProxyConfigError::Syntax("it is not Unicode"))),
         }
     }
 }

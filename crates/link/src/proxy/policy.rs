@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::{EnvironmentError, NoProxy, Proxy, environment, from_environment};
+use super::{EnvironmentError, NoProxy, Proxy, environment};
 use crate::Destination;
 
 /// Which proxy a connection takes, if any.
@@ -84,14 +84,17 @@ impl ProxyPolicy {
         read: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Proxy>, EnvironmentError> {
         let read = |name: &str| if self.ignore_environment { None } else { read(name) };
-        let exempt = match &self.no_proxy {
+        let is_exempt = || match &self.no_proxy {
             Some(exceptions) => exceptions.matches(destination),
             None => environment::exceptions(read).matches(destination),
         };
+        // Most environments name no proxy, and exceptions from nothing need not be read.
         match &self.proxy {
-            _ if exempt => Ok(None),
-            Some(proxy) => Ok(Some(proxy.clone())),
-            None => from_environment(secure, read),
+            Some(proxy) => Ok((!is_exempt()).then(|| proxy.clone())),
+            None => match environment::variable(secure, read) {
+                Some(variable) if !is_exempt() => variable.proxy(),
+                _ => Ok(None),
+            },
         }
     }
 }

@@ -12,7 +12,7 @@ use websocket_app::{Error, Outcome, Timeout};
 use websocket_bench::Result;
 use websocket_testkit::server::{EchoServer, ScriptedServer};
 
-use crate::close_latency::options::{Options, Request};
+use crate::close_latency::options::Options;
 use crate::close_latency::runs::Closer;
 use crate::close_latency::table::Row;
 
@@ -25,13 +25,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Does what the rest of the command line asks for; false where a limit was missed.
 pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
-    match options::parse(arguments)? {
-        Request::Help => {
-            print!("{}", options::HELP);
-            Ok(true)
-        }
-        Request::Run(options) => run(&options),
-    }
+    options::parse(arguments)?.answer(options::HELP, run)
 }
 
 /// Measures both, prints, and tells whether that is good enough.

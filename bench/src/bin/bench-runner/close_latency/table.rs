@@ -4,9 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use websocket_bench::histogram::histogram;
-use websocket_bench::measure::percentile;
-
-const HEADING: [&str; 9] = ["server", "runs", "min", "p50", "p90", "p99", "max", "limit", "in time"];
+use websocket_bench::table::{SPREAD, aligned, spread};
 
 /// The runs against one server.
 pub(crate) struct Row {
@@ -34,44 +32,24 @@ impl Row {
         self.times.iter().filter(|&&time| time < self.wait || time > self.limit).count()
     }
 
-    fn fields(&self) -> [String; 9] {
-        let time = |percent| match percent {
-            0 => self.times.first().copied(),
-            percent => percentile(&self.times, percent),
-        };
-        let shown = |percent| time(percent).map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
+    fn fields(&self) -> Vec<String> {
         let runs = self.times.len();
-        [
-            self.server.to_owned(),
-            runs.to_string(),
-            shown(0),
-            shown(50),
-            shown(90),
-            shown(99),
-            shown(100),
-            format!("{:?}", self.limit),
-            format!("{} of {runs}", runs - self.late()),
-        ]
+        let mut fields = vec![self.server.to_owned(), runs.to_string()];
+        fields.extend(spread(&self.times));
+        fields.extend([format!("{:?}", self.limit), format!("{} of {runs}", runs - self.late())]);
+        fields
     }
 }
 
 /// Table and histograms.
 pub(crate) fn render(rows: &[Row]) -> String {
-    let mut lines = vec![HEADING.map(str::to_owned)];
+    let heading = ["server", "runs"].iter().chain(&SPREAD).chain(&["limit", "in time"]);
+    let mut lines = vec![heading.map(ToString::to_string).collect()];
     lines.extend(rows.iter().map(Row::fields));
-    let mut text = String::from("\nfrom close() in another thread to the end of run_forever\n");
-    for line in &lines {
-        for (column, field) in line.iter().enumerate() {
-            let width = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-            // Writing to a string does not fail.
-            let _ = match column {
-                0 => write!(text, "{field:<width$}"),
-                _ => write!(text, "  {field:>width$}"),
-            };
-        }
-        text.push('\n');
-    }
+    let mut text =
+        format!("\nfrom close() in another thread to the end of run_forever\n{}\n", aligned(&lines, 1));
     for row in rows {
+        // Writing to a string does not fail.
         let _ = write!(text, "\nthe server {}\n{}", row.server, histogram(&row.times));
     }
     text

@@ -14,7 +14,7 @@ use websocket_bench::Result;
 use websocket_bench::launch::{Programs, Server};
 use websocket_bench::system::{peak_resident_bytes, raise_descriptor_limit};
 
-use crate::connect_storm::options::{Options, Request};
+use crate::connect_storm::options::Options;
 use crate::connect_storm::storm::Storm;
 use crate::connect_storm::table::Phase;
 
@@ -27,13 +27,7 @@ const SPARE_DESCRIPTORS: u64 = 32;
 
 /// Does what the rest of the command line asks for; false where a limit was missed.
 pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
-    match options::parse(arguments)? {
-        Request::Help => {
-            print!("{}", options::HELP);
-            Ok(true)
-        }
-        Request::Run(options) => run(&options),
-    }
+    options::parse(arguments)?.answer(options::HELP, run)
 }
 
 /// Runs both phases, prints, and returns whether that is good enough.

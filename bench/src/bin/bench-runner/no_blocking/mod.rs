@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use websocket_bench::Result;
 use websocket_testkit::server::EchoServer;
 
-use crate::no_blocking::options::{Options, Request};
+use crate::no_blocking::options::Options;
 use crate::no_blocking::stalled::Stalled;
 use crate::no_blocking::table::Rounds;
 
@@ -20,13 +20,7 @@ const PATIENCE: usize = 4;
 
 /// Does what the rest of the command line asks for; false where a limit was missed.
 pub(crate) fn main(arguments: Vec<OsString>) -> Result<bool> {
-    match options::parse(arguments)? {
-        Request::Help => {
-            print!("{}", options::HELP);
-            Ok(true)
-        }
-        Request::Run(options) => run(&options),
-    }
+    options::parse(arguments)?.answer(options::HELP, run)
 }
 
 /// Measures round by round, prints, and tells whether that is good enough.

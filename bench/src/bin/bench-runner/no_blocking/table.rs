@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use websocket_bench::histogram::histogram;
 use websocket_bench::measure::percentile;
-
-const HEADING: [&str; 7] = ["echo", "messages", "min", "p50", "p90", "p99", "max"];
+use websocket_bench::table::{SPREAD, aligned, spread};
 
 /// All rounds so far.
 #[derive(Default)]
@@ -63,21 +62,13 @@ impl Rounds {
     /// Table and histograms.
     pub(crate) fn render(&self) -> String {
         let rows = [("without those who stall", &self.alone), ("with them", &self.beside)];
-        let mut lines = vec![HEADING.map(str::to_owned)];
-        lines.extend(rows.map(|(name, times)| fields(name, times)));
-        let mut text = String::from("\nfrom send() in another thread to on_message\n");
-        for line in &lines {
-            for (column, field) in line.iter().enumerate() {
-                let width = lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-                // Writing to a string does not fail.
-                let _ = match column {
-                    0 => write!(text, "{field:<width$}"),
-                    _ => write!(text, "  {field:>width$}"),
-                };
-            }
-            text.push('\n');
-        }
+        let mut lines = vec![["echo", "messages"].iter().chain(&SPREAD).map(ToString::to_string).collect()];
+        lines.extend(rows.map(|(name, times)| {
+            [name.to_owned(), times.len().to_string()].into_iter().chain(spread(times)).collect()
+        }));
+        let mut text = format!("\nfrom send() in another thread to on_message\n{}\n", aligned(&lines, 1));
         for (name, times) in rows {
+            // Writing to a string does not fail.
             let _ = write!(text, "\n{name}\n{}", histogram(times));
         }
         text
@@ -98,13 +89,6 @@ fn quotient([alone, beside]: [Duration; 2]) -> f64 {
 /// Of sorted ratios; nothing is infinitely bad.
 fn quantile(sorted: &[f64], percent: usize) -> f64 {
     percentile(sorted, percent).unwrap_or(f64::INFINITY)
-}
-
-fn fields(name: &str, sorted: &[Duration]) -> [String; 7] {
-    let shown = |time: Option<Duration>| time.map_or_else(|| "-".to_owned(), |time| format!("{time:.1?}"));
-    let at = |percent| shown(percentile(sorted, percent));
-    let least = shown(sorted.first().copied());
-    [name.to_owned(), sorted.len().to_string(), least, at(50), at(90), at(99), at(100)]
 }
 
 #[cfg(test)]

@@ -52,20 +52,48 @@ const FLOOR_LEAVES_OUT: &str =
 /// What those do that spin where others sleep.
 const SPINNING: [Workload; 2] = [Workload::Echo, Workload::EchoTls];
 
+/// What is measured of connections as streams.
+const STREAM: [Workload; 2] = [Workload::Receive, Workload::Echo];
+
 /// What the peers on tokio do.
-const ON_TOKIO: [Workload; 5] =
+const ON_TOKIO: [Workload; 8] = [
+    Workload::Receive,
+    Workload::Send,
+    Workload::Echo,
+    Workload::Connect,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::EchoTls,
+    Workload::ConnectTls,
+];
+
+/// What those of them do whose connecting is the benchmark's.
+const AFTER_UPGRADE: [Workload; 6] = [
+    Workload::Receive,
+    Workload::Send,
+    Workload::Echo,
+    Workload::Idle,
+    Workload::ReceiveTls,
+    Workload::EchoTls,
+];
+
+/// What nexus-web does here.
+const NEXUS_WEB: [Workload; 5] =
     [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle, Workload::ReceiveTls];
 
 /// What peers do that have no TLS here.
 const WITHOUT_TLS: [Workload; 4] = [Workload::Receive, Workload::Send, Workload::Echo, Workload::Idle];
 
 /// What yawc does: all that those on tokio do, and compression.
-const YAWC: [Workload; 8] = [
+const YAWC: [Workload; 11] = [
     Workload::Receive,
     Workload::Send,
     Workload::Echo,
+    Workload::Connect,
     Workload::Idle,
     Workload::ReceiveTls,
+    Workload::EchoTls,
+    Workload::ConnectTls,
     Workload::ReceiveDeflate,
     Workload::SendDeflate,
     Workload::IdleDeflate,
@@ -83,6 +111,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client { name: "min-ws-busy", role: Role::Floor, workloads: &SPINNING, leaves_out: FLOOR_LEAVES_OUT },
     Client { name: OURS, role: Role::Ours, workloads: &Workload::ALL, leaves_out: "" },
     Client { name: "ours-busy", role: Role::Ours, workloads: &SPINNING, leaves_out: "" },
+    Client { name: "stream", role: Role::Ours, workloads: &STREAM, leaves_out: "" },
+    Client { name: "stream-thread", role: Role::Ours, workloads: &STREAM, leaves_out: "" },
     Client { name: "tungstenite", role: Role::Peer, workloads: &Workload::PLAIN, leaves_out: "" },
     Client {
         name: "tokio-tungstenite",
@@ -94,20 +124,20 @@ pub(crate) const CLIENTS: &[Client] = &[
     Client {
         name: "fastwebsockets",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &AFTER_UPGRADE,
         leaves_out: "connecting and the upgrade, which are the benchmark's",
     },
     Client { name: "sockudo-ws", role: Role::Peer, workloads: &ON_TOKIO, leaves_out: "" },
     Client {
         name: "web-socket",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &AFTER_UPGRADE,
         leaves_out: "connecting, the upgrade and checking texts, which are the benchmark's; joining fragments, answering pings",
     },
     Client {
         name: "nexus-web",
         role: Role::Peer,
-        workloads: &ON_TOKIO,
+        workloads: &NEXUS_WEB,
         leaves_out: "answering pings, a queue for what a socket does not take",
     },
     Client {
