@@ -65,6 +65,13 @@ impl Output {
         self.end += payload.len();
     }
 
+    /// Appends bytes as they are.
+    pub(crate) fn unframed(&mut self, bytes: &[u8], pool: &mut Pool) {
+        self.make_room(bytes.len(), pool);
+        // A key of zeros changes nothing.
+        self.payload(bytes, [0; 4]);
+    }
+
     #[cold]
     fn lengthen(&mut self, payload: &[u8], key: [u8; 4]) {
         self.bytes.truncate(self.end);
