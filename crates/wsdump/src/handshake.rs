@@ -1,17 +1,17 @@
 //! What the opening handshake has led to, in lines.
 
 use websocket_app::tls::TlsInfo;
-use websocket_app::{Open, Phases};
+use websocket_app::{Context, Open, Phases};
 
 use crate::certificate;
 use crate::output::sanitized;
 
 /// Describes the connection; the requests and responses have been shown.
-pub(crate) fn lines(open: &Open<'_>, phases: &Phases) -> Vec<String> {
+pub(crate) fn lines(app: &Context<'_>, open: &Open<'_>, phases: &Phases) -> Vec<String> {
     let mut lines = vec![format!("url: {}", open.url)];
-    if let Some(peer) = open.peer_addr {
+    if let Some(peer) = app.peer_addr() {
         let way = if phases.proxy.is_some() { "proxy" } else { "server" };
-        let local = open.local_addr.map(|local| format!(", from {local}")).unwrap_or_default();
+        let local = app.local_addr().map(|local| format!(", from {local}")).unwrap_or_default();
         lines.push(format!("{way}: {peer}{local}"));
     }
     lines.extend(open.tls.into_iter().flat_map(tls));

@@ -129,7 +129,7 @@ impl State {
         };
         output.event(event)?;
         if self.arguments.handshake {
-            handshake::lines(open, &phases).iter().try_for_each(|line| output.note(line))?;
+            handshake::lines(app, open, &phases).iter().try_for_each(|line| output.note(line))?;
         } else {
             output.detail(format_args!("open: {}", open.response.status))?;
         }
