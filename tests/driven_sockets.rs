@@ -66,12 +66,14 @@ impl Stream for Handle {
     }
 }
 
+/// Runs once, behind the next wait.
+type Then = Rc<RefCell<Option<Box<dyn FnOnce()>>>>;
+
 /// Receives when it waits, and does not sleep: where nothing is there, its clock jumps to the deadline.
 struct Completing {
     time: Rc<Cell<Instant>>,
     driven: Option<(Key, Rc<RefCell<Driven>>)>,
-    /// What happens behind the next wait.
-    then: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+    then: Then,
 }
 
 impl Dispatcher for Completing {
@@ -133,7 +135,7 @@ struct World {
     far: UnixStream,
     decoder: Decoder,
     time: Rc<Cell<Instant>>,
-    then: Rc<RefCell<Option<Box<dyn FnOnce()>>>>,
+    then: Then,
 }
 
 impl World {

@@ -65,6 +65,29 @@ fn frames(peer: &SimPeer) -> Vec<Frame> {
 }
 
 #[test]
+fn bytes_without_a_frame_leave_as_they_are_between_messages_and_not_behind_a_close() {
+    let raw = frame::masked(0x82, [1, 2, 3, 4], b"raw");
+    let frames = sent(3, move |app| {
+        app.send_text("before")?;
+        app.send_unframed(&raw)?;
+        app.send_text("after")?;
+        assert_eq!(app.stats().sent.messages, 2);
+        Ok(())
+    });
+    let expected =
+        [(frame::TEXT, true, &b"before"[..]), (frame::BINARY, true, b"raw"), (frame::TEXT, true, b"after")];
+    assert_eq!(payloads(&frames), expected);
+
+    // The server gets the close frame and the end of the stream.
+    let none = sent(0, |app| {
+        app.close();
+        assert_eq!(app.send_unframed(b"x"), Err(SendError::NotOpen(State::Closing)));
+        Ok(())
+    });
+    assert!(none.is_empty());
+}
+
+#[test]
 fn b053_nothing_can_be_sent_without_an_open_connection() {
     let mut world = World::new();
     let listener = world.net.listen(SERVER);

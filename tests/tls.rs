@@ -175,6 +175,7 @@ fn b220_on_open_tells_how_secure_the_connection_is() {
         let options = trust.options_for(allowed);
         let first = told(url(&server), &options).unwrap();
         assert_eq!((first.version, first.alpn, first.resumed), (version, Some(b"http/1.1".to_vec()), false));
+        assert_eq!(first.certificates.len(), 1, "{:?}", first.certificates);
         assert!(told(url(&server), &options).unwrap().resumed);
     }
     let plain = EchoServer::start().unwrap();

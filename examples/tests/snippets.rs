@@ -26,8 +26,9 @@ fn every_block_of_rust_is_a_whole_program_without_hidden_lines() {
         for (_, program) in blocks(&page) {
             count += 1;
             // A file of tests has no `main`.
-            let whole =
-                program.contains("\nfn main() ") || program.contains("\nwebsocket_testkit::conformance!(");
+            let whole = ["\nfn main() ", "\nasync fn main() ", "\nwebsocket_testkit::conformance!("]
+                .iter()
+                .any(|beginning| program.contains(beginning));
             assert!(program.starts_with("use ") && whole, "{name}: this is a part of a program:\n{program}");
             let hidden = program.lines().find(|line| *line == "#" || line.starts_with("# "));
             assert_eq!(hidden, None, "{name}: a reader who copies the program does not have this line");

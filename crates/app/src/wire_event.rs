@@ -35,7 +35,8 @@ pub enum WireEvent {
         opcode: u8,
         /// Bytes of payload, as the header says.
         len: u64,
-        /// The first bytes of the payload, 32 at most, unmasked and, in a compressed message, compressed.
+        /// The payload of a control frame, or the first bytes of another one, 32 at most; unmasked and, in a compressed message,
+        /// compressed.
         start: Vec<u8>,
     },
 }

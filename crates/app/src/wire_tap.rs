@@ -9,7 +9,7 @@ use crate::wire_event::{Tap, WireEvent};
 impl RunOptions {
     /// Calls `tap` with the heads of the upgrade request and its responses and with every frame, of each app that runs with
     /// these options: what the log target `websocket::wire` shows at level trace. Secrets in headers and URLs are masked;
-    /// payloads are shown by their first 32 bytes. It is called on the reactor's thread and must not block. A panic in it is
+    /// payloads of messages are shown by their first 32 bytes. It is called on the reactor's thread and must not block. A panic in it is
     /// one of the app.
     ///
     /// While a tap or that log is in use, [`Context::flush`](crate::Context::flush) leaves the writing to the reactor, which does it when

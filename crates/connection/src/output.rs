@@ -23,6 +23,7 @@ impl Output {
         self.end - self.start
     }
 
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.bytes[self.start..self.end]
     }
@@ -43,9 +44,10 @@ impl Output {
     fn make_room(&mut self, room: usize, pool: &mut Pool) {
         if self.bytes.capacity() == 0 {
             self.bytes = pool.take();
+        } else {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.len());
         }
-        self.bytes.copy_within(self.start..self.end, 0);
-        (self.start, self.end) = (0, self.len());
         if self.bytes.len() < self.end + MAX_HEADER {
             self.bytes.truncate(self.end);
             self.bytes.reserve(MAX_HEADER + room);
@@ -61,6 +63,13 @@ impl Output {
             None => self.lengthen(payload, key),
         }
         self.end += payload.len();
+    }
+
+    /// Appends bytes as they are.
+    pub(crate) fn unframed(&mut self, bytes: &[u8], pool: &mut Pool) {
+        self.make_room(bytes.len(), pool);
+        // A key of zeros changes nothing.
+        self.payload(bytes, [0; 4]);
     }
 
     #[cold]
@@ -93,6 +102,7 @@ impl Tx {
     }
 
     /// The bytes to write next.
+    #[inline]
     #[must_use]
     pub fn output(&self) -> &[u8] {
         self.output.as_slice()

@@ -146,6 +146,7 @@ impl Pings {
     }
 
     /// Pings that were queued so far.
+    #[inline]
     pub(crate) fn sent(&self) -> u64 {
         self.ledger.as_ref().map_or(0, |ledger| ledger.sent)
     }

@@ -174,6 +174,17 @@ impl Tx {
         Ok(())
     }
 
+    /// Sends `bytes` as they are, without a frame around them, to find out what a server does with what breaks the protocol. Between the
+    /// fragments of a message they are not kept from doing harm either, and nothing of them is counted but their bytes on the stream.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing was queued.
+    pub fn send_unframed(&mut self, bytes: &[u8], env: &mut Env) -> Result<(), SendError> {
+        self.admit(bytes.len())?;
+        self.output.unframed(bytes, &mut env.output);
+        Ok(())
+    }
+
     /// Starts the closing handshake. The connection goes on receiving until the server's close frame comes; later messages are
     /// refused. Of a connection that is closing already only the timeout of [`Close::timeout`] counts, if it ends sooner than the first.
     ///

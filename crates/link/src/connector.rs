@@ -128,7 +128,6 @@ mod tests {
     use websocket_dispatcher::{Dispatcher as _, Interest, Key, MioDispatcher, Wait as _};
 
     use super::*;
-    use crate::KeepAlive;
 
     fn connected(options: &SocketOptions) -> io::Result<Io> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
@@ -167,7 +166,7 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn b193_keep_alive_that_was_asked_for_or_may_be_undone_is_set_before_connecting_and_not_again() {
-        let asked_for = SocketOptions::default().keep_alive(Some(KeepAlive::default()));
+        let asked_for = SocketOptions::default().keep_alive(Some(crate::KeepAlive::default()));
         let switched_off = SocketOptions::default().keep_alive(None);
         let undone = SocketOptions::default().with(|socket| socket.set_keepalive(false));
         for (options, expected) in [(asked_for, true), (switched_off, false), (undone, false)] {

@@ -1,117 +1,45 @@
 //! The ways to a server that the command line knows.
 
+#[path = "support/certificates.rs"]
+mod certificates;
+#[path = "support/scratch.rs"]
+mod scratch;
 mod support;
 
 use std::fs;
-use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use websocket_app::tls::rustls::crypto::ring;
-use websocket_app::tls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use websocket_app::tls::rustls::server::WebPkiClientVerifier;
-use websocket_app::tls::rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 use websocket_testkit::deflate::Codec;
 use websocket_testkit::server::{ScriptedServer, echo_on};
 
+use certificates::{issue, root, tls_server};
+use scratch::Scratch;
 use support::{failed, printed, wsdump};
 
-/// A directory that is gone when the test is.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("wsdump-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Self(path)
-    }
-
-    /// Puts `content` into a file and returns its path.
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).expect("a file");
-        shown(&path)
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Puts `content` into a file of the directory and returns its path.
+fn file(scratch: &Scratch, name: &str, content: impl AsRef<[u8]>) -> String {
+    let path = scratch.0.join(name);
+    fs::write(&path, content).expect("a file");
+    shown(&path)
 }
 
 fn shown(path: &Path) -> String {
     path.to_str().expect("a path of letters").to_owned()
 }
 
-type Root = CertifiedIssuer<'static, KeyPair>;
-
-fn root() -> Root {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "wsdump tests");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, new_key()).expect("this works everywhere")
-}
-
-fn new_key() -> KeyPair {
-    KeyPair::generate().expect("the system has entropy")
-}
-
-fn issue(root: &Root, name: &str) -> (rcgen::Certificate, KeyPair) {
-    let key = new_key();
-    (
-        CertificateParams::new([name.to_owned()])
-            .expect("this works everywhere")
-            .signed_by(&key, root)
-            .expect("this works everywhere"),
-        key,
-    )
-}
-
-/// The URL of a `wss` echo server for `localhost`, which wants a certificate of its clients if `strict`.
-fn tls_server(root: &Root, strict: bool) -> String {
-    let provider = Arc::new(ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(provider.clone());
-    let builder = builder.with_safe_default_protocol_versions().expect("this works everywhere");
-    let builder = if strict {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from(root.der().to_vec())).expect("this works everywhere");
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider)
-            .build()
-            .expect("this works everywhere");
-        builder.with_client_cert_verifier(verifier)
-    } else {
-        builder.with_no_client_auth()
-    };
-    let (certificate, key) = issue(root, "localhost");
-    let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
-    let config =
-        Arc::new(builder.with_single_cert(vec![certificate.into()], key).expect("this works everywhere"));
-    let listener = TcpListener::bind("127.0.0.1:0").expect("this works everywhere");
-    let url = format!("wss://localhost:{}/", listener.local_addr().expect("this works everywhere").port());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let session = ServerConnection::new(config.clone()).expect("this works everywhere");
-            let _: io::Result<()> = stream.and_then(|stream| echo_on(StreamOwned::new(session, stream)));
-        }
-    });
-    url
-}
-
 #[test]
 fn b222_a_certificate_must_be_trusted_or_explicitly_not_looked_at() {
     let (root, scratch) = (root(), Scratch::new("trust"));
     let url = tls_server(&root, false);
-    let other = scratch.file("other.pem", self::root().pem());
+    let other = file(&scratch, "other.pem", self::root().pem());
     let (code, error) = failed(&["--ca", &other, &url]);
-    assert!(code == Some(1) && error.contains("certificate was refused"), "{error}");
+    assert!(code == Some(5) && error.contains("certificate was refused"), "{error}");
 
     assert_eq!(printed(&["-n", &url], b"hello"), "< hello\n");
-    let file = scratch.file("root.pem", root.pem());
+    let file = file(&scratch, "root.pem", root.pem());
     assert_eq!(printed(&["--ca", &file, &url], b"hello"), "< hello\n");
     assert_eq!(printed(&["--ca", &shown(&scratch.0), &url], b"hello"), "< hello\n");
 }
@@ -127,14 +55,14 @@ fn b222_a_server_is_shown_the_clients_certificate() {
     let (root, scratch) = (root(), Scratch::new("client"));
     let url = tls_server(&root, true);
     let (certificate, key) = issue(&root, "client");
-    let ca = scratch.file("root.pem", root.pem());
+    let ca = file(&scratch, "root.pem", root.pem());
     let (code, error) = failed(&["--ca", &ca, "--eof-wait", "60", &url]);
-    assert!(code == Some(1) && error.contains("refused the TLS session"), "{error}");
+    assert!(code == Some(5) && error.contains("refused the TLS session"), "{error}");
 
     let (certificate, key) = (certificate.pem(), key.serialize_pem());
-    let both = scratch.file("both.pem", format!("{certificate}{key}"));
+    let both = file(&scratch, "both.pem", format!("{certificate}{key}"));
     assert_eq!(printed(&["--ca", &ca, "--cert", &both, &url], b"hello"), "< hello\n");
-    let (certificate, key) = (scratch.file("client.pem", certificate), scratch.file("client.key", key));
+    let (certificate, key) = (file(&scratch, "client.pem", certificate), file(&scratch, "client.key", key));
     let arguments = ["--ca", &ca, "--cert", &certificate, "--key", &key, &url];
     assert_eq!(printed(&arguments, b"hello"), "< hello\n");
 }
@@ -143,7 +71,7 @@ fn b222_a_server_is_shown_the_clients_certificate() {
 fn b222_files_that_cannot_be_read_are_named_before_any_connection() {
     for option in ["--ca", "--cert"] {
         let (code, error) = failed(&[option, "no-such-file.pem", "wss://127.0.0.1:1/"]);
-        assert!(code == Some(1) && error.contains("no-such-file.pem"), "{error}");
+        assert!(code == Some(2) && error.contains("no-such-file.pem"), "{error}");
     }
 }
 
@@ -179,7 +107,7 @@ fn b222_a_proxy_that_refuses_is_named_without_its_password() {
     .unwrap();
     let (code, error) =
         failed(&["-p", &format!("http://user:secret@{}", proxy.addr()), "ws://server.example/"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(3));
     assert!(error.contains(&format!("proxy http://{}: it answered 403", proxy.addr())), "{error}");
     assert!(!error.contains("secret"), "{error}");
 }

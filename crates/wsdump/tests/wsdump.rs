@@ -79,34 +79,62 @@ fn b222_the_text_comes_first_and_the_request_carries_what_was_asked_for() {
 }
 
 #[test]
-fn verbose_shows_control_frames() {
+fn verbose_shows_every_frame_in_both_directions_with_its_header() {
     let server = server(|peer| {
+        assert_eq!(peer.read_frame().text(), "from here");
         peer.send_ping(b"are you there?");
         assert_eq!(peer.read_frame().payload, b"are you there?");
         peer.send_pong(b"unasked");
+        peer.send_frame(false, 0, frame::TEXT, b"a");
+        peer.send_frame(true, 0, frame::CONTINUATION, b"bc");
+        peer.send_binary(&[7; 200]);
     });
-    let output = printed(&["-v", "--eof-wait", "60", &server.url()], b"");
-    for expected in
-        ["< open: 101", "< ping: are you there?\n", "< pong: unasked\n", "< close with 1000: done\n"]
-    {
-        assert!(output.contains(expected), "{expected}: {output}");
+    let output = printed(&["-v", "-t", "from here", "--eof-wait", "60", &server.url()], b"");
+    let frames: Vec<&str> = output.lines().filter(|line| !line.starts_with(['*', ' '])).collect();
+    let frames: Vec<&str> = frames.iter().map(|line| line.splitn(3, ' ').nth(2).unwrap()).collect();
+    for expected in [
+        "< ping fin=1 rsv1=0 14 bytes, 16 on the wire: are you there?",
+        "> pong fin=1 rsv1=0 14 bytes, 20 on the wire: are you there?",
+        "< pong fin=1 rsv1=0 7 bytes, 9 on the wire: unasked",
+        "< text fin=0 rsv1=0 1 bytes, 3 on the wire: a",
+        "< continuation fin=1 rsv1=0 2 bytes, 4 on the wire: bc",
+        "> text fin=1 rsv1=0 9 bytes, 15 on the wire: from here",
+        "< binary fin=1 rsv1=0 200 bytes, 204 on the wire: 200 bytes:",
+        "< close fin=1 rsv1=0 6 bytes, 8 on the wire: 1000 done",
+        "> close fin=1 rsv1=0 2 bytes, 8 on the wire: 1000",
+    ] {
+        assert!(frames.contains(&expected), "{expected}: {frames:#?}");
     }
+    assert!(
+        output.contains("\n  00000010  07 07 07 07 07 07 07 07  07 07 07 07 07 07 07 07  ................\n")
+    );
+    // Times are those of the day and since the start.
+    let (time, since) = output.lines().find(|line| line.contains("< ping")).unwrap().split_once(' ').unwrap();
+    assert!(time.len() == "15:49:27.042Z".len() && since.starts_with("+0."), "{output}");
     server.join();
 }
 
 #[test]
-fn b222_verbose_twice_shows_fragments_sizes_and_the_log() {
-    let server = server(|peer| {
-        peer.send_frame(false, 0, frame::TEXT, b"a");
-        peer.send_frame(false, 0, frame::CONTINUATION, b"bc");
-        peer.send_frame(true, 0, frame::CONTINUATION, b"d");
-        peer.send_text("whole");
-    });
+fn headers_never_look_like_messages() {
+    let server = ScriptedServer::start(|mut peer| {
+        peer.accept_upgrade_with(&["X-Evil: < a message"]);
+        peer.send_close(1000, "");
+        peer.shutdown();
+        peer.read_to_end();
+    })
+    .unwrap();
+    let output = printed(&["-v", "--handshake", "--eof-wait", "60", &server.url()], b"");
+    let mut heads = output.lines().filter(|line| line.contains("X-Evil"));
+    assert_eq!(heads.next(), Some("* < X-Evil: < a message"));
+    assert_eq!(heads.next(), None);
+}
+
+#[test]
+fn b222_verbose_twice_shows_sizes_and_the_log() {
+    let server = server(|peer| peer.send_text("whole"));
     let output = wsdump(&["-vv", "--eof-wait", "60", &server.url()], b"");
     let shown = String::from_utf8_lossy(&output.stdout);
-    let expected = "< [first fragment, 1 bytes] a\n< [fragment, 2 bytes] bc\n\
-        < [last fragment, 1 bytes] d\n< [text, 5 bytes] whole\n";
-    assert!(shown.contains(expected), "{shown}");
+    assert!(shown.contains("< text fin=1 rsv1=0 5 bytes, 7 on the wire: whole\n"), "{shown}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("websocket::connect"), "{output:?}");
 }
 
@@ -118,7 +146,7 @@ fn pings_are_sent_as_often_as_asked_and_their_round_trips_are_shown() {
         peer.send_pong(&ping.payload);
     });
     let output = printed(&["-v", "--ping-interval", "0.05", "--eof-wait", "60", &server.url()], b"");
-    assert!(output.contains("< pong: ") && output.contains(" after "), "{output}");
+    assert!(output.contains("< pong fin=1 ") && output.contains("* round trip: "), "{output}");
     server.join();
 }
 
@@ -193,9 +221,9 @@ fn a_refused_upgrade_is_a_failure_and_verbose_shows_why() {
     })
     .unwrap();
     let output = wsdump(&["-v", &server.url()], b"");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3));
     let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(shown.contains("< x-why: members\n") && shown.contains("< members only\n"), "{shown}");
+    assert!(shown.contains("* < X-Why: members\n") && shown.contains("* members only\n"), "{shown}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("the server answered 403 Forbidden"));
 }
 
@@ -206,7 +234,7 @@ fn a_url_or_header_that_cannot_work_is_refused_before_any_connection() {
         (&["ws://127.0.0.1/", "-H", "no colon"], "Name: value"),
     ] {
         let (code, error) = failed(arguments);
-        assert!(code == Some(1) && error.contains(expected), "{arguments:?}: {error}");
+        assert!(code == Some(2) && error.contains(expected), "{arguments:?}: {error}");
     }
 }
 
@@ -222,15 +250,22 @@ fn a_wrong_command_line_is_refused_with_a_hint() {
         &["-p", "ftp://127.0.0.1", "ws://127.0.0.1/"],
         &["--reconnect", "-1", "ws://127.0.0.1/"],
         &["--key", "key.pem", "wss://127.0.0.1/"],
+        &["--expect", "(", "ws://127.0.0.1/"],
+        &["--expect-json", "id=7", "ws://127.0.0.1/"],
+        &["--count", "0", "ws://127.0.0.1/"],
+        &["--jsonrpc", "add", "{", "--", "ws://127.0.0.1/"],
+        &["--send", "@no-such-file", "ws://127.0.0.1/"],
+        &["--ping-timeout", "1", "ws://127.0.0.1/"],
+        &["--help", "cooking"],
     ] {
         let (code, error) = failed(arguments);
-        assert!(code == Some(2) && error.contains("wsdump --help"), "{arguments:?}: {error}");
+        assert!(code == Some(2) && error.contains("--help"), "{arguments:?}: {error}");
     }
 }
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    assert!(printed(&["--help"], b"").contains("usage: wsdump"));
+    assert!(printed(&["--help"], b"").contains("Usage: wsdump"));
     assert_eq!(printed(&["-V"], b""), format!("wsdump {}\n", env!("CARGO_PKG_VERSION")));
 }
 

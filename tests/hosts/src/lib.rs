@@ -21,7 +21,6 @@ mod libuv_blocking;
 mod mini_loop;
 #[path = "../../../crates/dispatchers/tokio/tests/support/mod.rs"]
 mod tokio_blocking;
-#[cfg(unix)]
 #[path = "../../../crates/dispatchers/waiting-thread/tests/support/mod.rs"]
 mod waiting_thread_blocking;
 
@@ -75,7 +74,6 @@ pub const HOSTS: &[Host] = &[
     guest!("async-io", async_io_blocking::Blocking::new(), guests::async_io),
     guest!("calloop", calloop_rounds::Rounds::new()?, guests::calloop),
     guest!("callback", callback_rounds::Rounds::new()?, guests::callback),
-    #[cfg(unix)]
     guest!(
         "waiting-thread",
         waiting_thread_blocking::Blocking::over(MioDispatcher::new()?)?,

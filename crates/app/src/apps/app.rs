@@ -104,6 +104,17 @@ impl Control {
         }
     }
 
+    /// Whether there is nothing that a visit has to do besides serving the stream: nothing that senders or a second connection want, and no callback
+    /// has asked for an end or a change.
+    #[inline]
+    pub(crate) fn is_ordinary(&self) -> bool {
+        !(self.close_requested | self.blocked | self.ended)
+            && self.delivery == Delivery::Messages
+            && self.companion.is_none()
+            && self.outbox.as_ref().is_none_or(|outbox| outbox.is_idle())
+            && !self.rare.is_to_be_dropped()
+    }
+
     /// Counts an attempt that begins. Returns the addresses that it should try last.
     pub(crate) fn begin_attempt(&mut self) -> FailedAddresses {
         self.attempts.started = self.attempts.started.saturating_add(1);

@@ -74,6 +74,23 @@ impl Context<'_> {
         self.transmit(|tx, apps| tx.probe(deadline, apps.env.untimed()))
     }
 
+    /// Sends `bytes` as they are, without a frame around them: for tools that find out what a server does with what breaks the protocol.
+    /// The server is expected to close with 1002 after most of what can be sent this way. Over TLS they are encrypted.
+    ///
+    /// # Errors
+    /// As [`send_text`](Self::send_text). A [`send_limit`](crate::RunOptions::send_limit) does not hold them back.
+    ///
+    /// ```
+    /// use websocket_app::WebSocketApp;
+    ///
+    /// // A text frame without the mask that RFC 6455 section 5.1 asks of a client.
+    /// let app = WebSocketApp::new("ws://127.0.0.1:9001/").on_open(|app, _open| app.send_unframed(b"\x81\x05hello"));
+    /// # let _ = app;
+    /// ```
+    pub fn send_unframed(&mut self, bytes: &[u8]) -> Result<(), SendError> {
+        self.transmit(|tx, apps| tx.send_unframed(bytes, apps.env.untimed()))
+    }
+
     /// Stops reading from this connection until [`resume_reading`](Self::resume_reading): no message is delivered after
     /// the running callback, the dispatcher watches the stream for nothing or for room alone, and once the buffers of the
     /// two systems are full, TCP holds the server back. Each connection begins unpaused. It has no effect unless the

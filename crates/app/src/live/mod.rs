@@ -20,7 +20,7 @@ use std::io;
 use std::time::Instant;
 
 use websocket_connection::{Connection, Env, Input, State, Tx};
-use websocket_dispatcher::{Dispatcher, Interest, Io, Ready};
+use websocket_dispatcher::{Dispatcher, Interest, Io, Key, Ready};
 
 use crate::error::{Error, Timeout};
 use crate::feed::FeedOptions;
@@ -198,6 +198,23 @@ impl Live {
         self.broken.is_some()
     }
 
+    /// Whether the stream of this key has an open connection without TLS or an observer, on which nothing is under way.
+    #[inline]
+    pub(crate) fn is_ordinary(&self, key: Key) -> bool {
+        let has_been_unusual =
+            self.read_closed | self.queued | self.was_paused | self.inflates_hugely | self.reads_past_buffer;
+        self.wire.key == key
+            && self.wire.interest == Interest::Read
+            && self.wire.io.is_socket()
+            && self.secure.is_none()
+            && self.observers.is_none()
+            && self.behind.is_none()
+            && !(has_been_unusual || self.is_broken() || self.connection.has_mask_source())
+            && self.connection.is_flowing()
+            && self.connection.is_between_messages()
+            && self.connection.queued_bytes() == 0
+    }
+
     /// Whether a read that fills its room only in part has emptied the stream, on a dispatcher for which
     /// `short_read_drains`.
     pub(crate) fn short_read_is_last(&self, short_read_drains: bool) -> bool {
@@ -222,34 +239,30 @@ impl Live {
         let held = self.secure.as_mut().map_or(held, |secure| secure.restore(buffer));
         // What is encrypted cannot be read to where it belongs, and what is shown is looked at first.
         let spare = if self.writes_at_once() { self.connection.spare(env) } else { None };
-        let (read, room) = match spare {
-            Some(spare) => {
-                self.reads_past_buffer |= spare.len() >= buffer.len();
-                (read(&mut self.wire.io, &mut self.observers, spare), None)
-            }
-            None => {
-                let room = self.read_size(buffer.len() - held);
-                let fresh = &mut buffer[held..held + room];
-                (read(&mut self.wire.io, &mut self.observers, fresh), Some(room))
-            }
-        };
-        match (read, room) {
-            (Ok(fresh), Some(room)) => {
-                self.note_read(fresh);
-                let short = fresh < BULK && fresh < room;
-                Ok(Chunk { fresh, location: self.in_buffer(held + fresh), short })
-            }
-            (Ok(fresh), None) => {
-                self.note_read(fresh);
-                Ok(Chunk { fresh, location: Location::Message, short: false })
-            }
-            (Err(stop), _) => {
-                if let Some(secure) = &mut self.secure {
-                    secure.put_back(&mut buffer[..held]);
-                }
-                Err(stop)
-            }
+        if let Some(spare) = spare {
+            self.reads_past_buffer |= spare.len() >= buffer.len();
+            let fresh = read(&mut self.wire.io, &mut self.observers, spare)?;
+            self.note_read(fresh);
+            return Ok(Chunk { fresh, location: Location::Message, short: false });
         }
+        let chunk = self.read_to_buffer(buffer, held);
+        if let (Err(_), Some(secure)) = (&chunk, &mut self.secure) {
+            secure.put_back(&mut buffer[..held]);
+        }
+        chunk
+    }
+
+    /// Reads once into `buffer`, behind its first `held` bytes.
+    ///
+    /// # Errors
+    /// Why nothing was read.
+    #[inline]
+    pub(crate) fn read_to_buffer(&mut self, buffer: &mut [u8], held: usize) -> Result<Chunk, Stop> {
+        let room = self.read_size(buffer.len() - held);
+        let fresh = read(&mut self.wire.io, &mut self.observers, &mut buffer[held..held + room])?;
+        self.note_read(fresh);
+        let short = fresh < BULK && fresh < room;
+        Ok(Chunk { fresh, location: self.in_buffer(held + fresh), short })
     }
 
     /// `fresh` bytes were inflated to `inflated`: too many of such bytes are not to be read at once.

@@ -4,8 +4,11 @@ use websocket_connection::Side;
 
 use crate::wire_event::{WireEvent, shown_lines};
 
-/// Bytes of a payload that are shown.
+/// Bytes of a message's payload that are shown.
 const SHOWN: usize = 32;
+
+/// The longest payload of a control frame (RFC 6455 section 5.5), which is shown whole.
+const MAX_CONTROL: usize = 125;
 
 /// The longest header of a frame (RFC 6455 section 5.2).
 const MAX_HEADER: usize = 14;
@@ -100,7 +103,7 @@ impl Reader {
                     }
                 }
                 Reading::Frame => {
-                    let wanted = (MAX_HEADER + SHOWN).saturating_sub(self.held.len()).min(bytes.len());
+                    let wanted = (MAX_HEADER + MAX_CONTROL).saturating_sub(self.held.len()).min(bytes.len());
                     let before = self.held.len();
                     self.held.extend_from_slice(&bytes[..wanted]);
                     match self.frame(events) {
@@ -140,7 +143,9 @@ impl Reader {
             [] => u64::from(second & 0x7f),
             bytes => bytes.iter().fold(0, |len, byte| len << 8 | u64::from(*byte)),
         };
-        let shown = usize::try_from(len).unwrap_or(usize::MAX).min(SHOWN);
+        let is_control = first & 0x08 != 0;
+        let most = if is_control { MAX_CONTROL } else { SHOWN };
+        let shown = usize::try_from(len).unwrap_or(usize::MAX).min(most);
         let mut start = self.held.get(header..header + shown)?.to_vec();
         if masked {
             let key = &self.held[header - 4..header];
@@ -176,8 +181,10 @@ mod tests {
         bytes.extend_from_slice(b"\xc2\xfe\x00\x01\x01\x02\x03\x04\x60");
         bytes.extend_from_slice(&[0x83, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
         bytes.extend_from_slice(&vec![b'y'; 65536]);
-        bytes.extend_from_slice(b"\x8a\x01!");
+        bytes.extend_from_slice(b"\x8a\x01!\x89\x7d");
+        bytes.extend_from_slice(&[b'z'; 125]);
         let x = format!("< binary (2) fin=0 rsv=4 256 bytes: \"{}\"..", "x".repeat(32));
+        let z = format!("< ping (9) fin=1 rsv=0 125 bytes: \"{}\"", "z".repeat(125));
         let y = format!("< unknown (3) fin=1 rsv=0 65536 bytes: \"{}\"..", "y".repeat(32));
         let expected = [
             "< HTTP/1.1 103 Early Hints",
@@ -188,6 +195,7 @@ mod tests {
             "< binary (2) fin=1 rsv=4 1 bytes: \"a\"",
             &y,
             "< pong (10) fin=1 rsv=0 1 bytes: \"!\"",
+            &z,
         ];
         for cut in [1, 2, 3, 7, 13, 64, 1000, bytes.len()] {
             assert_eq!(read(Side::Server, &bytes, cut), expected, "{cut}");

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use websocket_connection::{CloseCode, State};
 
 use super::drive::Driver;
+use super::ordinary::{Visit, visit};
 use super::slow::end_work;
 use super::successor;
 use super::work::Work;
@@ -21,14 +22,32 @@ pub(super) fn attend(driver: &mut Driver<'_>, id: AppId, work: Work) {
         driver.apps.begin_work();
     }
     let work = AssertUnwindSafe(|| {
-        begin(driver, &mut app, id, work);
+        let visit = match &work {
+            Work::Ready(ready) => visit(driver, &mut app, id, *ready),
+            _ => Visit::Unusual,
+        };
+        match visit {
+            Visit::Quiet => return true,
+            Visit::Served => {}
+            Visit::Unusual => begin(driver, &mut app, id, work),
+        }
         if !is_write {
             driver.apps.env.user_code_ran();
             write(driver, &mut app, id);
         }
         conclude(driver, &mut app, id);
+        false
     });
-    let caught = catch_unwind(work).err();
+    let caught = match catch_unwind(work) {
+        Ok(true) => {
+            driver.apps.running = None;
+            app.publish(&mut driver.apps.env);
+            driver.apps.put_back(id, app);
+            return end_work(driver.apps, Some(id));
+        }
+        Ok(false) => None,
+        Err(panic) => Some(panic),
+    };
     if let Some(panic) = &caught {
         driver.apps.env.user_code_ran();
         contain_panic(id, || successor::put_in_order(driver, &mut app, id));

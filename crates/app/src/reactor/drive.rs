@@ -13,14 +13,11 @@ use crate::apps::{App, Apps, Delivery, OpenDetails, Stage, ToRead, check_lent};
 use crate::dial::{Arrival, Attempt, Continued, Dial, Links, Net, Progress};
 use crate::error::Error;
 use crate::id::AppId;
-use crate::live::{Judgement, Live};
+use crate::live::{Judgement, Live, Written, is_large};
 use crate::phases::Phase;
 use crate::plan::Plan;
 use crate::schedule::{Due, Entry};
 use crate::threads::{Job, Order};
-
-/// A write of so many bytes takes so long that the clock is read after it, before anything is measured or judged by it.
-const LARGE_WRITE: usize = 64 << 10;
 
 /// The parts of a reactor while it takes a turn.
 pub(super) struct Driver<'a> {
@@ -248,8 +245,9 @@ impl Driver<'_> {
         if let Stage::Live(live) = &mut app.stage {
             live.connection.set_deliver_fragments(wants_fragments);
         }
-        if already_read.is_some() {
-            self.read(app, id, already_read);
+        if let (Stage::Live(live), Some(len)) = (&mut app.stage, already_read) {
+            let chunk = live.already_read(len);
+            self.read(app, id, Some(Ok(chunk)));
         }
     }
 
@@ -314,8 +312,7 @@ impl Driver<'_> {
 
     /// Writes what was sent, and watches for room for the rest.
     pub(super) fn write(&mut self, app: &mut App, id: AppId) {
-        let is_swapped = app.control.is_swapped();
-        if !is_swapped
+        if !app.control.is_swapped()
             && matches!(&app.stage, Stage::Live(live) if live.connection.has_mask_source())
             && app.plan.take_mask_failure().is_some_and(|error| !app.report_of_callback(id, self.apps, error))
         {
@@ -328,7 +325,15 @@ impl Driver<'_> {
             return;
         }
         let written = live.write_all(self.apps.env.current(), &mut self.apps.scratch);
-        if written.bytes >= LARGE_WRITE {
+        self.written(app, id, written);
+    }
+
+    /// Does what follows from a write.
+    pub(super) fn written(&mut self, app: &mut App, id: AppId, written: Written) {
+        let is_swapped = app.control.is_swapped();
+        let Stage::Live(live) = &mut app.stage else { return };
+        if is_large(written.bytes) {
+            // It has taken so long that the clock is read before anything is measured or judged by it.
             self.apps.env.user_code_ran();
         }
         let wrote = app.control.wrote(written, &mut self.apps.env);

@@ -5,6 +5,7 @@ mod begin;
 mod dispatch;
 mod drive;
 mod end;
+mod ordinary;
 mod receive;
 mod run;
 mod shared;

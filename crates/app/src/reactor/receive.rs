@@ -22,8 +22,8 @@ use crate::stats::Reading;
 const BUDGET: usize = 512 << 10;
 
 impl Driver<'_> {
-    /// Reads until the stream is dry or the budget is used up. `already_read` bytes are at the front of the buffer.
-    pub(super) fn read(&mut self, app: &mut App, id: AppId, mut already_read: Option<usize>) {
+    /// Reads until the stream is dry or the budget is used up. `first` is what the first read has brought, if that was done.
+    pub(super) fn read(&mut self, app: &mut App, id: AppId, mut first: Option<Result<Chunk, Stop>>) {
         let short_read_drains = self.dispatcher.short_read_drains();
         if let Stage::Live(live) = &mut app.stage {
             if live.holds_back() {
@@ -38,10 +38,7 @@ impl Driver<'_> {
         loop {
             // A refusal may have sent the attempt elsewhere meanwhile.
             let Stage::Live(live) = &mut app.stage else { return };
-            let chunk = match already_read.take() {
-                Some(len) => Ok(live.already_read(len)),
-                None => live.read(self.buffer, held, self.apps.env.untimed()),
-            };
+            let chunk = first.take().unwrap_or_else(|| live.read(self.buffer, held, self.apps.env.untimed()));
             let stop = match chunk {
                 Ok(chunk) => {
                     // The first read of a visit has the time at which that began; other readings of the clock are few.

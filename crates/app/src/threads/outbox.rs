@@ -212,6 +212,14 @@ impl Outbox {
         left.into_iter().map(|it| it.message).collect()
     }
 
+    /// Whether nothing that the app or a sender has sent waits here, and the app may send as much as it likes.
+    pub(crate) fn is_idle(&self) -> bool {
+        !self.is_limited()
+            && self.commands.is_empty()
+            && self.backlog.is_empty()
+            && self.output.messages.is_empty()
+    }
+
     /// Whether there are orders that wait to be done.
     pub(crate) fn has_orders(&self) -> bool {
         !self.commands.is_empty()

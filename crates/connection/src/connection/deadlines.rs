@@ -48,6 +48,21 @@ impl Connection {
         self.tx.state() == State::Open && self.tx.pings.is_unused() && self.tx.stalled.is_none()
     }
 
+    /// Whether the connection is open and not [paused](Self::is_paused), and its output is not stuck. From one time to another that it is so,
+    /// only a [new ping](Self::pings_sent) brings [`deadline`](Self::deadline) nearer.
+    #[inline]
+    #[must_use]
+    pub const fn is_flowing(&self) -> bool {
+        matches!(self.tx.state(), State::Open) && !self.tx.paused && self.tx.stalled.is_none()
+    }
+
+    /// Returns how many pings were sent so far, those that wait to be written included.
+    #[inline]
+    #[must_use]
+    pub fn pings_sent(&self) -> u64 {
+        self.tx.pings.sent()
+    }
+
     /// Does what is due: sends a keep-alive ping, or ends the connection. Calls before the deadline do nothing.
     ///
     /// # Errors

@@ -24,6 +24,13 @@ impl<'c> Messages<'c> {
         Self { limit, validate_utf8: config.validate_utf8, _lent: PhantomData }
     }
 
+    /// Whether `input` is one message and nothing else, which [`next`](Self::next) takes unless it is a text that is not UTF-8.
+    #[inline]
+    pub fn is_one(&self, input: &Input<'_>) -> bool {
+        let whole = self.limit.and_then(|limit| whole(input, limit));
+        whole.is_some_and(|(.., len)| len == input.rest().len())
+    }
+
     /// Returns the message at the front of `input`, or `None` where there is none that is small, in one frame and whole: what is left stays
     /// for [`Connection::receive`]. `tx` is the half that came with this one.
     #[inline(always)]

@@ -244,6 +244,13 @@ impl Connection {
         self.rx.has_unchecked()
     }
 
+    /// Whether nothing of a message, nor of a frame, was received that is not whole yet.
+    #[inline]
+    #[must_use]
+    pub fn is_between_messages(&self) -> bool {
+        self.rx.is_between_messages()
+    }
+
     /// Room for the rest of a large payload that has been absorbed in part: reading there saves a copy. Report the bytes with
     /// [`filled`](Self::filled), then call [`receive`](Self::receive), and [`absorb`](Self::absorb) when no more are at hand. `None` when
     /// there is no such payload.

@@ -400,6 +400,27 @@ fn a_closure_may_wait_for_the_turn() {
 }
 
 #[test]
+fn a_turn_that_the_host_has_taken_unasked_is_not_called_for() {
+    let (release, released) = mpsc::channel();
+    let mut rig = host(move |call| {
+        call.send(()).unwrap();
+        released.recv_timeout(PATIENCE).unwrap();
+    });
+    // The thread stays in its first call, so the change asks for another.
+    rig.called(NOTHING);
+    let mut io = stream();
+    rig.dispatcher.register(KEY, &mut io, Interest::Read).unwrap();
+    let turned = rig.driver.turn(|_| {
+        release.send(()).unwrap();
+        let called = rig.calls.recv_timeout(Duration::from_millis(20));
+        assert!(called.is_err(), "the host was called for the turn that it takes");
+        NOTHING
+    });
+    turned.unwrap();
+    rig.not_called();
+}
+
+#[test]
 fn dropping_the_dispatcher_ends_its_wait_and_joins_its_thread() {
     let held = Arc::new(());
     let kept = held.clone();
@@ -411,8 +432,8 @@ fn dropping_the_dispatcher_ends_its_wait_and_joins_its_thread() {
     rig.script.until_waiting();
     let waker = rig.dispatcher.waker();
     drop(rig.dispatcher);
-    assert!(rig.calls.recv().is_err(), "the host was called by the end");
     assert_eq!(Arc::strong_count(&held), 1, "the thread still runs");
+    assert!(rig.calls.recv().is_err(), "the host was called by the end");
     assert!(rig.script.is_dropped_by(thread::current().id()), "the dispatcher was dropped elsewhere");
     waker.wake();
     rig.driver.turn(|_| panic!("a turn after the end")).unwrap();

@@ -1,5 +1,6 @@
 //! What users can learn about a session.
 
+use rustls::pki_types::CertificateDer;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 
 /// What was negotiated in a handshake.
@@ -16,4 +17,7 @@ pub struct TlsInfo {
     pub alpn: Option<Vec<u8>>,
     /// Whether an earlier session was resumed, which spares the certificates.
     pub resumed: bool,
+    /// The certificates of the peer, its own first, in the order in which it has shown them. Where a session was resumed, those of the
+    /// first handshake, as far as they are still known.
+    pub certificates: Vec<CertificateDer<'static>>,
 }

@@ -192,6 +192,7 @@ impl TlsSession {
             key_exchange: connection.negotiated_key_exchange_group().map(|group| group.name()),
             alpn: connection.alpn_protocol().map(<[u8]>::to_vec),
             resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            certificates: connection.peer_certificates().unwrap_or_default().to_vec(),
         })
     }
 

@@ -1,82 +1,90 @@
-//! From bytes to lines to messages.
+//! From bytes to lines.
 
-use websocket_app::{SendError, Sender};
+use std::sync::mpsc::SyncSender;
 
-/// No more than this is read ahead of a connection that does not keep up.
-const AHEAD: usize = 1 << 20;
+use websocket_app::{Apps, SourceId, dispatcher::Interest};
 
 /// What was read and not sent yet.
 #[derive(Default)]
 pub(crate) struct Lines {
     bytes: Vec<u8>,
-    /// How many lines there were.
+    /// The bytes before this were taken.
+    start: usize,
+    /// How many lines were taken.
     count: u64,
-    /// There is nothing more to read.
     has_ended: bool,
+    /// What brings more.
+    pub(crate) refill: Option<Refill>,
 }
 
-/// What is to follow.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// More input.
-    More,
-    /// The same lines again, when the connection has taken others.
-    Later,
-    /// Nothing: the input has ended and was sent, or no connection will take it.
-    Nothing,
+/// What waits until all lines were taken, to read more.
+pub(crate) enum Refill {
+    Source(SourceId),
+    Thread(SyncSender<()>),
+}
+
+/// A line without its end, and its number from 1.
+pub(crate) struct Line {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) number: u64,
 }
 
 impl Lines {
     /// Adds what was read; nothing is the end.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.drain(..std::mem::take(&mut self.start));
         self.bytes.extend_from_slice(bytes);
         self.has_ended |= bytes.is_empty();
     }
 
-    /// Sends every line that is whole.
-    pub(super) fn send(&mut self, sender: &Sender, is_patient: bool) -> Wanted {
-        let mut sent = 0;
-        let wanted = loop {
-            let rest = &self.bytes[sent..];
-            let (line, len) = match rest.iter().position(|byte| *byte == b'\n') {
-                Some(end) => (rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]), end + 1),
-                None if self.has_ended && !rest.is_empty() => (rest, rest.len()),
-                None => break if self.has_ended { Wanted::Nothing } else { Wanted::More },
-            };
-            match send_line(sender, line, self.count + 1, is_patient) {
-                Wanted::More => {
-                    sent += len;
-                    self.count += 1;
-                }
-                wanted => break wanted,
-            }
+    /// Takes the next line that is whole.
+    pub(crate) fn next(&mut self) -> Option<Line> {
+        let rest = &self.bytes[self.start..];
+        let (line, len) = match rest.iter().position(|byte| *byte == b'\n') {
+            Some(end) => (rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]), end + 1),
+            None if self.has_ended && !rest.is_empty() => (rest, rest.len()),
+            None => return None,
         };
-        self.bytes.drain(..sent);
-        wanted
+        let bytes = line.to_vec();
+        self.start += len;
+        self.count += 1;
+        Some(Line { bytes, number: self.count })
+    }
+
+    /// Whether all lines were taken, and there are no more.
+    pub(crate) fn have_ended(&self) -> bool {
+        self.has_ended && self.start == self.bytes.len()
+    }
+
+    /// All lines were taken: more may be read.
+    pub(crate) fn refill(&mut self, apps: &mut Apps) {
+        match &self.refill {
+            Some(Refill::Source(source)) if self.has_ended => drop(apps.unwatch(*source)),
+            Some(Refill::Source(source)) => drop(apps.set_interest(*source, Interest::Read)),
+            // It has ended if nothing waits.
+            Some(Refill::Thread(more)) => drop(more.try_send(())),
+            None => {}
+        }
     }
 }
 
-/// Sends a line when there is room for it, or says why it is not sent.
-fn send_line(sender: &Sender, line: &[u8], number: u64, is_patient: bool) -> Wanted {
-    if sender.queued_bytes() > AHEAD && (is_patient || sender.is_open()) {
-        return Wanted::Later;
-    }
-    let Ok(text) = str::from_utf8(line) else {
-        eprintln!("wsdump: line {number} was not sent: it is not UTF-8");
-        return Wanted::More;
-    };
-    match sender.send_text(text) {
-        Ok(()) => Wanted::More,
-        Err(refused) if matches!(refused.reason, SendError::NotOpen(_) | SendError::WaitingToReconnect) => {
-            if is_patient {
-                Wanted::Later
-            } else {
-                Wanted::Nothing
-            }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_whole_however_they_were_cut_and_the_last_needs_no_end() {
+        let mut lines = Lines::default();
+        let mut taken = Vec::new();
+        for byte in b"one\r\n\ntwo\nthree" {
+            lines.push(&[*byte]);
+            taken.extend(std::iter::from_fn(|| lines.next()));
         }
-        Err(refused) => {
-            eprintln!("wsdump: line {number} was not sent: {refused}");
-            Wanted::More
-        }
+        assert!(!lines.have_ended());
+        lines.push(b"");
+        taken.extend(std::iter::from_fn(|| lines.next()));
+        assert!(lines.have_ended());
+        let taken: Vec<_> = taken.iter().map(|line| (line.number, &*line.bytes)).collect();
+        assert_eq!(taken, [(1, &b"one"[..]), (2, b""), (3, b"two"), (4, b"three")]);
     }
 }

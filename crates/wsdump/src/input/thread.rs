@@ -1,40 +1,37 @@
 //! Standard input on its own thread, where the loop cannot watch it: a file, or another system than unix.
 
 use std::io::{self, BufRead as _};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use websocket_app::Sender;
+use websocket_app::{AppId, ReactorHandle};
 
-use super::lines::Wanted;
-use super::{Input, Lines, PAUSE};
+use super::Refill;
+use crate::session::Session;
 
-/// Sends every line through `sender`, and closes after the last.
-pub(super) fn start(input: Input, sender: Sender) -> io::Result<()> {
+/// Reads when the session has sent what was read before.
+pub(super) fn start(id: AppId, reactor: ReactorHandle) -> io::Result<()> {
     thread::Builder::new().name("input".into()).spawn(move || {
-        if let Err(error) = send_lines(&sender, input.is_patient) {
-            eprintln!("wsdump: reading standard input failed: {error}");
+        let (more, wanted) = sync_channel(1);
+        let mut stdin = io::stdin().lock();
+        loop {
+            let bytes = match stdin.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    eprintln!("wsdump: reading standard input failed: {error}");
+                    Vec::new()
+                }
+                Ok(bytes) => bytes.to_vec(),
+            };
+            stdin.consume(bytes.len());
+            let (has_ended, more) = (bytes.is_empty(), more.clone());
+            reactor.run(move |apps| {
+                apps.with(id, |app| Session::of(app)?.read(app, &bytes, Some(Refill::Thread(more))));
+            });
+            if has_ended || wanted.recv().is_err() {
+                return;
+            }
         }
-        thread::sleep(input.eof_wait);
-        sender.close();
     })?;
     Ok(())
-}
-
-fn send_lines(sender: &Sender, is_patient: bool) -> io::Result<()> {
-    let (mut input, mut lines) = (io::stdin().lock(), Lines::default());
-    loop {
-        match lines.send(sender, is_patient) {
-            Wanted::More => {
-                let bytes = match input.fill_buf() {
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    bytes => bytes?,
-                };
-                lines.push(bytes);
-                let len = bytes.len();
-                input.consume(len);
-            }
-            Wanted::Later => thread::sleep(PAUSE),
-            Wanted::Nothing => return Ok(()),
-        }
-    }
 }
