@@ -111,7 +111,7 @@ impl Session {
                 return Ok(());
             }
         }
-        input::start(self, app)
+        input::start(app)
     }
 }
 

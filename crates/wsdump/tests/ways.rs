@@ -10,10 +10,13 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
+#[cfg(unix)]
 use std::thread;
 
 use websocket_testkit::deflate::Codec;
-use websocket_testkit::server::{ScriptedServer, echo_on};
+use websocket_testkit::server::ScriptedServer;
+#[cfg(unix)]
+use websocket_testkit::server::echo_on;
 
 use certificates::{issue, root, tls_server};
 use scratch::Scratch;

@@ -2,7 +2,9 @@
 
 use std::sync::mpsc::SyncSender;
 
-use websocket_app::{Apps, SourceId, dispatcher::Interest};
+use websocket_app::Apps;
+#[cfg(unix)]
+use websocket_app::{SourceId, dispatcher::Interest};
 
 /// What was read and not sent yet.
 #[derive(Default)]
@@ -19,6 +21,7 @@ pub(crate) struct Lines {
 
 /// What waits until all lines were taken, to read more.
 pub(crate) enum Refill {
+    #[cfg(unix)]
     Source(SourceId),
     Thread(SyncSender<()>),
 }
@@ -57,9 +60,12 @@ impl Lines {
     }
 
     /// All lines were taken: more may be read.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "there is no source"))]
     pub(crate) fn refill(&mut self, apps: &mut Apps) {
         match &self.refill {
+            #[cfg(unix)]
             Some(Refill::Source(source)) if self.has_ended => drop(apps.unwatch(*source)),
+            #[cfg(unix)]
             Some(Refill::Source(source)) => drop(apps.set_interest(*source, Interest::Read)),
             // It has ended if nothing waits.
             Some(Refill::Thread(more)) => drop(more.try_send(())),

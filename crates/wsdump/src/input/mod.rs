@@ -11,12 +11,10 @@ use websocket_app::Context;
 
 pub(crate) use lines::{Line, Lines, Refill};
 
-use crate::session::Session;
-
-/// Begins to read standard input for the session.
-pub(crate) fn start(session: &Session, app: &mut Context<'_>) -> io::Result<()> {
+/// Begins to read standard input for the session of `app`.
+pub(crate) fn start(app: &mut Context<'_>) -> io::Result<()> {
     #[cfg(unix)]
-    return watched::start(session.clone(), app);
+    return watched::start(app);
     #[cfg(not(unix))]
     return thread::start(app.id(), app.apps().handle());
 }

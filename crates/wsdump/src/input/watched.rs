@@ -9,18 +9,13 @@ use super::{Refill, thread};
 use crate::session::Session;
 
 /// Watches standard input, or starts a thread if the loop does not watch such a file.
-pub(super) fn start(session: Session, app: &mut Context<'_>) -> io::Result<()> {
+pub(super) fn start(app: &mut Context<'_>) -> io::Result<()> {
     let id = app.id();
-    let ready = move |stdin: &mut SourceContext<'_, io::Stdin>, event| ready(&session, id, stdin, event);
+    let ready = move |stdin: &mut SourceContext<'_, io::Stdin>, event| ready(id, stdin, event);
     app.apps().watch(io::stdin(), Interest::Read, ready).map(drop).map_err(io::Error::other)
 }
 
-fn ready(
-    session: &Session,
-    id: AppId,
-    stdin: &mut SourceContext<'_, io::Stdin>,
-    event: SourceEvent,
-) -> io::Result<()> {
+fn ready(id: AppId, stdin: &mut SourceContext<'_, io::Stdin>, event: SourceEvent) -> io::Result<()> {
     if event.refused.is_some() {
         return thread::start(id, stdin.apps.handle());
     }
@@ -38,7 +33,7 @@ fn ready(
     drop(reader);
     let source = stdin.id();
     stdin.apps.set_interest(source, Interest::None);
-    let read = stdin.apps.with(id, |app| session.read(app, &bytes, Some(Refill::Source(source))));
+    let read = stdin.apps.with(id, |app| Session::of(app)?.read(app, &bytes, Some(Refill::Source(source))));
     if read.is_none() {
         // The app has ended.
         stdin.apps.unwatch(source);
