@@ -6,7 +6,7 @@ use std::time::Duration;
 
 #[cfg(unix)]
 use websocket_app::link::socket2::SockRef;
-use websocket_app::{Batch, CallbackResult, Context, Handler, Message, RunOptions, WebSocketApp};
+use websocket_app::{Batch, CallbackResult, Context, Error, Handler, Message, RunOptions, WebSocketApp};
 use websocket_testkit::frame;
 use websocket_testkit::server::{Peer, ScriptedServer};
 use websocket_tests::{Log, outcome_line, run_forever};
@@ -297,34 +297,73 @@ fn what_is_not_one_small_message_is_delivered_as_well() {
     assert_eq!(seen[11..15], end);
 }
 
-/// Leaves the messages of a read where they are.
-struct Unwilling(Log);
+/// Leaves the messages of a read where they are: as if it did not want them, or with an error, after which it pauses where there is a message.
+struct Unwilling {
+    log: Log,
+    fails: bool,
+    /// Since the last message. The first one comes behind that, where nothing is left.
+    errors: u32,
+}
 
 impl Handler for Unwilling {
     fn on_messages(&mut self, _: &mut Batch<'_, '_>) -> CallbackResult {
+        self.log.push("offered");
+        if self.fails { Err("no batches".into()) } else { Ok(()) }
+    }
+
+    fn on_message(&mut self, app: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
+        self.log.message(message);
+        self.errors = 0;
+        answer(app, message.as_text().unwrap_or_default())
+    }
+
+    fn on_error(&mut self, app: &mut Context<'_>, error: &Error) -> CallbackResult {
+        self.log.push(error.to_string());
+        self.errors += 1;
+        if self.errors > 1 {
+            app.pause_reading();
+            app.set_timeout(Duration::from_millis(1), |app| app.resume_reading());
+        }
         Ok(())
     }
 
-    fn on_message(&mut self, _: &mut Context<'_>, message: Message<'_>) -> CallbackResult {
-        self.0.message(message);
-        Ok(())
+    fn wants_data(&self) -> bool {
+        false
     }
+}
+
+/// What an unwilling handler sees between the first message and the second, in both ways.
+fn seen_unwillingly(fails: bool) -> Vec<String> {
+    let [short, long] = [RunOptions::new(), RunOptions::new().wire_tap(|_, _| {})].map(|options| {
+        let server = ScriptedServer::start(|mut peer| {
+            peer.accept_upgrade();
+            ask(&mut peer, "1");
+            ask(&mut peer, "2");
+            close(&mut peer);
+        })
+        .unwrap();
+        let log = Log::new();
+        let mut app =
+            WebSocketApp::with_handler(server.url(), Unwilling { log: log.clone(), fails, errors: 0 });
+        let outcome = run_forever(&mut app, &options).unwrap();
+        assert_eq!(outcome_line(&outcome), "clean 1000, by Server");
+        server.join();
+        let lines = log.take();
+        let place = |message: &str| lines.iter().position(|line| line == message).unwrap();
+        lines[place("text 1") + 1..place("text 2")].to_vec()
+    });
+    assert_eq!(short, long);
+    short
 }
 
 #[test]
 fn a_message_that_on_messages_leaves_comes_to_on_message() {
-    let server = ScriptedServer::start(|mut peer| {
-        peer.accept_upgrade();
-        peer.send_text("1");
-        close(&mut peer);
-    })
-    .unwrap();
-    let log = Log::new();
-    let mut app = WebSocketApp::with_handler(server.url(), Unwilling(log.clone()));
-    let outcome = run_forever(&mut app, &RunOptions::new()).unwrap();
-    assert_eq!(
-        (log.lines(), outcome_line(&outcome)),
-        (vec!["text 1".into()], "clean 1000, by Server".into())
-    );
-    server.join();
+    // Once behind the first message, and once with the second.
+    assert_eq!(seen_unwillingly(false), ["offered", "offered"]);
+}
+
+#[test]
+fn a_message_that_on_messages_fails_before_is_not_lost_to_a_pause() {
+    let error = "a callback returned an error: no batches";
+    assert_eq!(seen_unwillingly(true), ["offered", error, "offered", error]);
 }

@@ -55,6 +55,8 @@ pub(crate) struct Control {
     pub(crate) wants_batch_end: bool,
     /// Messages were delivered since its last `on_batch_end`.
     pub(crate) in_batch: bool,
+    /// The next message was offered as a batch, and the handler has left it.
+    pub(crate) was_left: bool,
     /// `on_error` or `on_close` is running: a panic in it is not reported to a callback.
     pub(crate) in_last_callback: bool,
     /// The run is over.

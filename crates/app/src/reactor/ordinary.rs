@@ -68,7 +68,8 @@ pub(super) fn visit(driver: &mut Driver<'_>, app: &mut App, id: AppId, ready: Re
         return Visit::Served;
     }
     if is_left {
-        // It is not UTF-8, or the handler does not want it.
+        // It is not UTF-8, or the handler does not want it in a batch.
+        app.control.was_left = true;
         driver.read(app, id, Some(chunk));
         return Visit::Served;
     }

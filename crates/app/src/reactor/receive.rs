@@ -26,7 +26,8 @@ impl Driver<'_> {
     pub(super) fn read(&mut self, app: &mut App, id: AppId, mut first: Option<Result<Chunk, Stop>>) {
         let short_read_drains = self.dispatcher.short_read_drains();
         if let Stage::Live(live) = &mut app.stage {
-            if live.holds_back() {
+            // What was read is delivered: the stream does not bring it again.
+            if first.is_none() && live.holds_back() {
                 return;
             }
             self.apps.begin_visit(live.max_stride);
@@ -310,8 +311,9 @@ fn converse(
     if control.serves_predecessor() {
         return converse_as_predecessor(handler, control, apps, identity, connection, input);
     }
+    let mut was_left = mem::take(&mut control.was_left);
     loop {
-        if control.delivery == Delivery::Messages {
+        if control.delivery == Delivery::Messages && !mem::take(&mut was_left) {
             let before = input.used();
             let (messages, tx) = connection.messages();
             let connected = Some(Connected { tx, io: &mut *io, writes_at_once });
