@@ -1,5 +1,4 @@
 //! Futures over a stream are dropped at every point at which they wait: no message is lost, none is doubled.
-
 #![allow(clippy::await_holding_refcell_ref, reason = "only one of the futures exists at a time")]
 
 use std::time::Duration;
