@@ -61,7 +61,9 @@ mod tests {
             ("ws://h/p?a=ws://x@y/z", "ws://h/p"),
             ("ws://[fe80::1%25eth0]:81/p", "ws://[fe80::1%25eth0]:81/p"),
             ("ws://bücher.example/ü", "ws://bücher.example/ü"),
+            #[cfg(unix)]
             ("ws+unix:/run/app.sock:/chat?token=secret", "ws+unix:/run/app.sock:/chat"),
+            #[cfg(unix)]
             ("wss+unix:/run/app.sock", "wss+unix:/run/app.sock"),
         ] {
             let it = AppUrl::new(url);

@@ -206,6 +206,7 @@ mod tests {
             ("ws://user:secret@H:81/p?q", "ws://h:81/p?q"),
             ("WSS://h", "wss://h/"),
             ("ws://[2001:db8::1]:80", "ws://[2001:db8::1]/"),
+            #[cfg(unix)]
             ("ws+unix:/run/app.sock:/chat?q", "ws+unix:/run/app.sock:/chat?q"),
         ] {
             assert_eq!(Target::parse_any(url).unwrap().to_text(), text);
