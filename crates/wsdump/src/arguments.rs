@@ -1,4 +1,5 @@
 //! The command line.
+#![allow(rustdoc::broken_intra_doc_links, reason = "these comments are the help that is printed")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;
