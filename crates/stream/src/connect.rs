@@ -51,7 +51,7 @@ pub fn connect(url: impl Into<String>, options: &RunOptions, handle: &ReactorHan
     }
 }
 
-/// A connection that is to be made: see [`connect`].
+/// A connection that is to be made: see [`connect()`].
 #[must_use = "it connects when it is awaited"]
 pub struct Connect {
     url: String,
@@ -116,7 +116,7 @@ impl fmt::Debug for Connect {
     }
 }
 
-/// The future of [`connect`]. Dropping it ends the attempt.
+/// The future of [`connect()`]. Dropping it ends the attempt.
 #[must_use = "dropping it ends the attempt"]
 pub struct Connecting {
     /// Until it is ready.

@@ -1,6 +1,6 @@
 //! WebSocket connections as [`Stream`] and [`Sink`], on any runtime.
 //!
-//! [`connect`] opens a connection on a reactor and returns a [`WebSocketStream`], which is used as one of tokio-tungstenite is. Many of them
+//! [`connect()`] opens a connection on a reactor and returns a [`WebSocketStream`], which is used as one of tokio-tungstenite is. Many of them
 //! share one reactor. Where that runs is your choice: on its own thread as here, as a task of your runtime
 //! ([`Reactor::run_async_until`](websocket_app::Reactor::run_async_until)), or on any loop that the project has a dispatcher for.
 //!

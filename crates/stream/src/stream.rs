@@ -19,7 +19,7 @@ use crate::write::WriteHalf;
 
 /// A WebSocket connection, or the connections of a run that reconnects, as a [`Stream`] of messages and a [`Sink`] for them.
 ///
-/// [`connect`](crate::connect) makes it. It is `Send`, needs no runtime, and lives on while its reactor runs. Dropping it sends a close frame with
+/// [`connect`](crate::connect()) makes it. It is `Send`, needs no runtime, and lives on while its reactor runs. Dropping it sends a close frame with
 /// code 1001 behind what was sent, if the socket takes it at once, and waits for nothing; [`close`](Self::close) waits for the closing handshake.
 ///
 /// # Receiving
