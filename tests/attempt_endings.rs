@@ -103,6 +103,7 @@ fn endings() -> Vec<Ending> {
             answers(net, redirect, stays);
         }),
         Ending { url: "wss://192.0.2.1:80/", ..ending("not TLS", |net| answers(net, "nonsense", stays)) },
+        #[cfg(unix)]
         Ending { url: "ws+unix:/run/none.sock", ..Ending::default() },
         Ending {
             options: |options| options.proxy(Proxy::parse("http://192.0.2.1:80").unwrap()),
