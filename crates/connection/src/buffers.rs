@@ -106,7 +106,7 @@ impl Buffers {
         &mut self.assembly[self.filled..self.filled + more]
     }
 
-    /// Room in the assembly for a payload whose length nobody knows: at least a byte, and all in all one more than `limit` allows, which is at
+    /// Room in the assembly for a payload of unknown length: at least a byte, and all in all one more than `limit` allows, which is at
     /// most [`MAX_HELD`](crate::config::MAX_HELD).
     #[cfg(feature = "deflate")]
     pub(crate) fn room(&mut self, limit: u64, env: &mut Env) -> &mut [u8] {

@@ -83,7 +83,7 @@ impl<D> HostEnd<D> {
         })
     }
 
-    /// Whether a turn is due; the dispatcher is here then. Not inside a change, which may drop a stream of the user's.
+    /// Whether a turn is due; the dispatcher is here then. Not inside a change, which may drop one of the user's streams.
     fn begin_turn(&self, ready: &mut Vec<Ready>) -> bool {
         let Ok(mut held) = self.dispatcher.try_borrow_mut() else { return false };
         self.exchange.begin_turn(&mut held, ready)

@@ -8,8 +8,8 @@
 //! | `Back` | neither; a turn is due | the host takes it, for that turn or for changes |
 //! | `Gone` | neither; it was dropped | the waiting thread ends |
 //!
-//! Each end of a wait calls the host once. The host lends the dispatcher after a turn only, so there is no second wait, and no second call,
-//! before the turn that the first one was for. Where the host takes it back outside of a turn, it is called as well: the wait that it gave up
+//! Each end of a wait calls the host once. The host lends the dispatcher after a turn only, so waits never overlap, and no second
+//! call comes before the turn that the first one was for. Where the host takes it back outside of a turn, it is called as well: the wait that it gave up
 //! has to begin again, and only a turn lends. The host's closure, the dispatcher and its waker are foreign code and run without the lock.
 
 use std::any::Any;
@@ -246,7 +246,7 @@ impl<D> Exchange<D> {
     }
 }
 
-/// A wake is for the next turn, whoever has the dispatcher.
+/// A wake is for the next turn, whichever thread has the dispatcher.
 impl<D: Send> Wake for Exchange<D> {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();

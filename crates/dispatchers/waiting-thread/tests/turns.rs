@@ -487,7 +487,7 @@ fn a_dispatcher_may_be_dropped_in_its_turn() {
     });
     turned.unwrap();
     assert!(script.is_dropped_by(thread::current().id()));
-    assert!(calls.recv().is_err(), "a call for nobody");
+    assert!(calls.recv().is_err(), "a call that no turn is due for");
 }
 
 #[test]

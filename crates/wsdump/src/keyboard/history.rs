@@ -40,7 +40,7 @@ impl History {
         std::mem::take(&mut self.known)
     }
 
-    /// Adds a line. A history that cannot be written is no reason not to send.
+    /// Adds a line. Where the history cannot be written, the line is sent all the same.
     pub(super) fn add(&mut self, line: &str) {
         let _written = self.file.write_all(format!("{line}\n").as_bytes());
     }
