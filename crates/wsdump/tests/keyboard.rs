@@ -5,16 +5,19 @@
 mod pty;
 #[path = "support/scratch.rs"]
 mod scratch;
+#[path = "support/scripted.rs"]
+mod scripted;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc;
 
 use websocket_testkit::frame;
-use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
+use websocket_testkit::server::{EchoServer, ScriptedServer};
 
 use pty::Terminal;
 use scratch::Scratch;
+use scripted::server;
 
 const CTRL_A: &str = "\x01";
 const CTRL_C: &str = "\x03";
@@ -22,20 +25,6 @@ const CTRL_D: &str = "\x04";
 const CTRL_W: &str = "\x17";
 const UP: &str = "\x1b[A";
 const ENTER: &str = "\r";
-
-/// Accepts, does as `script` says, and answers the close.
-fn server(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> ScriptedServer {
-    let server = ScriptedServer::start(move |mut peer| {
-        peer.accept_upgrade();
-        script(&mut peer);
-        if let Some((code, reason)) = peer.read_close() {
-            peer.send_close(code, &reason);
-        }
-        peer.shutdown();
-        peer.read_to_end();
-    });
-    server.expect("a server")
-}
 
 /// Waits for a row.
 #[track_caller]

@@ -2,30 +2,19 @@
 
 #[path = "support/scratch.rs"]
 mod scratch;
+#[path = "support/scripted.rs"]
+mod scripted;
 mod support;
 
 use std::fs;
 use std::sync::mpsc;
 
 use websocket_testkit::frame;
-use websocket_testkit::server::{EchoServer, Peer, ScriptedServer};
+use websocket_testkit::server::{EchoServer, ScriptedServer};
 
 use scratch::Scratch;
+use scripted::server;
 use support::{failed, printed, wsdump};
-
-/// Accepts, does as `script` says, and answers the close.
-fn server(script: impl Fn(&mut Peer) + Send + Sync + 'static) -> ScriptedServer {
-    let server = ScriptedServer::start(move |mut peer| {
-        peer.accept_upgrade();
-        script(&mut peer);
-        if let Some((code, reason)) = peer.read_close() {
-            peer.send_close(code, &reason);
-        }
-        peer.shutdown();
-        peer.read_to_end();
-    });
-    server.expect("a server")
-}
 
 /// Sends these messages, and waits for the client's close.
 fn feed(messages: &'static [&'static str]) -> ScriptedServer {
