@@ -85,7 +85,8 @@ impl Connector for SystemConnector {
     }
 }
 
-/// No system connects from this port or one below unless it is asked to: a server's port up to here cannot be the socket's own.
+/// The ports that a system chooses for connecting begin above this one, unless its administrator has lowered them: a server's port up to here
+/// is not the socket's own.
 const LAST_PRIVILEGED_PORT: u16 = 1023;
 
 /// A stream socket that is non-blocking from the call on that creates it.
